@@ -1,0 +1,93 @@
+# Two commands: `make demo` and `make test`. Each sets up .venv first if it is not there yet.
+# Needs Python 3.11 or 3.12, make and git; PYTHON=/path/to/python picks another interpreter.
+
+UV_VERSION := 0.13.8
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.complete
+PHANTOMS := data/phantom
+DEMO := runs/demo
+BENCHMARKS := outputs/benchmarks
+
+PYTHON ?= $(shell for python in python3.11 python3.12 python3; do \
+	$$python -c 'import sys; sys.exit(sys.version_info[:2] not in [(3, 11), (3, 12)])' 2>/dev/null \
+	&& echo $$python && break; done)
+
+export NO_ALBUMENTATIONS_UPDATE := 1
+export MPLBACKEND := Agg
+export UV_HTTP_TIMEOUT := 300
+
+.DELETE_ON_ERROR:
+.PHONY: demo test check format bench lock venv clean-venv help
+
+help:
+	@echo "make demo     set up, generate phantoms, train, evaluate, show where to look (at most 10 minutes)"
+	@echo "make test     set up, run the whole test suite (at most 5 minutes)"
+	@echo "make check    ruff, formatting, pyright"
+	@echo "make format   let ruff rewrite what it can"
+	@echo "make bench    speed of the models and of the data pipeline -> $(BENCHMARKS)"
+	@echo "make lock     resolve requirements-lock.txt anew (LOCK_ARGS=--upgrade for newer versions)"
+
+# The stamp is removed before anything changes and written last. So an environment without one was
+# interrupted and is built from scratch, and one with an older stamp is brought up to date. A stamp whose
+# interpreter no longer starts counts as none.
+ifeq ($(shell $(PY) -c "import pip" 2>/dev/null && echo works),)
+$(shell rm -f $(STAMP))
+endif
+
+$(STAMP): requirements-lock.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 not found on the PATH. Install one, or give" \
+		"PYTHON=/path/to/python3.11."; exit 1; }
+	test -e $@ || $(PYTHON) -m venv --clear $(VENV)
+	rm -f $@
+	$(PY) -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+	$(VENV)/bin/uv pip install --python $(PY) -r requirements-lock.txt
+	touch $@
+
+venv: $(STAMP)
+
+clean-venv:
+	rm -rf $(VENV)
+
+$(PHANTOMS)/dataset.json: | $(STAMP)
+	$(PY) tools/prepare_phantom.py --output $(PHANTOMS)
+
+# The data are kept between runs; the run folder belongs to the demo and starts anew each time.
+demo: $(STAMP) $(PHANTOMS)/dataset.json
+	rm -rf $(DEMO)
+	$(PY) main.py --config-file configs/phantom.py data.folder=$(PHANTOMS) train.output_dir=$(DEMO)
+	$(PY) test.py --checkpoint $(DEMO)/best.pt --data $(PHANTOMS) --subset test \
+		--show-dir $(DEMO)/overlays --json $(DEMO)/test.json --report $(DEMO)/report.html
+	row=$$(sed -n 2p $(PHANTOMS)/annotations/test.csv); $(PY) inference.py --checkpoint $(DEMO)/best.pt \
+		--input $(PHANTOMS)/images/$$(echo $$row | cut -d, -f1) --spacing $$(echo $$row | cut -d, -f2) \
+		--output $(DEMO)/inference.json --show-dir $(DEMO)/inference
+	@echo
+	@echo "Report:     $(DEMO)/report.html (one file; open it in a browser)"
+	@echo "Overlays:   $(DEMO)/overlays    (truth red, prediction green)"
+	@echo "Inference:  $(DEMO)/inference.json, $(DEMO)/inference"
+	@echo "Training:   $(PY) -m tensorboard.main --logdir $(DEMO)"
+	@$(PY) -c 'import json; result = json.load(open("$(DEMO)/test.json")); \
+		print("MRE on {num_images} held-out phantoms: {mre_mm:.2f} mm".format(**result))'
+
+test: $(STAMP)
+	$(PY) -m pytest -q -rs --durations=10
+
+check: $(STAMP)
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(PY) -m pyright
+
+format: $(STAMP)
+	$(PY) -m ruff check --fix
+	$(PY) -m ruff format
+
+bench: $(STAMP) $(PHANTOMS)/dataset.json
+	$(PY) tools/benchmark_model.py --size 512 416 --json $(BENCHMARKS)/model.json --model-config \
+		configs/models/landmark_detr_resnet18.py configs/models/landmark_detr_resnet50.py
+	$(PY) tools/benchmark_data.py --data $(PHANTOMS) --json $(BENCHMARKS)/data.json
+
+# Versions already in the lock stay unless LOCK_ARGS says otherwise. torch and torchvision move together, and
+# both builds come from PyPI: the separate CPU builds have shipped without torchvision's operators.
+lock: $(STAMP)
+	$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --no-annotate --no-header $(LOCK_ARGS) \
+		requirements-dev.txt -o requirements-lock.txt

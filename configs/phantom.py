@@ -1,0 +1,16 @@
+"""The embedded default: phantoms, which need no download. `make demo` runs this."""
+
+from configs.train_config import (
+    criterion,
+    data,
+    embed_dim,
+    eval_transforms,
+    model,
+    optimizer,
+    train,
+    train_transforms,
+)
+
+size = (256, 224)
+data.update(folder="data/phantom")
+train.update(output_dir="runs/phantom", iterations=600, eval_every=200)

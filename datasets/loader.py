@@ -1,0 +1,112 @@
+"""Batches for training and evaluation.
+
+Which cases an iteration sees, and how they are augmented, is a pure function of (seed, iteration, rank): a
+training can start at any iteration without replaying those before it.
+"""
+
+import itertools
+import os
+from collections.abc import Iterator
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from torch.utils.data import DataLoader, Dataset, Sampler, Subset
+
+from datasets.prepared import PreparedDataset
+from datasets.sample import Batch, Sample, collate
+
+
+class TrainSampler(Sampler[list[tuple[int, int]]]):
+    """Endless batches of keys (index, draw), every epoch a new permutation of all cases.
+
+    Position p of the stream is draw p // N of a case, so every case comes once a draw, and batches run across
+    the end of an epoch. ``batch_size`` counts all ranks together; each rank takes its own slice of the batch.
+    """
+
+    def __init__(
+        self,
+        num_cases: int,
+        batch_size: int,
+        *,
+        seed: int,
+        first_batch: int = 0,
+        rank: int = 0,
+        num_ranks: int = 1,
+    ) -> None:
+        if batch_size % num_ranks:
+            raise ValueError(
+                f"train.batch_size={batch_size} cannot be split over {num_ranks} processes. "
+                f"Choose a multiple of {num_ranks}."
+            )
+        self._num_cases, self._batch_size, self._seed = num_cases, batch_size, seed
+        self._first_batch = first_batch
+        share = batch_size // num_ranks
+        self._slice = range(rank * share, (rank + 1) * share)
+
+    def batch(self, number: int) -> list[tuple[int, int]]:
+        """This rank's keys of batch ``number``, counted from 0."""
+        return [self._key(number * self._batch_size + place) for place in self._slice]
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        return (self.batch(number) for number in itertools.count(self._first_batch))
+
+    def _key(self, position: int) -> tuple[int, int]:
+        draw, place = divmod(position, self._num_cases)
+        return int(_permutation(self._num_cases, self._seed, draw)[place]), draw
+
+
+def train_loader(dataset: Dataset[Sample], sampler: TrainSampler, workers: int) -> DataLoader[Batch]:
+    """Endless batches of ``dataset[index, draw]`` as ``sampler`` says."""
+    return DataLoader(  # pyright: ignore[reportReturnType]  (collate turns Sample into Batch)
+        dataset,
+        batch_sampler=sampler,
+        num_workers=workers,
+        collate_fn=collate,
+        worker_init_fn=_prepare_worker,
+    )
+
+
+def eval_loader(
+    dataset: Dataset[Sample],
+    batch_size: int,
+    workers: int,
+    *,
+    rank: int = 0,
+    num_ranks: int = 1,
+) -> DataLoader[Batch]:
+    """The cases of ``dataset`` once, in order; with ranks, one contiguous and possibly empty share each."""
+    share = np.array_split(np.arange(len(dataset)), num_ranks)[rank]  # pyright: ignore[reportArgumentType]
+    return DataLoader(  # pyright: ignore[reportReturnType]  (collate turns Sample into Batch)
+        Subset(dataset, share.tolist()),
+        batch_size=batch_size,
+        num_workers=workers,
+        collate_fn=collate,
+        worker_init_fn=_prepare_worker,
+    )
+
+
+def require_spacing(dataset: PreparedDataset) -> None:
+    """Raise ValueError if a case has no known spacing: losses and errors in mm need it."""
+    for index in range(len(dataset)):
+        sample = dataset.without_pixels(index)
+        if not (np.isfinite(sample.spacing) & (sample.spacing > 0)).all():
+            raise ValueError(
+                f"{dataset.folder}: case {sample.case!r} of {dataset.subset!r} has spacing "
+                f"{sample.spacing.tolist()}, expected mm per pixel. Give the spacing when preparing the data."
+            )
+
+
+@lru_cache(maxsize=8)
+def _permutation(num_cases: int, seed: int, draw: int) -> np.ndarray:
+    return np.random.default_rng([seed, draw]).permutation(num_cases)
+
+
+def _prepare_worker(_: int) -> None:
+    """One thread a worker, and a process group of its own.
+
+    So Ctrl-C in a terminal reaches only the main process, which still needs its batch to finish the step.
+    Were the signals ignored here instead, a failing run would hang at its end.
+    """
+    cv2.setNumThreads(0)
+    os.setpgrp()

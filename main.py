@@ -1,0 +1,190 @@
+"""Train a landmark model.
+
+    python main.py --config-file configs/train_config.py [key=value ...]
+
+On several GPUs: ``accelerate launch main.py ...``; in several processes on a CPU:
+``torchrun --nproc_per_node N main.py ...``.
+"""
+
+import argparse
+import logging
+import sys
+
+import torch
+from accelerate import Accelerator
+from omegaconf import DictConfig
+from tqdm import tqdm
+
+from datasets.loader import TrainSampler, eval_loader, require_spacing, train_loader
+from datasets.prepared import PreparedDataset, mean_shape
+from util.config import instantiate, load_config, require_sections
+from util.engine import Ending, Progress, TrainingData, TrainingRun
+from util.optim import parameter_groups
+from util.reproduce import environment_record, make_deterministic, seed_everything
+from util.run_folder import RunFolder, load_resumable
+from util.settings import PRECISIONS, TrainSettings
+from util.trainer import NonFiniteError, Trainer
+
+SECTIONS = ("model", "criterion", "train_transforms", "eval_transforms", "data", "optimizer", "train")
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Train a landmark model.")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="config values: train.iterations=500"
+    )
+    parser.add_argument(
+        "--config-file", default="configs/train_config.py", help=".py file, or a run's config.yaml"
+    )
+    parser.add_argument("--mixed-precision", choices=PRECISIONS, help="fp16 on a GPU, bf16 on a CPU")
+    parser.add_argument("--accumulate-steps", type=int, metavar="N", help="forward passes an optimizer step")
+    parser.add_argument("--seed", type=int, metavar="N")
+    parser.add_argument(
+        "--resume-from-checkpoint", metavar="RUN", help="run folder to continue, or its last.pt"
+    )
+    return parser.parse_intermixed_args()
+
+
+def resolved_config(args: argparse.Namespace) -> DictConfig:
+    """The config file with the command line applied; a flag is short for ``train.FLAG=VALUE``."""
+    overrides = list(args.overrides)
+    for name in ("mixed_precision", "accumulate_steps", "seed"):
+        if getattr(args, name) is not None:
+            overrides.append(f"train.{name}={getattr(args, name)}")
+    cfg = load_config(args.config_file, overrides)
+    require_sections(cfg, SECTIONS, args.config_file)
+    return cfg
+
+
+def open_data(cfg: DictConfig, settings: TrainSettings) -> tuple[PreparedDataset, PreparedDataset]:
+    """Training and validation set, checked for all that a training needs of them."""
+    data = cfg.data
+    train_set = PreparedDataset(data.folder, data.train, instantiate(cfg.train_transforms), settings.seed)
+    val_set = PreparedDataset(data.folder, data.val, instantiate(cfg.eval_transforms))
+    for dataset in (train_set, val_set):
+        require_spacing(dataset)
+    return train_set, val_set
+
+
+def build_trainer(
+    cfg: DictConfig, settings: TrainSettings, accelerator: Accelerator, train_set: PreparedDataset
+) -> Trainer:
+    """A fresh model that starts at the mean shape of the training set."""
+    upright = PreparedDataset(train_set.folder, train_set.subset, instantiate(cfg.eval_transforms))
+    shape = mean_shape(upright)
+    seed_everything(settings.seed)
+    model = instantiate(cfg.model, num_landmarks=len(train_set.landmark_set))
+    model.mean_shape.copy_(torch.as_tensor(shape))
+    optimizer = instantiate(cfg.optimizer, params=parameter_groups(model))
+    return Trainer(model, instantiate(cfg.criterion), optimizer, settings=settings, accelerator=accelerator)
+
+
+def build_loaders(
+    cfg: DictConfig, trainer: Trainer, train_set: PreparedDataset, val_set: PreparedDataset
+) -> TrainingData:
+    """Loaders of this process's share, the training's from the trainer's iteration on."""
+    settings, accelerator, workers = trainer.settings, trainer.accelerator, cfg.data.workers
+    rank, num_ranks = accelerator.process_index, accelerator.num_processes
+    sampler = TrainSampler(
+        len(train_set),
+        settings.batch_size,
+        seed=settings.seed,
+        first_batch=trainer.iteration * settings.accumulate_steps,
+        rank=rank,
+        num_ranks=num_ranks,
+    )
+    return TrainingData(
+        train_loader=train_loader(train_set, sampler, workers),
+        val_loader=eval_loader(val_set, settings.eval_batch_size, workers, rank=rank, num_ranks=num_ranks),
+        val=val_set,
+    )
+
+
+def prepare_run(cfg: DictConfig, resume_from: str | None) -> TrainingRun:
+    """A run ready to go, from its start or from ``resume_from``, with its folder claimed."""
+    settings = TrainSettings.from_config(cfg.train)
+    accelerator = Accelerator(mixed_precision=settings.mixed_precision, cpu=not torch.cuda.is_available())
+    folder = RunFolder(settings.output_dir)
+    if resume_from is None and accelerator.is_main_process:
+        folder.require_free()
+    train_set, val_set = open_data(cfg, settings)
+    resumed = None if resume_from is None else load_resumable(resume_from, cfg, train_set.landmark_set)
+    trainer = build_trainer(cfg, settings, accelerator, train_set)
+    if resumed is not None:
+        trainer.restore(resumed.content, resumed.file)
+    run = TrainingRun(trainer, build_loaders(cfg, trainer, train_set, val_set), folder, cfg)
+    if resumed is not None:
+        run.restore(resumed.content)
+    if accelerator.is_main_process:
+        if resumed is None:
+            folder.begin(cfg, environment_record())
+        else:
+            folder.resume(resumed.file.parent, trainer.iteration, cfg, environment_record())
+    accelerator.wait_for_everyone()
+    return run
+
+
+def run_with_bar(run: TrainingRun) -> Ending:
+    """Train with a progress bar that shows the time left, the loss and the last validation numbers."""
+    total, quiet = run.settings.iterations, not run.trainer.accelerator.is_main_process
+    pause = 0.1 if sys.stderr.isatty() else 10.0  # seconds between updates: a log file wants few lines
+    with tqdm(total=total, initial=run.trainer.iteration, disable=quiet, mininterval=pause, unit="it") as bar:
+
+        def show(progress: Progress) -> None:
+            if progress.iteration % run.settings.log_every == 0 or progress.iteration == total:
+                shown = {"loss": f"{progress.report.losses['loss'].item():.3f}"}
+                if progress.metrics:
+                    shown |= {"MRE": f"{progress.metrics['mre_mm']:.3f} mm"}
+                    shown |= {"SDR2": f"{progress.metrics['sdr_percent']['2.0']:.1f} %"}
+                bar.set_postfix(shown, refresh=False)
+            bar.update()
+
+        return run.run(show)
+
+
+def report(run: TrainingRun, ending: Ending) -> None:
+    """The last lines of a run: how it ended, its best numbers, where to look."""
+    selection, folder = run.selection, run.folder
+    done = f"{run.trainer.iteration} of {run.settings.iterations} iterations"
+    print(f"{ending} after {done}, {run.seconds / 60.0:.1f} minutes.")
+    if selection.best is not None:
+        numbers = selection.metrics
+        print(
+            f"Best on {run.data.val.subset!r}: MRE {numbers['mre_mm']:.3f} mm, SDR 2 mm "
+            f"{numbers['sdr_percent']['2.0']:.1f} %, at iteration {selection.best_iteration}: {folder.best}"
+        )
+    if ending == "stopped":
+        print(f"Continue: add --resume-from-checkpoint {folder.path} to the same command.")
+    print(f"Curves: tensorboard --logdir {folder.path}    Numbers: {folder.metrics}")
+
+
+def main() -> int:
+    """0: done, or stopped by the user with everything saved; 1: the loss diverged; 2: the input is wrong."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    args = parse_arguments()
+    try:
+        make_deterministic()
+        run = prepare_run(resolved_config(args), args.resume_from_checkpoint)
+        ending = run_with_bar(run)
+    except NonFiniteError as error:
+        print(f"main.py: {error}. Its state is in nan_state.pt of the run folder.", file=sys.stderr)
+        return 1
+    except (ValueError, FileNotFoundError) as error:
+        print(f"main.py: {one_line(error)}", file=sys.stderr)
+        return 2
+    if run.trainer.accelerator.is_main_process:
+        report(run, ending)
+    run.trainer.accelerator.end_training()
+    return 0
+
+
+def one_line(error: Exception) -> str:
+    """The message of ``error``; an error from a loader's process has it last, after a traceback."""
+    message = str(error).strip()
+    if "DataLoader worker" not in message:
+        return message
+    return message.splitlines()[-1].removeprefix("ValueError: ")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""timm backbones as feature pyramids of strides 4, 8, 16 and 32."""
+
+from pathlib import Path
+from typing import Any
+
+import timm
+from timm.layers import GroupNorm  # pyright: ignore[reportPrivateImportUsage]
+from torch import Tensor, nn
+
+STRIDES = (4, 8, 16, 32)
+
+
+class TimmBackbone(nn.Module):
+    """Any timm model with features at strides 4, 8, 16 and 32, on grey images.
+
+    ``norm="group"`` exchanges the normalisation layers of models that take a ``norm_layer`` for GroupNorm:
+    for batches under 8, where BatchNorm from scratch is unreliable. ``weights`` is a local file of timm
+    weights; ``pretrained=True`` asks the hub for them. ``options`` go to ``timm.create_model``.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        pretrained: bool = False,
+        weights: str | None = None,
+        norm: str = "native",
+        options: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        options = dict(options or {})
+        if norm == "group":
+            options["norm_layer"] = GroupNorm
+        elif norm != "native":
+            raise ValueError(f"backbone norm={norm!r}: expected 'native' or 'group'.")
+        if weights is not None:
+            pretrained, options["pretrained_cfg_overlay"] = True, {"file": str(_existing(weights))}
+        self.features = _create(name, pretrained, options)
+        reductions = tuple(self.features.feature_info.reduction())
+        missing = [stride for stride in STRIDES if stride not in reductions]
+        if missing:
+            raise ValueError(
+                f"backbone {name!r} has features at strides {reductions}, needs {STRIDES}. Choose a "
+                "hierarchical model such as resnet18, convnext_tiny or swin_tiny_patch4_window7_224."
+            )
+        self._picked = tuple(reductions.index(stride) for stride in STRIDES)
+        self._channels_all = tuple(self.features.feature_info.channels())
+        self.channels = tuple(self._channels_all[index] for index in self._picked)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """(B, 1, H, W) normalised images -> four (B, C_l, H / s, W / s) maps, s = 4, 8, 16, 32."""
+        maps = self.features(images)
+        return tuple(_channels_first(maps[i], self._channels_all[i]) for i in self._picked)
+
+
+def _create(name: str, pretrained: bool, options: dict[str, Any]) -> nn.Module:
+    if not timm.is_model(name):
+        close = timm.list_models(f"*{name[:6]}*")[:5]
+        raise ValueError(f"backbone {name!r} is not a timm model; names like it: {close}.")
+    try:
+        return timm.create_model(name, features_only=True, in_chans=1, pretrained=pretrained, **options)
+    except Exception as error:
+        if not pretrained:
+            raise
+        raise ValueError(
+            f"backbone {name!r}: pretrained weights could not be loaded ({type(error).__name__}: {error}). "
+            "Without a route to the hub set pretrained=False, or give a local file as weights=FILE."
+        ) from error
+
+
+def _existing(weights: str) -> Path:
+    if not Path(weights).is_file():
+        raise ValueError(f"backbone weights {weights!r}: no such file.")
+    return Path(weights)
+
+
+def _channels_first(tensor: Tensor, channels: int) -> Tensor:
+    """Swin and its kin return (B, H, W, C)."""
+    if tensor.shape[1] != channels and tensor.shape[-1] == channels:
+        return tensor.permute(0, 3, 1, 2).contiguous()
+    return tensor

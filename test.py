@@ -1,0 +1,119 @@
+"""Evaluate a checkpoint on prepared data: a table, and as asked JSON, overlays and an HTML report.
+
+python test.py --checkpoint runs/NAME/best.pt --report report.html
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from omegaconf import OmegaConf
+from tqdm import tqdm
+
+from datasets.loader import eval_loader
+from datasets.prepared import PreparedDataset
+from util.checkpoint import LoadedModel, load_model, require_same_landmarks
+from util.config import instantiate
+from util.engine import evaluate
+from util.evaluation import Evaluation, text_table
+from util.files import write_atomic
+from util.metrics import summarise
+from util.predict import pick_device
+from util.visualise import overlay, write_png
+
+
+def main() -> None:
+    args = parse_arguments()
+    device = pick_device(args.device)
+    loaded = load_model(args.checkpoint, device)
+    dataset = open_dataset(loaded, args.data, args.subset)
+    loader = eval_loader(dataset, args.batch_size, args.workers)
+    batches = tqdm(loader, desc="evaluating", unit="batch")
+    errors = evaluate(loaded.model, batches, device)  # pyright: ignore[reportArgumentType]  (only iterated)
+    evaluation = Evaluation(
+        errors=errors,
+        summary=summarise(errors),
+        landmark_set=dataset.landmark_set,
+        labels=dataset.labels,
+        checkpoint=args.checkpoint,
+        folder=dataset.folder,
+        subset=dataset.subset,
+    )
+    print_results(evaluation, loaded)
+    write_results(evaluation, dataset, args)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Evaluate a checkpoint on prepared data.")
+    parser.add_argument("--checkpoint", type=Path, required=True, help="RUN/best.pt or RUN/last.pt")
+    parser.add_argument(
+        "--data", type=Path, help="prepared folder; default: the one that the run was trained on"
+    )
+    parser.add_argument("--subset", default="test", help="subset of the prepared folder (default: test)")
+    parser.add_argument(
+        "--show-dir", type=Path, help="write an overlay an image: truth red, prediction green"
+    )
+    parser.add_argument("--json", type=Path, help="write every number, errors and points included")
+    parser.add_argument("--report", type=Path, help="write a self-contained HTML report")
+    parser.add_argument("--batch-size", type=positive, default=8)
+    parser.add_argument("--workers", type=int, default=2, help="processes that read images; 0: none")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    return parser.parse_args()
+
+
+def positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value}, expected 1 or more")
+    return value
+
+
+def open_dataset(loaded: LoadedModel, folder: Path | None, subset: str) -> PreparedDataset:
+    """The prepared data as the checkpoint's config evaluates it; ValueError for another landmark set."""
+    folder = folder or OmegaConf.select(loaded.config, "data.folder")
+    if folder is None:
+        raise ValueError(f"{loaded.file}: its config names no data.folder. Give --data.")
+    dataset = PreparedDataset(folder, subset, instantiate(loaded.config.eval_transforms))
+    require_same_landmarks({"landmark_set": loaded.landmark_set.to_dict()}, dataset.landmark_set, loaded.file)
+    return dataset
+
+
+def print_results(evaluation: Evaluation, loaded: LoadedModel) -> None:
+    summary = evaluation.summary
+    print(text_table(evaluation))
+    print(f"\n{summary.num_images} images of {evaluation.folder}, subset {evaluation.subset}")
+    print(f"measured against {evaluation.labels!r} labels; trained on {loaded.labels!r} labels")
+    rates = ", ".join(f"{rate:.2f} % within {key} mm" for key, rate in summary.sdr_percent.items())
+    print(f"MRE {summary.mre_mm:.3f} mm; {rates}")
+
+
+def write_results(evaluation: Evaluation, dataset: PreparedDataset, args: argparse.Namespace) -> None:
+    """What the command line asked for. Images are read again, one at a time."""
+    if args.json:
+        write_atomic(args.json, json.dumps(evaluation.to_dict(), indent=1, allow_nan=False) + "\n")
+        print(f"numbers:  {args.json}")
+    if args.show_dir:
+        write_overlays(evaluation, dataset, args.show_dir)
+        print(f"overlays: {args.show_dir}")
+    if args.report:
+        from util.report import write_report  # matplotlib takes seconds to import
+
+        write_report(args.report, evaluation, lambda index: dataset.load(index).image)
+        print(f"report:   {args.report}")
+
+
+def write_overlays(evaluation: Evaluation, dataset: PreparedDataset, folder: Path) -> None:
+    errors = evaluation.errors
+    radius = errors.uncertainty_mm / errors.spacing.mean(-1, keepdims=True)  # (N, K) pixels
+    for index, case in enumerate(tqdm(errors.cases, desc="overlays", unit="image")):
+        image = dataset.load(index).image
+        drawn = overlay(image, errors.predicted[index], truth=errors.truth[index], radius=radius[index])
+        write_png(folder / f"{case}.png", drawn)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ValueError as error:
+        sys.exit(f"test.py: {error}")

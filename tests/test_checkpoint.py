@@ -1,0 +1,155 @@
+"""Checkpoint files: whole or refused, and never able to run code."""
+
+import os
+import pickle
+import zipfile
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from tests.conftest import TINY_SET
+from tests.support.tiny import TinyModel
+from util.checkpoint import (
+    FORMAT,
+    load_checkpoint,
+    load_model,
+    load_weights,
+    require_same_landmarks,
+    save_checkpoint,
+)
+from util.config import load_config
+
+TRUSTED = ("tests.support",)
+
+
+def make_checkpoint(**changes):
+    cfg = load_config("tests/support/tiny_config.py")
+    content = {
+        "format": FORMAT,
+        "config": OmegaConf.to_yaml(cfg),
+        "landmark_set": TINY_SET.to_dict(),
+        "labels": "synthetic",
+        "weights": TinyModel(num_landmarks=5).state_dict(),
+        "metrics": {"mre_mm": 1.5},
+        "iteration": 7,
+    }
+    return content | changes
+
+
+class Hostile:
+    """Creates a file when unpickled."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.file}",)
+
+
+def test_loaded_model_is_the_saved_one(tmp_path):
+    content = make_checkpoint()
+    save_checkpoint(tmp_path / "best.pt", content)
+    loaded = load_model(tmp_path / "best.pt", packages=TRUSTED)
+    assert not loaded.model.training
+    assert (
+        loaded.landmark_set == TINY_SET and loaded.labels == "synthetic" and loaded.metrics["mre_mm"] == 1.5
+    )
+    weights = loaded.model.state_dict()
+    assert all(torch.equal(weights[name], value) for name, value in content["weights"].items())
+
+
+def test_pickle_that_runs_code_is_refused(tmp_path):
+    file, proof = tmp_path / "best.pt", tmp_path / "proof"
+    torch.save(make_checkpoint(metrics=Hostile(proof)), file)
+    with pytest.raises(ValueError, match=r"best\.pt: refused, damaged or holding more than plain data"):
+        load_checkpoint(file)
+    file.write_bytes(pickle.dumps(Hostile(proof)))
+    with pytest.raises(ValueError, match=r"not a checkpoint, or cut short"):
+        load_checkpoint(file)
+    assert not proof.exists()
+
+
+@pytest.mark.parametrize("section", ["model", "eval_transforms"])
+def test_config_that_runs_code_is_refused(tmp_path, section):
+    proof = tmp_path / "proof"
+    cfg = load_config("tests/support/tiny_config.py")
+    cfg = OmegaConf.to_container(cfg) | {section: {"_target_": "os:system", "command": f"touch {proof}"}}
+    save_checkpoint(tmp_path / "best.pt", make_checkpoint(config=OmegaConf.to_yaml(OmegaConf.create(cfg))))
+    with pytest.raises(ValueError, match=r"best\.pt: its config calls 'os:system'"):
+        load_model(tmp_path / "best.pt", packages=TRUSTED)
+    assert not proof.exists()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"not a checkpoint", pickle.dumps({"format": FORMAT}), b"PK\x05\x06" + bytes(18)]
+)
+def test_file_that_is_no_checkpoint_is_refused(tmp_path, content):
+    file = tmp_path / "best.pt"
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match=r"best\.pt"):
+        load_checkpoint(file)
+
+
+def test_other_zip_and_other_content_are_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.pt", "w") as archive:
+        archive.writestr("data.pkl", b"garbage")
+    torch.save({"state_dict": {}}, tmp_path / "b.pt")
+    torch.save([1, 2], tmp_path / "c.pt")
+    for name in "abc":
+        with pytest.raises(ValueError, match=rf"{name}\.pt"):
+            load_checkpoint(tmp_path / f"{name}.pt")
+
+
+def test_truncated_last_offers_the_one_before(tmp_path):
+    for name in ("last.pt", "last.previous.pt"):
+        save_checkpoint(tmp_path / name, make_checkpoint())
+    whole = (tmp_path / "last.pt").read_bytes()
+    for length in (len(whole) - 1, len(whole) // 2, 10):
+        (tmp_path / "last.pt").write_bytes(whole[:length])
+        with pytest.raises(ValueError, match=r"cut short.*use .*last\.previous\.pt"):
+            load_checkpoint(tmp_path / "last.pt")
+    (tmp_path / "last.pt").unlink()
+    with pytest.raises(ValueError, match=r"not found.*use .*last\.previous\.pt"):
+        load_checkpoint(tmp_path / "last.pt")
+
+
+def test_failed_write_leaves_the_old_file_whole(tmp_path):
+    file = tmp_path / "last.pt"
+    save_checkpoint(file, make_checkpoint())
+    with pytest.raises(Exception, match="pickle"):
+        save_checkpoint(file, make_checkpoint(metrics=lambda: None))
+    assert load_checkpoint(file)["iteration"] == 7
+    assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (TinyModel(num_landmarks=4).state_dict(), r"mean_shape \(4, 2\) for \(5, 2\)|log_scale \(4, 2\)"),
+        ({}, r"log_scale missing"),
+        (TinyModel(num_landmarks=5).state_dict() | {"extra": torch.zeros(1)}, r"extra unknown to the model"),
+    ],
+)
+def test_weights_of_another_model_are_refused_by_name(weights, message):
+    with pytest.raises(ValueError, match=message):
+        load_weights(TinyModel(num_landmarks=5), weights, "best.pt")
+
+
+def test_other_landmark_set_is_refused():
+    swapped = TINY_SET.to_dict() | {"landmarks": ["right eye", "left eye", "nose", "mouth", "chin"]}
+    require_same_landmarks(make_checkpoint(), TINY_SET, "best.pt")
+    with pytest.raises(ValueError, match=r"best\.pt: trained on the 5 landmarks of 'tiny5'"):
+        require_same_landmarks(make_checkpoint(landmark_set=swapped), TINY_SET, "best.pt")
+
+
+def test_checkpoint_does_not_ask_for_pretrained_weights(tmp_path):
+    """A model that was trained from pretrained weights loads where there is no network."""
+    config = OmegaConf.create(OmegaConf.to_container(load_config("tests/support/tiny_config.py")))
+    config.model = {
+        "_target_": "tests.support.tiny:TinyModel",
+        "width": 4,
+        "dropout": {"_target_": "tests.support.tiny:dropout_of", "pretrained": True, "weights": "absent.pt"},
+    }
+    save_checkpoint(tmp_path / "best.pt", make_checkpoint(config=OmegaConf.to_yaml(config)))
+    assert load_model(tmp_path / "best.pt", packages=TRUSTED).model.trunk[-1].p == 0.2

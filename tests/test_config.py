@@ -1,0 +1,108 @@
+"""Config files: what is written is what is built, and a misspelt name is answered with the right one."""
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from util.config import L, differing_keys, instantiate, load_config, require_targets_in
+
+FILE = "tests/support/tiny_config.py"
+
+
+def test_saved_config_loads_as_the_same_and_builds_the_same(tmp_path):
+    cfg = load_config(FILE, ["model.width=6", "train.iterations=3"])
+    (tmp_path / "config.yaml").write_text(OmegaConf.to_yaml(cfg))
+    again = load_config(tmp_path / "config.yaml")
+    assert again == cfg and again.train.iterations == 3
+    model = instantiate(again.model, num_landmarks=5)
+    optimizer = instantiate(again.optimizer, params=model.parameters())
+    assert model.head.weight.shape == (10, 6)
+    assert optimizer.defaults["lr"] == 0.01
+
+
+def test_one_load_does_not_leak_into_the_next():
+    changed, fresh = load_config(FILE, ["model.width=9"]), load_config(FILE)
+    assert (changed.model.width, fresh.model.width) == (9, 4)
+
+
+def test_configs_import_each_other_anew_each_time(tmp_path, monkeypatch):
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "base.py").write_text("train = {'steps': 1}\n")
+    child = tmp_path / "configs" / "child.py"
+    child.write_text("from configs.base import train\ntrain['steps'] += 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert [load_config(child).train.steps for _ in range(2)] == [2, 2]
+
+
+def test_override_may_set_an_argument_that_the_config_leaves_at_its_default():
+    assert "dropout" not in load_config(FILE).model
+    cfg = load_config(FILE, ["model.dropout=0.5"])
+    assert instantiate(cfg.model, num_landmarks=2).trunk[-1].p == 0.5
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("train.iteration=3", "did you mean 'iterations'"),
+        ("model.widht=3", "did you mean 'width'"),
+        ("model.dropuot=3", "did you mean 'dropout'"),
+        ("trian.seed=3", "did you mean 'train'"),
+        ("train.seed.x=3", "no key 'x'"),
+        ("train.seed", "expected key=value"),
+        ("train.seed=a: b", "not a YAML value"),
+    ],
+)
+def test_wrong_override_is_named_with_the_nearest_key(override, message):
+    with pytest.raises(ValueError, match=message):
+        load_config(FILE, [override])
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("no", "no"), ("1e-4", 1e-4), ("[1, 2]", [1, 2]), ("null", None), ("true", True), ("'8'", "8")],
+)
+def test_override_values(text, value):
+    assert load_config(FILE, [f"train.mixed_precision={text}"]).train.mixed_precision == value
+
+
+def test_recorded_call_checks_its_arguments():
+    with pytest.raises(
+        ValueError, match=r"Linear takes no argument 'in_feature'; did you mean 'in_features'"
+    ):
+        L(torch.nn.Linear)(in_feature=3)
+    with pytest.raises(ValueError, match="imported by name"):
+        L(lambda x: x)
+    with pytest.raises(ValueError, match=r"Linear: no value for \['out_features'\]"):
+        instantiate(L(torch.nn.Linear)(in_features=3))
+
+
+def test_error_in_a_config_file_names_file_and_line(tmp_path):
+    file = tmp_path / "wrong.py"
+    file.write_text(
+        "from torch.nn import Linear\nfrom util.config import L\n\nmodel = L(Linear)(in_feature=1)\n"
+    )
+    with pytest.raises(ValueError, match=r"wrong\.py.*in_features.*line 4"):
+        load_config(file)
+    with pytest.raises(ValueError, match=r"absent\.py not found"):
+        load_config(tmp_path / "absent.py")
+
+
+def test_differing_keys_names_what_changed_and_what_is_absent():
+    one = OmegaConf.create({"a": {"b": [1, 2], "c": 3}, "d": None})
+    other = OmegaConf.create({"a": {"b": [1, 5], "c": 3}})
+    assert differing_keys(one, other) == ["a.b.1", "d"]
+    assert differing_keys(one, one) == []
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["os:system", "models.backbone:timm.create_model", "subprocess:run", "models.landmark_detr:torch.load"],
+)
+def test_a_config_from_elsewhere_may_only_call_named_packages(target):
+    node = OmegaConf.create({"_target_": "models.backbone:TimmBackbone", "name": [{"_target_": target}]})
+    with pytest.raises(ValueError, match=f"calls '{target}'"):
+        require_targets_in(node, ("models",), "best.pt")
+
+
+def test_a_config_that_calls_only_named_packages_passes():
+    require_targets_in(OmegaConf.create({"_target_": "models.backbone:TimmBackbone"}), ("models",), "best.pt")

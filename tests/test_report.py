@@ -1,0 +1,111 @@
+"""The report, its figures and the table."""
+
+import base64
+import json
+import re
+
+import cv2
+import numpy as np
+import pytest
+
+from datasets.landmarks import LandmarkSet
+from util.evaluation import Evaluation, text_table
+from util.files import write_atomic
+from util.metrics import Errors, summarise
+from util.report import worst_images, write_report
+
+NAMES = ("sella", "soft <tissue> & co", "never seen")
+
+
+def make_evaluation(tmp_path, num_images: int = 9) -> Evaluation:
+    rng = np.random.default_rng(0)
+    truth = rng.uniform(20, 100, (num_images, len(NAMES), 2))
+    truth[:, 2] = np.nan
+    predicted = np.nan_to_num(truth, nan=50.0) + rng.normal(0, 4, truth.shape)
+    errors = Errors(
+        cases=tuple(f"case{index:02d}" for index in range(num_images)),
+        predicted=predicted,
+        truth=truth,
+        spacing=np.full((num_images, 2), 0.25),
+        uncertainty_mm=rng.uniform(0.5, 2.0, truth.shape[:2]),
+    )
+    return Evaluation(
+        errors=errors,
+        summary=summarise(errors),
+        landmark_set=LandmarkSet("own", NAMES, ("S", "T", "N"), note="Names are inferred & marked."),
+        labels="senior",
+        checkpoint=tmp_path / "best.pt",
+        folder=tmp_path / "data",
+        subset="test",
+    )
+
+
+def test_the_report_is_one_file_that_states_what_it_measured(tmp_path):
+    evaluation, asked = make_evaluation(tmp_path), []
+
+    def load(index: int) -> np.ndarray:
+        asked.append(index)
+        return np.full((128, 128), 80, np.uint8)
+
+    write_report(tmp_path / "report.html", evaluation, load)
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "senior labels" in html
+    assert "Names are inferred &amp; marked." in html
+    assert "soft &lt;tissue&gt; &amp; co" in html and "<tissue>" not in html
+    assert f"{evaluation.summary.mre_mm:.3f} mm" in html
+    assert not re.search(r'(src|href)="(?!data:)', html) and "url(" not in html and "@import" not in html
+    assert asked == worst_images(evaluation.errors.radial_mm, 6)  # no other image is read
+
+
+def test_every_picture_of_the_report_can_be_decoded(tmp_path):
+    write_report(tmp_path / "r.html", make_evaluation(tmp_path), lambda _: np.zeros((128, 128), np.uint8))
+    encoded = re.findall(r"data:image/png;base64,([^\"]+)", (tmp_path / "r.html").read_text(encoding="utf-8"))
+    pictures = [cv2.imdecode(np.frombuffer(base64.b64decode(one), np.uint8), 1) for one in encoded]
+    assert len(pictures) == 3 + 2 * 6
+    assert all(picture is not None and picture.std() > 0 for picture in pictures)
+
+
+def test_a_report_of_a_single_image(tmp_path):
+    evaluation = make_evaluation(tmp_path, num_images=1)
+    write_report(tmp_path / "r.html", evaluation, lambda _: np.zeros((128, 128), np.uint8))
+    assert "case00" in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
+def test_a_report_that_fails_half_way_leaves_no_file(tmp_path):
+    def truncated(index: int) -> np.ndarray:
+        raise ValueError("case03.png: truncated")
+
+    with pytest.raises(ValueError, match="truncated"):
+        write_report(tmp_path / "r.html", make_evaluation(tmp_path), truncated)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_worst_images_come_worst_first_and_without_truth_never():
+    radial = np.array([[1.0, np.nan], [np.nan, np.nan], [5.0, 1.0], [2.0, 6.0]])
+    assert worst_images(radial, 3) == [3, 2, 0]
+
+
+def test_json_and_table_hold_the_same_numbers(tmp_path):
+    evaluation = make_evaluation(tmp_path)
+    record = json.loads(json.dumps(evaluation.to_dict(), allow_nan=False))
+    assert np.shape(record["errors_mm"]) == (9, 3)
+    assert [row[2] for row in record["errors_mm"]] == [None] * 9
+    present = [value for row in record["errors_mm"] for value in row if value is not None]
+    assert record["mre_mm"] == pytest.approx(np.mean(present))
+    np.testing.assert_allclose(np.array(record["points"]["predicted"]) + 0.5, evaluation.errors.predicted)
+    lines = text_table(evaluation).splitlines()
+    assert len({len(line) for line in lines}) == 1
+    assert lines[2].split()[:3] == ["all", "18", f"{record['mre_mm']:.3f}"]
+    assert lines[-1].split()[:5] == ["3", "never", "seen", "0", "-"]
+
+
+def test_atomic_writing_keeps_the_old_file_and_no_rest_when_it_fails(tmp_path):
+    file = tmp_path / "a.txt"
+    write_atomic(file, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_atomic(file, "\ud800")
+    assert file.read_text() == "old" and list(tmp_path.iterdir()) == [file]
+    with pytest.raises(ValueError, match="is a folder"):
+        write_atomic(tmp_path, "x")
+    with pytest.raises(ValueError, match="not a folder"):
+        write_atomic(file / "b.txt", "x")

@@ -1,0 +1,42 @@
+"""Things that scanners and clinics burn into X-rays: text, a ruler, a collimated border."""
+
+import string
+
+import cv2
+import numpy as np
+
+_LETTERS = np.array(list(string.ascii_uppercase + string.digits))
+
+
+def burn_in(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(H, W) uint8 with one random artefact: a line of text, a ruler along an edge, or a border."""
+    draw = (_text, _ruler, _border)[rng.integers(3)]
+    return draw(image.copy(), rng)
+
+
+def _text(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    height, width = image.shape
+    text = "".join(rng.choice(_LETTERS, rng.integers(2, 12)))
+    origin = int(rng.uniform(0, 0.8) * width), int(rng.uniform(0.05, 1.0) * height)
+    size = rng.uniform(0.3, 1.0) * height / 512
+    grey = int(rng.integers(150, 256)) if rng.random() < 0.7 else int(rng.integers(0, 60))
+    return cv2.putText(image, text, origin, cv2.FONT_HERSHEY_SIMPLEX, size, grey, 1, cv2.LINE_AA)
+
+
+def _ruler(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    height, width = image.shape
+    x, step = int(rng.uniform(0, 1) * width), rng.uniform(0.01, 0.04) * height
+    grey = int(rng.integers(150, 256))
+    for tick, y in enumerate(np.arange(rng.uniform(0, 0.3) * height, rng.uniform(0.6, 1.0) * height, step)):
+        length = (0.03 if tick % 5 == 0 else 0.015) * width
+        cv2.line(image, (x, int(y)), (int(x + length), int(y)), grey, 1, cv2.LINE_AA)
+    return image
+
+
+def _border(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    height, width = image.shape
+    left, right = (rng.uniform(0, 0.06, 2) * width).astype(int)
+    top, bottom = (rng.uniform(0, 0.06, 2) * height).astype(int)
+    framed = np.full_like(image, 0 if rng.random() < 0.7 else 255)
+    framed[top : height - bottom, left : width - right] = image[top : height - bottom, left : width - right]
+    return framed

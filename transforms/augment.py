@@ -1,0 +1,93 @@
+"""Training and evaluation transforms: one matrix per sample, one resampling, then pixels.
+
+A transform is a callable ``(Sample, Generator) -> Sample`` that puts the sample on a canvas of one size.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from transforms import geometry
+from transforms.artefacts import burn_in
+from transforms.intensity import Intensity
+from transforms.sample import Sample
+
+
+class EvalTransforms:
+    """Letterbox: the whole image, centred on a (height, width) canvas, aspect kept, black around it."""
+
+    def __init__(self, size: Sequence[int]) -> None:
+        self.height, self.width = _checked(size)
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        """``rng`` is not used: evaluation is deterministic."""
+        return apply_matrix(sample, self.matrix(sample), (self.width, self.height))
+
+    def matrix(self, sample: Sample) -> np.ndarray:
+        """(3, 3) pixels of the sample's image -> pixels of the canvas."""
+        width, height = sample.size
+        zoom = min(self.width / width, self.height / height)
+        centre = geometry.translate((self.width - zoom * width) / 2, (self.height - zoom * height) / 2)
+        return centre @ geometry.scale(zoom, zoom)
+
+
+class TrainTransforms:
+    """Letterbox with a random similarity, then random intensity and burnt-in artefacts.
+
+    ``zoom`` is a range of factors, drawn log-uniformly; ``rotation`` in degrees and ``shift`` as a share
+    of the canvas are the largest absolute values; ``artefacts`` is the probability of a burnt-in artefact.
+    """
+
+    def __init__(
+        self,
+        size: Sequence[int],
+        *,
+        zoom: tuple[float, float] = (0.8, 1.25),
+        rotation: float = 15.0,
+        shift: float = 0.05,
+        intensity: Intensity | None = None,
+        artefacts: float = 0.2,
+    ) -> None:
+        if not 0.0 < zoom[0] <= zoom[1]:
+            raise ValueError(
+                f"train_transforms.zoom={tuple(zoom)}: expected (low, high) with 0 < low <= high."
+            )
+        self.letterbox = EvalTransforms(size)
+        self.log_zoom = np.log(zoom)
+        self.rotation, self.shift, self.artefacts = rotation, shift, artefacts
+        self.intensity = intensity or Intensity()
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        canvas = (self.letterbox.width, self.letterbox.height)
+        sample = apply_matrix(sample, self._similarity(canvas, rng) @ self.letterbox.matrix(sample), canvas)
+        image = self.intensity(sample.image, rng)
+        if rng.random() < self.artefacts:
+            image = burn_in(image, rng)
+        return replace(sample, image=image)
+
+    def _similarity(self, canvas: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+        """(3, 3) random zoom, rotation and shift about the centre of the canvas."""
+        zoom = float(np.exp(rng.uniform(*self.log_zoom)))
+        turn = geometry.rotate(rng.uniform(-self.rotation, self.rotation)) @ geometry.scale(zoom, zoom)
+        shift = rng.uniform(-self.shift, self.shift, 2) * canvas
+        return geometry.translate(*shift) @ geometry.about(turn, canvas[0] / 2, canvas[1] / 2)
+
+
+def apply_matrix(sample: Sample, matrix: np.ndarray, canvas: tuple[int, int]) -> Sample:
+    """Move image and points by ``matrix`` onto a (width, height) canvas; the way back rides along."""
+    return replace(
+        sample,
+        image=geometry.warp_image(sample.image, matrix, canvas),
+        points=geometry.warp_points(sample.points, matrix),
+        to_source=sample.to_source @ np.linalg.inv(matrix),
+    )
+
+
+def _checked(size: Sequence[int]) -> tuple[int, int]:
+    height, width = size
+    if height <= 0 or width <= 0 or height % 32 or width % 32:
+        raise ValueError(
+            f"canvas size (height, width)={tuple(size)}: expected positive multiples of 32, e.g. (512, 416)."
+        )
+    return int(height), int(width)

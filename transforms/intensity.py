@@ -1,0 +1,43 @@
+"""Random changes of grey values, standing in for other detectors, exposures and film processing."""
+
+import os
+
+import numpy as np
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it calls home on import
+import albumentations as A
+
+
+class Intensity:
+    """Gamma, contrast, inversion, blur, noise, local contrast and cut-outs; pixels keep their places.
+
+    ``strength`` scales the ranges; 0 changes nothing.
+    """
+
+    def __init__(self, strength: float = 1.0, *, invert: float = 0.05, cutout: float = 0.1) -> None:
+        if not 0.0 <= strength <= 2.0:
+            raise ValueError(f"intensity strength={strength}: expected a value from 0 to 2.")
+        gamma = (100.0 / (1.0 + 0.8 * strength), 100.0 * (1.0 + 0.8 * strength))
+        self.pixels = A.Compose(
+            [
+                A.RandomGamma(gamma_limit=gamma, p=0.7),
+                A.RandomBrightnessContrast(0.2 * strength, 0.3 * strength, p=0.7),
+                A.CLAHE(clip_limit=(1.0, 1.0 + 3.0 * strength), p=0.1),
+                A.OneOf(
+                    [
+                        A.GaussianBlur(blur_limit=0, sigma_limit=(0.3, 0.3 + 1.2 * strength)),
+                        A.Sharpen(alpha=(0.1, 0.1 + 0.3 * strength)),
+                    ],
+                    p=0.2,
+                ),
+                A.GaussNoise(std_range=(0.005, 0.005 + 0.04 * strength), p=0.3),
+                A.CoarseDropout((1, 3), (0.03, 0.12), (0.03, 0.12), fill="random_uniform", p=cutout),
+                A.InvertImg(p=invert),
+            ],
+            p=float(strength > 0),
+        )
+
+    def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """(H, W) uint8 -> (H, W) uint8, a pure function of the image and the state of ``rng``."""
+        self.pixels.set_random_seed(int(rng.integers(2**31)))
+        return np.ascontiguousarray(self.pixels(image=image[..., None])["image"][..., 0])

@@ -1,0 +1,234 @@
+"""Python config files that describe objects without building them.
+
+A config file is an ordinary Python module. ``L(Target)(key=value)`` records a call as plain data;
+``instantiate`` performs it later. Between the two, the tree can be overridden from the command line
+(``train.iterations=500``), printed, compared and saved as YAML next to a checkpoint.
+
+Whatever a user can get wrong here is a ValueError that names the key and the nearest right one.
+"""
+
+import difflib
+import importlib
+import inspect
+import runpy
+import sys
+import traceback
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+_TARGET = "_target_"
+_PYTHON_ERRORS = (ValueError, TypeError, NameError, AttributeError, SyntaxError, ImportError)
+
+
+class L:
+    """Record a call to ``target``. Argument names are checked now; ``instantiate`` makes the call."""
+
+    def __init__(self, target: Callable[..., Any]) -> None:
+        self._target = target
+        self._path = f"{target.__module__}:{target.__qualname__}"
+        if "<" in self._path:
+            raise ValueError(f"L() needs a function or class that can be imported by name, got {self._path}.")
+
+    def __call__(self, **kwargs: Any) -> DictConfig:
+        _require_arguments(self._target, kwargs, self._path)
+        return OmegaConf.create({_TARGET: self._path, **kwargs})
+
+
+def load_config(file: str | Path, overrides: Iterable[str] = ()) -> DictConfig:
+    """Run a ``.py`` config (or read a saved ``.yaml``), apply dotted overrides, return the resolved tree.
+
+    An override may set any key that is there and any argument that a recorded call takes. Raises ValueError.
+    """
+    cfg = _read(Path(file))
+    OmegaConf.set_struct(cfg, True)
+    for item in overrides:
+        key, separator, value = item.partition("=")
+        if not separator:
+            raise ValueError(f"override {item!r}: expected key=value.")
+        _require_key(cfg, key)
+        OmegaConf.update(cfg, key, _parse(item, value), merge=False, force_add=True)
+    OmegaConf.resolve(cfg)
+    cfg = cast(DictConfig, OmegaConf.create(OmegaConf.to_yaml(cfg)))  # as read back: tuples become lists
+    OmegaConf.set_readonly(cfg, True)
+    return cfg
+
+
+def require_sections(cfg: DictConfig, names: Collection[str], source: str | Path) -> None:
+    """Raise ValueError unless ``cfg`` (read from ``source``) has every section of ``names``."""
+    absent = [name for name in names if name not in cfg]
+    if absent:
+        raise ValueError(f"{source}: no {absent}, expected the sections {sorted(names)}.")
+
+
+def require_targets_in(node: Any, packages: Collection[str], source: str | Path) -> None:
+    """Raise ValueError if ``node`` records a call to anything that ``packages`` do not define.
+
+    For configs that come with a file from elsewhere: ``instantiate`` imports and calls what they name. The
+    object found is looked at too, since a module of ``packages`` also holds what it imports.
+    """
+    for path in _targets(OmegaConf.to_container(node) if isinstance(node, DictConfig | ListConfig) else node):
+        home = path.partition(":")[0]
+        if not _inside(home, packages) or not _inside(getattr(_resolve(path), "__module__", ""), packages):
+            raise ValueError(
+                f"{source}: its config calls {path!r}, allowed are only classes and functions of "
+                f"{sorted(packages)}. Do not use this file unless you know who made it."
+            )
+
+
+def differing_keys(one: DictConfig, other: DictConfig) -> list[str]:
+    """Dotted keys whose values differ between two resolved configs, or that only one of them has."""
+    left, right = dict(_leaves(one)), dict(_leaves(other))
+    absent = object()
+    return sorted(key for key in left | right if left.get(key, absent) != right.get(key, absent))
+
+
+def nearest(name: str, options: Iterable[str]) -> str:
+    """A hint for a misspelt ``name``: the nearest option, or all of them."""
+    options = sorted(map(str, options))
+    close = difflib.get_close_matches(name, options, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known here: {options}."
+
+
+def instantiate(node: Any, **late: Any) -> Any:
+    """Build the object described by ``node``, depth first. ``late`` adds arguments known only at run time.
+
+    Raises ValueError for arguments that the target does not take or lacks.
+    """
+    if isinstance(node, ListConfig | list):
+        return [instantiate(item) for item in node]
+    if not isinstance(node, DictConfig | dict):
+        return node
+    kwargs = {str(key): instantiate(value) for key, value in node.items() if key != _TARGET}
+    if _TARGET not in node:
+        return kwargs
+    target = _resolve(node[_TARGET])
+    _require_arguments(target, kwargs | late, node[_TARGET], complete=True)
+    return target(**kwargs, **late)
+
+
+def _read(file: Path) -> DictConfig:
+    if not file.is_file():
+        raise ValueError(f"config file {file} not found. Give a .py file of configs/ or a run's config.yaml.")
+    if file.suffix == ".py":
+        names = _run_fresh(file)
+        return OmegaConf.create({key: value for key, value in names.items() if _is_data(key, value)})
+    try:
+        cfg = OmegaConf.load(file)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"config file {file}: not valid YAML ({error}).") from error
+    if not isinstance(cfg, DictConfig):
+        raise ValueError(f"config file {file}: a {type(cfg).__name__}, expected keys with values.")
+    return cfg
+
+
+def _run_fresh(file: Path) -> dict[str, Any]:
+    """Execute ``file`` and, anew, every config it imports: loads never share state."""
+
+    def drop() -> dict[str, Any]:
+        names = [name for name in sys.modules if name.split(".")[0] == "configs"]
+        return {name: sys.modules.pop(name) for name in names}
+
+    before = drop()
+    try:
+        return runpy.run_path(str(file))
+    except _PYTHON_ERRORS as error:
+        places = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
+        place = places[-1] if places else None
+        line = f"{place.filename}, line {place.lineno}" if place else str(file)
+        raise ValueError(f"config file {file}: {error} ({type(error).__name__} at {line})") from error
+    finally:
+        drop()
+        sys.modules.update(before)
+
+
+def _is_data(name: str, value: Any) -> bool:
+    return not name.startswith("_") and isinstance(
+        value, DictConfig | ListConfig | dict | list | tuple | str | int | float | bool | None
+    )
+
+
+def _parse(item: str, text: str) -> Any:
+    """YAML, where ``true`` and ``false`` are booleans and ``no`` is a word."""
+    if text.lower() in ("yes", "no", "on", "off"):
+        return text
+    try:
+        return OmegaConf.create(f"value: {text}").value
+    except yaml.YAMLError as error:
+        raise ValueError(
+            f"override {item!r}: {text!r} is not a YAML value. Quote text: key='\"a: b\"'."
+        ) from error
+
+
+def _resolve(path: str) -> Any:
+    """The object that ``module:name`` stands for."""
+    module, _, name = path.partition(":")
+    try:
+        found: Any = importlib.import_module(module)
+        for part in name.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"config names {path!r}, which cannot be imported ({error}).") from error
+    return found
+
+
+def _require_arguments(
+    target: Callable[..., Any], given: Mapping[str, Any], path: str, *, complete: bool = False
+) -> None:
+    """Raise ValueError unless ``target`` takes the arguments ``given``; ``complete``: and needs no more."""
+    parameters = inspect.signature(target).parameters
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    for name in given:
+        if name not in parameters and not takes_any:
+            raise ValueError(f"{path} takes no argument {name!r}; {nearest(name, parameters)}")
+    absent = [
+        name
+        for name, parameter in parameters.items()
+        if complete
+        and parameter.default is parameter.empty
+        and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        and name not in given
+    ]
+    if absent:
+        raise ValueError(f"{path}: no value for {absent}. Give it in the config file.")
+
+
+def _require_key(cfg: DictConfig, key: str) -> None:
+    node: Any = OmegaConf.to_container(cfg)
+    for part in key.split("."):
+        if isinstance(node, list):
+            node = dict(enumerate(node))
+        options = {str(name): value for name, value in node.items()} if isinstance(node, dict) else {}
+        if _TARGET in options:
+            known = inspect.signature(_resolve(options[_TARGET])).parameters
+            options = dict.fromkeys(known) | options
+        if part not in options:
+            raise ValueError(
+                f"override {key!r}: no key {part!r}; {nearest(part, options.keys() - {_TARGET})}"
+            )
+        node = options[part]
+
+
+def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(node, DictConfig | ListConfig):
+        node = cast(Any, OmegaConf.to_container(node))
+    items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else None
+    if items is None:
+        yield prefix, node
+        return
+    for key, value in items:
+        yield from _leaves(value, f"{prefix}.{key}" if prefix else str(key))
+
+
+def _targets(node: Any) -> Iterator[str]:
+    if isinstance(node, dict) and _TARGET in node:
+        yield str(node[_TARGET])
+    for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from _targets(child)
+
+
+def _inside(module: str, packages: Collection[str]) -> bool:
+    return any(module == package or module.startswith(f"{package}.") for package in packages)

@@ -1,0 +1,194 @@
+"""Training from the first iteration to the last, and evaluation on the way.
+
+Knows nothing of the task beyond ``model(images, targets) -> outputs``,
+``criterion(outputs, targets, progress) -> LossReport`` and ``evaluator.update(outputs.final, batch)``.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import torch
+from accelerate.utils import gather_object
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+from torch.utils.data import DataLoader
+
+from datasets.prepared import PreparedDataset
+from datasets.sample import Batch, collate
+from util.checkpoint import FORMAT, save_checkpoint
+from util.interrupt import StopRequest
+from util.logs import Means, RunLog
+from util.metrics import Errors, LandmarkEvaluator, concatenate, summarise
+from util.run_folder import RunFolder
+from util.selection import Selection, flat, headline
+from util.settings import TrainSettings
+from util.trainer import NonFiniteError, StepReport, Trainer
+from util.visualise import prediction_picture
+
+_PICTURED = 4  # validation cases shown in TensorBoard
+
+
+@torch.inference_mode()
+def evaluate(model: nn.Module, batches: Iterable[Batch], device: torch.device | str) -> Errors:
+    """Radial errors of ``model``, in evaluation mode and full precision, on every case of ``batches``."""
+    evaluator = LandmarkEvaluator()
+    model.eval()
+    for batch in batches:
+        batch = batch.to(device)
+        evaluator.update(model(batch.images).final, batch)
+    return evaluator.errors()
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a training reads. The loaders give this process's share; ``val`` is the whole validation set."""
+
+    train_loader: DataLoader[Batch]
+    val_loader: DataLoader[Batch]
+    val: PreparedDataset
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The state after a step, for a progress bar."""
+
+    iteration: int
+    report: StepReport
+    metrics: dict[str, Any]  # of the last evaluation; empty before the first
+
+
+Ending = Literal["finished", "no improvement", "stopped"]
+
+
+class TrainingRun:
+    """One run and what it leaves behind: log, checkpoints, pictures.
+
+    A continued run writes the same weights as one that was never stopped.
+    """
+
+    def __init__(self, trainer: Trainer, data: TrainingData, folder: RunFolder, config: DictConfig) -> None:
+        self.trainer, self.data, self.folder = trainer, data, folder
+        self.settings: TrainSettings = trainer.settings
+        self.selection = Selection(self.settings.select, self.settings.patience)
+        self.metrics: dict[str, Any] = {}
+        self._config = OmegaConf.to_yaml(config)
+        self._seconds = 0.0  # of this run before its last continuation
+        self._started = time.perf_counter()
+        self._writes = trainer.accelerator.is_main_process
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the run, over all its continuations."""
+        return self._seconds + time.perf_counter() - self._started
+
+    def restore(self, checkpoint: Mapping[str, Any]) -> None:
+        """Take up selection and clock from the content of a ``last.pt``; the trainer is restored before."""
+        training = checkpoint["training"]
+        self.selection = Selection(**training["selection"])
+        self.metrics, self._seconds = checkpoint["metrics"], training["seconds"]
+
+    def run(self, on_step: Callable[[Progress], None] | None = None) -> Ending:
+        """Train to the last iteration, to the end of patience, or to Ctrl-C or SIGTERM; write ``last.pt``.
+
+        Raises NonFiniteError after it has put the step's batch and weights into ``nan_state.pt``.
+        """
+        log = RunLog(self.folder.path, self.trainer.iteration) if self._writes else None
+        try:
+            with StopRequest() as stop:
+                return self._loop(stop, log, on_step)
+        except NonFiniteError as error:
+            if self._writes:
+                self._save_faulty(error)
+            raise
+        finally:
+            if log is not None:
+                log.close()
+
+    def _loop(
+        self, stop: StopRequest, log: RunLog | None, on_step: Callable[[Progress], None] | None
+    ) -> Ending:
+        trainer, settings = self.trainer, self.settings
+        batches, means, timer = iter(self.data.train_loader), Means(), _Rate()
+        stopped = False
+        while not (trainer.finished or self.selection.exhausted or stopped):
+            with timer:
+                report = trainer.step([next(batches) for _ in range(settings.accumulate_steps)])
+            timer.images += report.images
+            means.add(report.losses | {"grad_norm": report.grad_norm})
+            if trainer.iteration % settings.log_every == 0 or trainer.finished:
+                self._log_step(log, report, means, timer)
+            if trainer.iteration % settings.eval_every == 0 or trainer.finished:
+                self._evaluate(log)
+            if on_step is not None:
+                on_step(Progress(trainer.iteration, report, self.metrics))
+            stopped = trainer.any_rank(stop.requested)
+            ends = trainer.finished or self.selection.exhausted or stopped
+            if ends or trainer.iteration % settings.save_every == 0:
+                self._save_last()
+        return "finished" if trainer.finished else "no improvement" if self.selection.exhausted else "stopped"
+
+    def _log_step(self, log: RunLog | None, report: StepReport, means: Means, timer: "_Rate") -> None:
+        values = means.take() | {"lr": report.learning_rate, "images_per_second": timer.take()}
+        if log is not None:
+            log.write(self.trainer.iteration, self.seconds, values)
+
+    def _evaluate(self, log: RunLog | None) -> None:
+        """Evaluate the averaged weights on all processes together; keep them if they are the best."""
+        accelerator, model = self.trainer.accelerator, self.trainer.average.model
+        loader = self.data.val_loader
+        own = [evaluate(model, loader, accelerator.device)] if len(loader) else []
+        errors = concatenate(gather_object(own) if accelerator.num_processes > 1 else own)
+        self.metrics = headline(summarise(errors))
+        best = self.selection.update(self.trainer.iteration, self.metrics)
+        if log is not None:
+            log.write(self.trainer.iteration, self.seconds, flat(self.metrics, "val"))
+            log.picture(self.trainer.iteration, self._picture())
+            if best:
+                self.folder.save_best(self._checkpoint())
+
+    @torch.inference_mode()
+    def _picture(self) -> Any:
+        count = min(_PICTURED, len(self.data.val))
+        batch = collate([self.data.val[index] for index in range(count)]).to(self.trainer.accelerator.device)
+        return prediction_picture(batch, self.trainer.average.model(batch.images).final)
+
+    def _save_last(self) -> None:
+        if self._writes:
+            self.folder.save_last(self._checkpoint())
+
+    def _checkpoint(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "config": self._config,
+            "landmark_set": self.data.val.landmark_set.to_dict(),
+            "labels": self.data.val.labels,
+            "weights": self.trainer.average.model.state_dict(),
+            "metrics": self.metrics,
+            "iteration": self.trainer.iteration,
+            "training": self.trainer.state() | {"selection": asdict(self.selection), "seconds": self.seconds},
+        }
+
+    def _save_faulty(self, error: NonFiniteError) -> None:
+        batches = [{"images": b.images, "points": b.points, "cases": list(b.cases)} for b in error.batches]
+        state = self._checkpoint() | {"batches": batches}
+        save_checkpoint(self.folder.path / "nan_state.pt", state)
+
+
+class _Rate:
+    """Images a second of the time spent inside."""
+
+    def __init__(self) -> None:
+        self.images, self._spent, self._entered = 0, 0.0, 0.0
+
+    def __enter__(self) -> None:
+        self._entered = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._spent += time.perf_counter() - self._entered
+
+    def take(self) -> float:
+        rate = self.images / max(self._spent, 1e-9)
+        self.images, self._spent = 0, 0.0
+        return rate

@@ -1,0 +1,82 @@
+"""One evaluation of one checkpoint: its numbers as JSON and as a table for the terminal."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from datasets.landmarks import LandmarkSet
+from datasets.prepared import INDEX_TO_CONTINUOUS
+from util.metrics import OUTLIER_MM, Errors, Statistics, Summary, json_ready
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The errors of a checkpoint on one subset of prepared data, and what they were measured against."""
+
+    errors: Errors
+    summary: Summary
+    landmark_set: LandmarkSet
+    labels: str  # whose landmarks count as the truth, as the prepared data states it
+    checkpoint: Path
+    folder: Path
+    subset: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready. Points in index coordinates of the prepared images; null where missing."""
+        points = {"predicted": self.errors.predicted, "truth": self.errors.truth}
+        return {
+            **self.summary.to_dict(),
+            "checkpoint": str(self.checkpoint),
+            "data": str(self.folder),
+            "subset": self.subset,
+            "labels": self.labels,
+            "landmark_set": self.landmark_set.to_dict(),
+            "cases": list(self.errors.cases),
+            "spacing_mm": json_ready(self.errors.spacing),
+            "errors_mm": json_ready(self.errors.radial_mm),
+            "uncertainty_mm": json_ready(self.errors.uncertainty_mm),
+            "points": {name: json_ready(values - INDEX_TO_CONTINUOUS) for name, values in points.items()},
+        }
+
+
+def table_header(summary: Summary) -> list[str]:
+    """Column titles that go with ``table_rows``."""
+    rates = [f"SDR {key}" for key in summary.sdr_percent]
+    return ["landmark", "n", "MRE", "95 %", "SD", "median", *rates, "SDR 2.0 95 %", f"> {OUTLIER_MM:g} mm"]
+
+
+def table_rows(summary: Summary, landmark_set: LandmarkSet) -> list[list[str]]:
+    """All landmarks together, then each: lengths in mm, shares in percent, "-" where nothing is annotated."""
+    names = [f"{index} {name}" for index, name in enumerate(landmark_set.landmarks, start=1)]
+    groups = zip(["all", *names], [summary, *summary.per_landmark], strict=True)
+    return [[name, *_cells(group)] for name, group in groups]
+
+
+def text_table(evaluation: Evaluation) -> str:
+    """The table for a terminal."""
+    rows = [table_header(evaluation.summary), *table_rows(evaluation.summary, evaluation.landmark_set)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if i else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+    rule = "-" * len(lines[0])
+    return "\n".join([lines[0], rule, lines[1], rule, *lines[2:]])
+
+
+def _cells(group: Statistics) -> list[str]:
+    if not group.count:
+        return ["0", *["-"] * (len(group.sdr_percent) + 6)]
+    return [
+        str(group.count),
+        f"{group.mre_mm:.3f}",
+        "{:.3f} to {:.3f}".format(*group.mre_ci95_mm),
+        f"{group.mre_std_mm:.3f}",
+        f"{group.median_mm:.3f}",
+        *(f"{rate:.1f}" for rate in group.sdr_percent.values()),
+        "{:.1f} to {:.1f}".format(*group.sdr_ci95_percent["2.0"]),
+        f"{group.outlier_percent:.1f}",
+    ]

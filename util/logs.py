@@ -1,0 +1,64 @@
+"""Numbers and pictures of a training: ``metrics.jsonl`` for programs, TensorBoard for people."""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+
+
+class RunLog:
+    """Appends to a run's ``metrics.jsonl`` and TensorBoard files.
+
+    One line is one JSON object with ``iteration``, ``seconds`` (of training so far, over all continuations)
+    and either training numbers or numbers under ``val/``. A value that is not finite is null.
+    """
+
+    def __init__(self, folder: Path, iteration: int) -> None:
+        """``iteration``: where the run starts; anything TensorBoard has beyond it is hidden."""
+        self._file = folder / "metrics.jsonl"
+        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=iteration + 1)
+
+    def write(self, iteration: int, seconds: float, values: Mapping[str, float]) -> None:
+        numbers = {name: _rounded(value) for name, value in values.items()}
+        line = {"iteration": iteration, "seconds": round(seconds, 2), **numbers}
+        with self._file.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(line) + "\n")
+        for name, value in values.items():
+            self._writer.add_scalar(name, value, iteration)
+
+    def picture(self, iteration: int, image: np.ndarray) -> None:
+        """Show an RGB image (H, W, 3) uint8 of predictions."""
+        self._writer.add_image("val/predictions", image, iteration, dataformats="HWC")
+        self._writer.flush()
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class Means:
+    """Running means of named scalars on the device, read once at the end: no waiting for a GPU in between."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Tensor] = {}
+        self._count = 0
+
+    def add(self, values: Mapping[str, Tensor | float]) -> None:
+        for name, value in values.items():
+            self._sums[name] = self._sums.get(name, torch.zeros(())) + torch.as_tensor(value).detach()
+        self._count += 1
+
+    def take(self) -> dict[str, float]:
+        """The means since the last call."""
+        means = {name: float(value) / self._count for name, value in self._sums.items()}
+        self._sums, self._count = {}, 0
+        return means
+
+
+def _rounded(value: float) -> float | None:
+    """Seven digits: enough to compare, short enough to read."""
+    return float(f"{value:.7g}") if math.isfinite(value) else None

@@ -1,0 +1,54 @@
+"""Learning rate, parameter groups and the moving average of the weights."""
+
+import copy
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def learning_rate_factor(iteration: int, *, iterations: int, warmup: float) -> float:
+    """Share of the base learning rate at ``iteration`` (from 0): linear warm-up, then half a cosine to zero.
+
+    ``warmup`` is a share of ``iterations``. A pure function, so there is no schedule state to save.
+    """
+    steps = round(warmup * iterations)
+    if iteration < steps:
+        return (iteration + 1) / (steps + 1)
+    return 0.5 * (1.0 + math.cos(math.pi * (iteration - steps) / max(1, iterations - steps)))
+
+
+def parameter_groups(model: nn.Module) -> list[dict[str, Any]]:
+    """Two groups: matrices and kernels, which decay, and vectors (biases, norms, gains), which do not."""
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    decayed = [parameter for parameter in parameters if parameter.ndim > 1]
+    kept = [parameter for parameter in parameters if parameter.ndim <= 1]
+    return [{"params": decayed}, {"params": kept, "weight_decay": 0.0}]
+
+
+class WeightAverage:
+    """Exponential moving average of a model's parameters and floating-point buffers.
+
+    The decay warms up as (1 + n) / (10 + n) after n updates, so the average forgets the random start quickly.
+    Other buffers (counters) are copied. ``model`` is the averaged copy, always in evaluation mode.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay, self.updates = decay, 0
+        self.model = copy.deepcopy(model).eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        """Move the average towards ``model`` by one step."""
+        weight = 1.0 - min(self.decay, (1 + self.updates) / (10 + self.updates))
+        for mine, new in zip(_tensors(self.model), _tensors(model), strict=True):
+            if mine.is_floating_point():
+                mine.lerp_(new, weight)
+            else:
+                mine.copy_(new)
+        self.updates += 1
+
+
+def _tensors(model: nn.Module) -> list[Tensor]:
+    return [tensor.detach() for tensor in (*model.parameters(), *model.buffers())]

@@ -1,0 +1,114 @@
+"""The folder that a training leaves behind, and what may be done with one that is there already.
+
+``config.yaml``, ``environment.json``, ``metrics.jsonl``, ``tensorboard/``, ``best.pt`` (to evaluate),
+``last.pt`` (to continue), ``last.previous.pt`` (the one before, should ``last.pt`` be damaged).
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from datasets.landmarks import LandmarkSet
+from util.checkpoint import PREVIOUS, config_of, load_checkpoint, require_same_landmarks, save_checkpoint
+from util.config import differing_keys
+from util.files import write_atomic
+
+FREE_KEYS = ("train.output_dir", "train.save_every", "train.log_every", "data.workers")
+_MARKS = ("config.yaml", "metrics.jsonl", "last.pt", PREVIOUS["last.pt"], "best.pt")
+
+
+class RunFolder:
+    """Names and writes the files of one run."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.last, self.best = self.path / "last.pt", self.path / "best.pt"
+        self.metrics = self.path / "metrics.jsonl"
+
+    def require_free(self) -> None:
+        """Raise ValueError if a run lies here already, or if this is a file."""
+        if self.path.exists() and not self.path.is_dir():
+            raise ValueError(
+                f"train.output_dir={self.path} is a file, expected a new folder. Give another name."
+            )
+        present = [name for name in _MARKS if (self.path / name).exists()]
+        if present:
+            raise ValueError(
+                f"train.output_dir={self.path} already holds a run ({', '.join(present)}). Give another "
+                f"folder (train.output_dir=...), or continue that run (--resume-from-checkpoint {self.path})."
+            )
+
+    def begin(self, cfg: DictConfig, environment: Mapping[str, Any]) -> None:
+        """Write the config and the environment of a new run."""
+        write_atomic(self.path / "config.yaml", OmegaConf.to_yaml(cfg))
+        write_atomic(self.path / "environment.json", json.dumps(environment, indent=2) + "\n")
+
+    def resume(self, source: Path, iteration: int, cfg: DictConfig, environment: Mapping[str, Any]) -> None:
+        """Take up, here, the run of folder ``source`` at ``iteration``; the log is cut back to it."""
+        kept = [line for line in _lines(source / "metrics.jsonl") if line["iteration"] <= iteration]
+        if source.resolve() != self.path.resolve():
+            self.require_free()
+            self.begin(cfg, environment)
+            if (source / "best.pt").is_file():
+                shutil.copyfile(source / "best.pt", self.best)
+        write_atomic(self.metrics, "".join(json.dumps(line) + "\n" for line in kept))
+        write_atomic(
+            self.path / f"environment.resumed-{iteration}.json", json.dumps(environment, indent=2) + "\n"
+        )
+
+    def save_last(self, checkpoint: Mapping[str, Any]) -> None:
+        """Write ``last.pt`` and keep the one before it; at every moment one of the two is whole."""
+        fresh = self.last.with_name(".last.new.pt")
+        save_checkpoint(fresh, checkpoint)
+        if self.last.exists():
+            os.replace(self.last, self.path / PREVIOUS["last.pt"])
+        os.replace(fresh, self.last)
+
+    def save_best(self, checkpoint: Mapping[str, Any]) -> None:
+        """Write ``best.pt``: the weights to evaluate, without what only a continuation needs."""
+        save_checkpoint(self.best, {key: value for key, value in checkpoint.items() if key != "training"})
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """A checkpoint to continue from."""
+
+    file: Path
+    content: dict[str, Any]
+
+
+def load_resumable(run_or_file: str | Path, cfg: DictConfig, landmark_set: LandmarkSet) -> Resumed:
+    """A checkpoint that ``cfg`` on these landmarks can continue exactly, from its file or its run folder.
+
+    Raises ValueError if the checkpoint has no training state, or if the config or the landmarks differ.
+    """
+    file = Path(run_or_file)
+    file = file / "last.pt" if file.is_dir() else file
+    checkpoint = load_checkpoint(file)
+    if "training" not in checkpoint:
+        raise ValueError(f"{file}: holds weights to evaluate, no state to continue. Give the run's last.pt.")
+    require_same_landmarks(checkpoint, landmark_set, file)
+    saved = config_of(checkpoint, file)
+    changed = [key for key in differing_keys(saved, cfg) if key not in FREE_KEYS]
+    if changed:
+        was, now = (OmegaConf.select(config, changed[0], default="absent") for config in (saved, cfg))
+        others = f" (also: {', '.join(changed[1:4])})" if changed[1:] else ""
+        raise ValueError(
+            f"{file}: cannot be continued with another config: {changed[0]} was {was!r}, is {now!r}{others}. "
+            f"Use --config-file {file.parent / 'config.yaml'} without overrides, or start a new run."
+        )
+    return Resumed(file, checkpoint)
+
+
+def _lines(file: Path) -> list[dict[str, Any]]:
+    """Whole lines of a metrics file; a last line cut short by a crash is dropped."""
+    if not file.is_file():
+        return []
+    lines = file.read_text(encoding="utf-8").split("\n")
+    return [json.loads(line) for line in lines[:-1]]  # what follows the last newline is empty or cut short

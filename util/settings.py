@@ -1,0 +1,70 @@
+"""The ``train`` section of a config: its keys, their meaning, their defaults and what they may be."""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from util.config import nearest
+from util.selection import CRITERIA
+
+PRECISIONS = ("no", "fp16", "bf16")
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How a training runs. Counts are in iterations (optimizer steps) unless said otherwise."""
+
+    output_dir: str
+    iterations: int
+    batch_size: int  # images a forward pass, over all processes together
+    accumulate_steps: int = 1  # forward passes an iteration
+    warmup: float = 0.05  # share of the iterations
+    clip_norm: float = 1.0
+    ema_decay: float = 0.999
+    eval_every: int = 200
+    save_every: int = 100
+    log_every: int = 20
+    eval_batch_size: int = 8  # images, each process
+    patience: int | None = None  # evaluations without improvement before the training stops; None: never
+    select: str = "mre"  # what makes the best checkpoint: lowest MRE ("mre") or highest SDR at 2 mm ("sdr2")
+    mixed_precision: str = "no"  # "fp16" on a GPU, "bf16" on a CPU
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("iterations", "batch_size", "accumulate_steps", "eval_every", "save_every", "log_every"):
+            self._require(name, int, 1, "a whole number of at least 1")
+        self._require("eval_batch_size", int, 1, "a whole number of at least 1")
+        self._require("seed", int, 0, "a whole number of at least 0")
+        self._require("clip_norm", (int, float), 1e-12, "a positive number")
+        if self.patience is not None:
+            self._require("patience", int, 1, "a whole number of at least 1, or null")
+        for name in ("warmup", "ema_decay"):
+            self._require(name, (int, float), 0, "a number from 0 up to and not including 1")
+            if getattr(self, name) >= 1:
+                raise ValueError(
+                    f"train.{name}={getattr(self, name)!r}, expected a number from 0 to below 1."
+                )
+        if self.select not in CRITERIA:
+            raise ValueError(f"train.select={self.select!r}, expected one of {CRITERIA}.")
+        if self.mixed_precision not in PRECISIONS:
+            raise ValueError(f"train.mixed_precision={self.mixed_precision!r}, expected one of {PRECISIONS}.")
+
+    @classmethod
+    def from_config(cls, section: Mapping[str, Any]) -> "TrainSettings":
+        """Build from the section. Raises ValueError on an unknown or missing key or a wrong value."""
+        parameters = inspect.signature(cls).parameters
+        for key in section:
+            if key not in parameters:
+                raise ValueError(f"config key train.{key} is unknown; {nearest(str(key), parameters)}")
+        absent = [
+            name for name, value in parameters.items() if value.default is value.empty and name not in section
+        ]
+        if absent:
+            raise ValueError(f"config section train lacks {absent}. Give them in the config file.")
+        return cls(**{str(key): value for key, value in section.items()})
+
+    def _require(self, name: str, kind: type | tuple[type, ...], least: float, expected: str) -> None:
+        value = getattr(self, name)
+        if isinstance(value, bool) or not isinstance(value, kind) or not value >= least:  # type: ignore[operator]
+            raise ValueError(f"train.{name}={value!r}, expected {expected}.")

@@ -1,0 +1,165 @@
+"""One optimizer step, the same on a CPU, on a GPU, or on several."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from datasets.sample import Batch
+from models.prediction import Targets
+from util.checkpoint import load_weights
+from util.optim import WeightAverage, learning_rate_factor
+from util.reproduce import seed_everything
+from util.settings import TrainSettings
+
+
+class NonFiniteError(RuntimeError):
+    """The loss or its gradient is NaN or infinite. The weights are still those before the step."""
+
+    def __init__(self, iteration: int, what: str, batches: Sequence[Batch]) -> None:
+        self.iteration, self.batches = iteration, tuple(batches)
+        self.cases = [case for batch in batches for case in batch.cases]
+        names = ", ".join(self.cases) or "cases of another process"
+        super().__init__(f"iteration {iteration}: the {what} is not finite. Cases of the batch: {names}")
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What one step did. Losses are means over its batches, on the device."""
+
+    losses: dict[str, Tensor]  # "loss" and "loss/PART"
+    learning_rate: float
+    grad_norm: Tensor  # before clipping
+    images: int  # over all processes
+
+
+class Trainer:
+    """A model with its optimizer and its weight average, advanced step by step.
+
+    All that is random in a step is seeded from (seed, iteration, rank), so ``state`` needs no generators and
+    a restored trainer continues to the bit. Gradients are averaged here and not by DistributedDataParallel,
+    which fails when a loss leaves a parameter without gradient, as losses that join later in training do.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        criterion: nn.Module,
+        optimizer: Optimizer,
+        *,
+        settings: TrainSettings,
+        accelerator: Accelerator,
+    ) -> None:
+        self.settings, self.accelerator = settings, accelerator
+        self.model = model.to(accelerator.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.criterion = criterion.to(accelerator.device)
+        self.optimizer = accelerator.prepare(optimizer)
+        self.average = WeightAverage(self.model, settings.ema_decay)
+        self.iteration = 0
+        self._base_rates = [group["lr"] for group in optimizer.param_groups]
+        self._parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+
+    @property
+    def finished(self) -> bool:
+        return self.iteration >= self.settings.iterations
+
+    def step(self, batches: Sequence[Batch]) -> StepReport:
+        """One optimizer step on the mean loss of ``batches``, or NonFiniteError and weights as they were."""
+        seed_everything(self.settings.seed, self.iteration, self.accelerator.process_index)
+        self.model.train()
+        rate = self._set_learning_rate()
+        losses, faulty = self._backward(batches)
+        if self.any_rank(bool(faulty)):
+            raise NonFiniteError(self.iteration, "loss", faulty)
+        self._share_gradients()
+        clipped = self.accelerator.clip_grad_norm_(self._parameters, self.settings.clip_norm)
+        norm = torch.as_tensor(clipped)
+        if self.accelerator.scaler is None and not norm.isfinite():  # a scaler skips such steps by itself
+            raise NonFiniteError(self.iteration, "gradient", batches)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self._share_buffers()
+        self.average.update(self.model)
+        self.iteration += 1
+        images = self.settings.batch_size * len(batches)
+        return StepReport(losses=losses, learning_rate=rate, grad_norm=norm, images=images)
+
+    def any_rank(self, flag: bool) -> bool:
+        """Whether ``flag`` is set on any process; every process must ask."""
+        if self.accelerator.num_processes == 1:
+            return flag
+        flags = torch.tensor(float(flag), device=self.accelerator.device)
+        return bool(self.accelerator.reduce(flags, "sum"))
+
+    def state(self) -> dict[str, Any]:
+        """What ``restore`` needs besides the averaged weights; plain data."""
+        scaler = self.accelerator.scaler
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": None if scaler is None else scaler.state_dict(),
+            "average_updates": self.average.updates,
+        }
+
+    def restore(self, checkpoint: Mapping[str, Any], source: Path) -> None:
+        """Continue from the content of a ``last.pt``; ``source`` names it in errors."""
+        training = checkpoint["training"]
+        load_weights(self.model, training["model"], source)
+        load_weights(self.average.model, checkpoint["weights"], source)
+        self.optimizer.load_state_dict(training["optimizer"])
+        if self.accelerator.scaler is not None and training["scaler"] is not None:
+            self.accelerator.scaler.load_state_dict(training["scaler"])
+        self.average.updates = training["average_updates"]
+        self.iteration = checkpoint["iteration"]
+
+    def _backward(self, batches: Sequence[Batch]) -> tuple[dict[str, Tensor], list[Batch]]:
+        """Add up gradients; mean losses, and the batches whose loss is not finite (they give no gradient)."""
+        sums: dict[str, Tensor] = {}
+        faulty = []
+        for batch in batches:
+            report = self._losses(batch.to(self.accelerator.device))
+            values = {"loss": report.total.detach()} | {f"loss/{k}": v for k, v in report.parts.items()}
+            sums = {name: value / len(batches) + sums.get(name, 0.0) for name, value in values.items()}
+            if math.isfinite(values["loss"].item()):
+                self.accelerator.backward(report.total / len(batches))
+            else:
+                faulty.append(batch)
+        return sums, faulty
+
+    def _losses(self, batch: Batch) -> Any:
+        targets = Targets(batch.points, batch.present, batch.mm_per_unit)
+        with self.accelerator.autocast():
+            outputs = self.model(batch.images.contiguous(memory_format=torch.channels_last), targets)
+        return self.criterion(outputs, targets, self.iteration / self.settings.iterations)
+
+    def _set_learning_rate(self) -> float:
+        factor = learning_rate_factor(
+            self.iteration, iterations=self.settings.iterations, warmup=self.settings.warmup
+        )
+        for group, base in zip(self.optimizer.param_groups, self._base_rates, strict=True):
+            group["lr"] = base * factor
+        return self._base_rates[0] * factor
+
+    def _share_gradients(self) -> None:
+        """Give every process the mean gradient of all."""
+        if self.accelerator.num_processes == 1:
+            return
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in self._parameters]
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        mean = self.accelerator.reduce(flat, "mean")
+        parts = mean.split([gradient.numel() for gradient in gradients])  # pyright: ignore[reportAttributeAccessIssue]
+        for parameter, gradient, part in zip(self._parameters, gradients, parts, strict=True):
+            parameter.grad = gradient.copy_(part.view(gradient.shape))
+
+    def _share_buffers(self) -> None:
+        """Give every process the buffers of the first: BatchNorm's statistics come from its images."""
+        if self.accelerator.num_processes > 1:
+            for buffer in self.model.buffers():
+                buffer.copy_(broadcast(buffer))  # pyright: ignore[reportArgumentType]
