@@ -12,10 +12,10 @@ criterion = L(LandmarkCriterion)()
 train_transforms = L(TrainTransforms)(size="${size}", intensity=L(Intensity)(strength=1.0))
 eval_transforms = L(EvalTransforms)(size="${size}")
 data = dict(folder="data/isbi2015", train="train", val="val", test="test", workers=2)
-optimizer = L(AdamW)(lr=5e-4, weight_decay=1e-2)
+optimizer = L(AdamW)(lr=7e-4, weight_decay=1e-2)
 train = dict(
     output_dir="runs/isbi2015_resnet18",
-    iterations=3000,
+    iterations=2200,
     batch_size=8,
     accumulate_steps=1,
     warmup=0.05,

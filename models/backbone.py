@@ -36,7 +36,8 @@ class TimmBackbone(nn.Module):
         if weights is not None:
             pretrained, options["pretrained_cfg_overlay"] = True, {"file": str(_existing(weights))}
         self.features = _create(name, pretrained, options)
-        reductions = tuple(self.features.feature_info.reduction())
+        info: Any = self.features.feature_info  # timm's, untyped
+        reductions = tuple(info.reduction())
         missing = [stride for stride in STRIDES if stride not in reductions]
         if missing:
             raise ValueError(
@@ -44,7 +45,7 @@ class TimmBackbone(nn.Module):
                 "hierarchical model such as resnet18, convnext_tiny or swin_tiny_patch4_window7_224."
             )
         self._picked = tuple(reductions.index(stride) for stride in STRIDES)
-        self._channels_all = tuple(self.features.feature_info.channels())
+        self._channels_all = tuple(info.channels())
         self.channels = tuple(self._channels_all[index] for index in self._picked)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:

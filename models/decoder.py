@@ -1,7 +1,8 @@
 """Landmark decoder: query k is landmark k, and every layer moves it closer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -31,8 +32,8 @@ class PointHead(nn.Module):
         self.layers = nn.Sequential(
             nn.LayerNorm(embed_dim), nn.Linear(embed_dim, embed_dim), nn.GELU(), nn.Linear(embed_dim, 4)
         )
-        nn.init.zeros_(self.layers[-1].weight)
-        nn.init.zeros_(self.layers[-1].bias)
+        for parameter in self.layers[-1].parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, content: Tensor) -> tuple[Tensor, Tensor]:
         """(..., C) -> step (..., 2) in head units and log Laplace scale (..., 2) in normalised units."""
@@ -94,7 +95,7 @@ class LandmarkDecoder(nn.Module):
     def forward(self, queries: Queries, levels: Sequence[Tensor]) -> tuple[Queries, list[Prediction]]:
         """The last queries, and a Prediction of shape (B, G, K, 2) after every layer."""
         predictions = []
-        for layer in self.layers:
+        for layer in cast(Iterable[DecoderLayer], self.layers):
             queries = layer(queries, levels)
             step, log_scale = layer.head(queries.content)
             points = queries.points + _STEP * step

@@ -1,7 +1,8 @@
 """The landmark DETR: one query per landmark, from the mean shape to the last millimetre."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +38,8 @@ class LandmarkDetr(nn.Module):
     +-5.6 and +-1.9 mm on a 240 mm high X-ray. ``jitter`` is the Laplace scale of the denoising groups,
     as a share of the canvas for the decoder and of the half window for the ROI stages.
     """
+
+    mean_shape: Tensor
 
     def __init__(
         self,
@@ -84,7 +87,7 @@ class LandmarkDetr(nn.Module):
             queries = self.start(self.mean_shape, *read_peaks(heatmaps.detach()))
             queries = self._add_denoising(queries, targets)
             queries, stages = self.decoder(queries, [m.float() for m in levels])
-            for stage in self.roi:
+            for stage in cast(Iterable[RoiStage], self.roi):
                 queries = self._jitter(queries, targets, self.jitter[1] * stage.half_height)
                 queries, prediction = stage(queries, (fine, detail)[: stage.num_maps])
                 stages.append(prediction)

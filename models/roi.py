@@ -39,6 +39,8 @@ class RoiStage(nn.Module):
     sample.
     """
 
+    window: Tensor
+
     def __init__(
         self,
         embed_dim: int,

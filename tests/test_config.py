@@ -4,9 +4,11 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from tests.support.run_tool import ROOT
 from util.config import L, differing_keys, instantiate, load_config, require_targets_in
 
 FILE = "tests/support/tiny_config.py"
+CONFIGS = sorted((ROOT / "configs").rglob("*.py"))
 
 
 def test_saved_config_loads_as_the_same_and_builds_the_same(tmp_path):
@@ -106,3 +108,15 @@ def test_a_config_from_elsewhere_may_only_call_named_packages(target):
 
 def test_a_config_that_calls_only_named_packages_passes():
     require_targets_in(OmegaConf.create({"_target_": "models.backbone:TimmBackbone"}), ("models",), "best.pt")
+
+
+@pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.relative_to(ROOT).as_posix())
+def test_every_shipped_config_loads_resolves_and_survives_yaml(file, tmp_path):
+    cfg = load_config(file)
+    text = OmegaConf.to_yaml(cfg)
+    assert "${" not in text
+    (tmp_path / "config.yaml").write_text(text)
+    assert load_config(tmp_path / "config.yaml") == cfg
+    require_targets_in(cfg, ("models", "transforms", "torch"), file)
+    for name in {"train_transforms", "eval_transforms", "criterion"} & cfg.keys():
+        instantiate(cfg[name])

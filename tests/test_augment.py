@@ -1,0 +1,142 @@
+"""Transforms: image and landmarks move together, there is a way back, and a draw can be repeated."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.support.small_detr import draw_blobs
+from transforms.artefacts import burn_in
+from transforms.augment import EvalTransforms, TrainTransforms
+from transforms.geometry import scale
+from transforms.intensity import Intensity
+from transforms.sample import Sample
+
+SIZE = (320, 256)  # of the canvas: height, width
+POINT = np.array([103.3, 121.8])
+
+
+def blob_sample(size: tuple[int, int] = (231, 274), point: np.ndarray = POINT, to_source=None) -> Sample:
+    """One blob, wide enough for 8 bits, at landmark 0; landmark 1 is missing. ``size``: (width, height)."""
+    image = draw_blobs(point[None], np.array([7.0]), size)
+    return Sample(
+        image=np.round(240 * image).astype(np.uint8),
+        points=np.array([point, [np.nan, np.nan]]),
+        spacing=np.array([0.1, 0.1]),
+        to_source=np.eye(3) if to_source is None else to_source,
+        case="blob",
+    )
+
+
+def textured(seed: int = 0) -> Sample:
+    """An image with something to change everywhere."""
+    image = np.random.default_rng(seed).integers(40, 200, (64, 64), np.uint8)
+    return replace(
+        blob_sample((64, 64), np.array([30.0, 20.0])),
+        image=np.kron(image[::8, ::8], np.ones((8, 8), np.uint8)),
+    )
+
+
+def geometry_only(**ranges) -> TrainTransforms:
+    return TrainTransforms(SIZE, intensity=Intensity(0.0), artefacts=0.0, **ranges)
+
+
+def centroid(image: np.ndarray) -> np.ndarray:
+    grey = image.astype(np.float64)
+    y, x = np.mgrid[: grey.shape[0], : grey.shape[1]] + 0.5
+    return np.array([(grey * x).sum(), (grey * y).sum()]) / grey.sum()
+
+
+@pytest.mark.parametrize("size", [(231, 274), (256, 320), (463, 350), (801, 999)])
+def test_blob_and_landmark_stay_together_in_evaluation(size):
+    point = POINT / (231, 274) * size
+    moved = EvalTransforms(SIZE)(blob_sample(size, point), np.random.default_rng(0))
+    assert moved.image.shape == SIZE and moved.image.dtype == np.uint8
+    assert np.abs(centroid(moved.image) - moved.points[0]).max() < 0.05
+    assert np.isnan(moved.points[1]).all()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_blob_and_landmark_stay_together_in_training(seed):
+    transforms = geometry_only(zoom=(0.5, 1.5), rotation=30.0)
+    moved = transforms(blob_sample(), np.random.default_rng(seed))
+    assert moved.image.shape == SIZE
+    assert np.abs(centroid(moved.image) - moved.points[0]).max() < 0.05
+
+
+@pytest.mark.parametrize("transforms", [EvalTransforms(SIZE), geometry_only()])
+def test_the_way_back_leads_to_the_source(transforms):
+    """Also where the image was already a reduced one: source pixels here are three times as small."""
+    sample = blob_sample(to_source=scale(3.0, 3.0))
+    for seed in range(3):
+        moved = transforms(sample, np.random.default_rng(seed))
+        assert np.allclose(moved.source_points[0], 3.0 * POINT, atol=1e-9)
+        assert (moved.case, moved.spacing.tolist()) == (sample.case, sample.spacing.tolist())
+
+
+def test_the_letterbox_shows_the_whole_image_in_the_middle_with_its_aspect():
+    matrix = EvalTransforms((96, 64)).matrix(blob_sample((200, 150)))
+    assert matrix == pytest.approx(np.array([[0.32, 0, 0], [0, 0.32, 24.0], [0, 0, 1]]))
+
+
+def test_the_ranges_are_those_asked_for():
+    transforms = geometry_only(zoom=(0.8, 1.25), rotation=15.0, shift=0.05)
+    sample, rng = blob_sample((256, 320), np.array([128.0, 160.0])), np.random.default_rng(0)
+    matrices = np.stack([np.linalg.inv(transforms(sample, rng).to_source) for _ in range(60)])
+    zoom = np.sqrt(np.linalg.det(matrices[:, :2, :2]))
+    angle = np.rad2deg(np.arctan2(matrices[:, 1, 0], matrices[:, 0, 0]))
+    shift = (matrices @ [128.0, 160.0, 1.0])[:, :2] / (256, 320) - 0.5  # the centre of the canvas
+    for values, low, high in ((zoom, 0.8, 1.25), (angle, -15, 15), (shift[:, 0], -0.05, 0.05)):
+        assert (
+            low <= values.min() < low + 0.1 * (high - low)
+            and high - 0.1 * (high - low) < values.max() <= high
+        )
+    assert np.abs(np.median(np.log(zoom))) < 0.06  # as often smaller as larger
+
+
+def test_a_draw_is_repeated_to_the_byte_and_another_draw_differs():
+    transforms = TrainTransforms((64, 64), artefacts=0.5)
+    sample = textured()
+
+    def run(seed: int, draw: int, index: int) -> Sample:
+        return transforms(sample, np.random.default_rng([seed, draw, index]))
+
+    first = [run(0, draw, 3) for draw in range(6)]
+    again = [run(0, draw, 3) for draw in reversed(range(6))][::-1]  # the order of the calls does not matter
+    for one, other in zip(first, again, strict=True):
+        assert np.array_equal(one.image, other.image) and np.array_equal(one.to_source, other.to_source)
+    assert len({one.image.tobytes() for one in [*first, run(1, 0, 3), run(0, 0, 4)]}) == 8
+
+
+def test_intensity_keeps_pixels_in_place_and_strength_zero_keeps_their_values():
+    image = textured().image
+    for seed in range(5):
+        assert np.array_equal(Intensity(0.0)(image, np.random.default_rng(seed)), image)
+    changed = [Intensity(1.0)(image, np.random.default_rng(seed)) for seed in range(10)]
+    assert all(one.shape == image.shape and one.dtype == np.uint8 for one in changed)
+    assert sum(not np.array_equal(one, image) for one in changed) >= 8
+
+
+def test_artefacts_leave_the_image_they_are_given_alone():
+    image = textured().image
+    before = image.copy()
+    burnt = [burn_in(image, np.random.default_rng(seed)) for seed in range(20)]
+    assert np.array_equal(image, before)
+    assert all(one.shape == image.shape and one.dtype == np.uint8 for one in burnt)
+    assert sum(not np.array_equal(one, image) for one in burnt) >= 15
+
+
+@pytest.mark.parametrize("size", [(100, 96), (96, 0), (-32, 64)])
+def test_a_canvas_that_the_model_cannot_take_is_refused(size):
+    for transforms in (EvalTransforms, TrainTransforms):
+        with pytest.raises(ValueError, match=r"expected positive multiples of 32"):
+            transforms(size)
+
+
+def test_ranges_that_make_no_sense_are_refused():
+    for zoom in ((1.2, 0.8), (0.0, 1.0)):
+        with pytest.raises(ValueError, match=r"zoom=.*expected \(low, high\) with 0 < low <= high"):
+            TrainTransforms(SIZE, zoom=zoom)
+    for strength in (-0.1, 2.5):
+        with pytest.raises(ValueError, match=r"strength=.*from 0 to 2"):
+            Intensity(strength)

@@ -1,0 +1,95 @@
+"""Pixels, normalised coordinates and source pixels: the one place where they change into each other."""
+
+import numpy as np
+import pytest
+import torch
+
+from datasets.sample import Batch, Sample, collate
+from transforms.augment import EvalTransforms
+from transforms.geometry import about, rotate, scale
+
+SPACING = np.array([0.1, 0.3])
+
+
+def sample(points, *, size=(200, 150), spacing=SPACING, to_source=None, case="one") -> Sample:
+    """A black image of ``size`` (width, height) with the given landmarks."""
+    return Sample(
+        image=np.zeros((size[1], size[0]), np.uint8),
+        points=np.asarray(points, np.float64),
+        spacing=np.asarray(spacing),
+        to_source=np.eye(3) if to_source is None else to_source,
+        case=case,
+    )
+
+
+def letterboxed(*samples: Sample) -> Batch:
+    transforms = EvalTransforms((96, 64))
+    return collate([transforms(one, np.random.default_rng(0)) for one in samples])
+
+
+def test_source_pixels_come_back_through_padding_and_anisotropic_spacing():
+    generator = np.random.default_rng(0)
+    wide = generator.uniform(0, 1, (5, 2)) * (200, 150)  # padded above and below
+    tall = generator.uniform(0, 1, (5, 2)) * (100, 400)  # padded left and right
+    batch = letterboxed(sample(wide), sample(tall, size=(100, 400), case="two"))
+    assert np.allclose(batch.to_source_pixels(batch.points), [wide, tall], atol=1e-3)
+    assert batch.cases == ("one", "two") and len(batch) == 2
+    assert batch.images.shape == (2, 1, 96, 64) and batch.images.dtype == torch.float32
+    assert batch.spacing.tolist() == [[0.1, 0.3]] * 2
+
+
+def test_the_corners_of_a_padded_image_by_hand():
+    """200 x 150 on 64 x 96: zoom 0.32, 64 x 48, so 24 rows of padding above: a quarter of the canvas."""
+    batch = letterboxed(sample([[0, 0], [200, 150], [100, 75]]))
+    assert batch.points[0].numpy() == pytest.approx(np.array([[0, 0.25], [1, 0.75], [0.5, 0.5]]), abs=1e-6)
+
+
+def test_missing_landmarks_stay_missing_and_are_not_present():
+    batch = letterboxed(sample([[10, 20], [np.nan, np.nan], [30, 40]]))
+    assert batch.present.tolist() == [[True, False, True]]
+    assert batch.points[0, 1].isnan().all() and batch.to_source_pixels(batch.points)[0, 1].isnan().all()
+
+
+def test_grey_values_become_zero_to_one():
+    image = np.array([[0, 51], [102, 255]], np.uint8)
+    batch = collate([Sample(image, np.zeros((1, 2)), SPACING, np.eye(3), "one")])
+    assert batch.images[0, 0].numpy() == pytest.approx(np.array([[0.0, 0.2], [0.4, 1.0]]))
+
+
+def test_mm_per_unit_by_hand_under_zoom_and_rotation():
+    """One canvas pixel is 2.5 source pixels of 0.2 mm, 0.5 mm, so 40 x 20 of them are 20 x 10 mm."""
+    for turn in (0.0, 30.0):
+        to_source = about(rotate(turn), 20, 10) @ scale(2.5, 2.5)
+        batch = collate([sample([[1, 2]], size=(40, 20), spacing=(0.2, 0.2), to_source=to_source)])
+        assert batch.mm_per_unit[0].tolist() == pytest.approx([20.0, 10.0], rel=1e-6)
+    anisotropic = collate([sample([[1, 2]], size=(40, 20), to_source=scale(2.5, 2.5))])
+    assert anisotropic.mm_per_unit[0].tolist() == pytest.approx([20.0, 10.0], rel=1e-6)  # mean of 0.1 and 0.3
+
+
+def test_every_case_keeps_its_own_way_back():
+    samples = [sample([[4, 5]], size=(40, 20), to_source=scale(z, z), case=str(z)) for z in (1.0, 3.0)]
+    assert collate(samples).to_source_pixels(collate(samples).points)[:, 0].tolist() == [
+        pytest.approx([4, 5], abs=1e-5),
+        pytest.approx([12, 15], abs=1e-5),
+    ]
+
+
+def test_moving_a_batch_keeps_it_whole():
+    batch = letterboxed(sample([[10, 20]]))
+    moved = batch.to("meta")
+    assert {moved.images.device.type, moved.points.device.type, moved.to_source.device.type} == {"meta"}
+    assert moved.cases == batch.cases and moved.spacing.device.type == "meta"
+
+
+def test_source_points_undo_the_way_here():
+    moved = sample([[4, 5], [np.nan, np.nan]], to_source=scale(3.0, 3.0))
+    assert moved.size == (200, 150) and moved.source_points[0].tolist() == [12, 15]
+    assert np.isnan(moved.source_points[1]).all()
+
+
+def test_cases_that_do_not_fit_together_are_named():
+    small = sample([[1, 2]], size=(40, 20), case="small")
+    with pytest.raises(ValueError, match=r"'small', 'large'.*\(40, 20\), \(80, 20\)"):
+        collate([small, sample([[1, 2]], size=(80, 20), case="large")])
+    with pytest.raises(ValueError, match=r"'small', 'more'.*landmark counts \[1, 2\]"):
+        collate([small, sample([[1, 2], [3, 4]], size=(40, 20), case="more")])
