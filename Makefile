@@ -70,7 +70,7 @@ demo: $(STAMP) $(PHANTOMS)/dataset.json
 		print("MRE on {num_images} held-out phantoms: {mre_mm:.2f} mm".format(**result))'
 
 test: $(STAMP)
-	$(PY) -m pytest -q -rs --durations=10
+	OMP_NUM_THREADS=1 $(PY) -m pytest -q -rs -n 2 --dist loadfile --durations=10
 
 check: $(STAMP)
 	$(PY) -m ruff check

@@ -32,11 +32,11 @@ def main() -> int:
             raise ValueError(
                 f"no image among {[str(path) for path in args.input]}. Give images or folders of them."
             )
+        images = read_all(files, args.spacing, failed)
+        records = predict_all(loaded, images, args.batch_size, args.show_dir)
     except ValueError as error:
         print(f"inference.py: {error}", file=sys.stderr)
         return 2
-    images = read_all(files, args.spacing, failed)
-    records = predict_all(loaded, images, args.batch_size, args.show_dir)
     write_landmark_files(args.output, model=describe(loaded), images=records, failed=failed)
     print(f"{len(records)} images, {len(failed)} failed: {args.output.with_suffix('.json')} and .csv")
     return 1 if failed else 0

@@ -13,4 +13,4 @@ from configs.train_config import (
 
 size = (256, 224)
 data.update(folder="data/phantom")
-train.update(output_dir="runs/phantom", iterations=600, eval_every=200)
+train.update(output_dir="runs/phantom", iterations=400, eval_every=100)

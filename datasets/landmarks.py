@@ -62,13 +62,24 @@ class LandmarkSet:
             raise ValueError(
                 f"{source}: found {found}, expected the keys {sorted(required)} and at most {sorted(known)}."
             )
+        names, abbreviations = data["landmarks"], data.get("abbreviations") or data["landmarks"]
+        pairs = data.get("pairs", [])
+        for key, value in (("landmarks", names), ("abbreviations", abbreviations)):
+            if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+                raise ValueError(f"{source}: {key} {value!r}, expected a list of names.")
+        if not isinstance(pairs, list) or not all(_is_pair(pair) for pair in pairs):
+            raise ValueError(f"{source}: pairs {pairs!r}, expected a list of two 0-based indices each.")
         return cls(
             name=data["name"],
-            landmarks=tuple(data["landmarks"]),
-            abbreviations=tuple(data.get("abbreviations") or data["landmarks"]),
-            pairs=tuple((int(left), int(right)) for left, right in data.get("pairs", [])),
+            landmarks=tuple(names),
+            abbreviations=tuple(abbreviations),
+            pairs=tuple((left, right) for left, right in pairs),
             note=data.get("note", ""),
         )
+
+
+def _is_pair(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(type(index) is int for index in value)
 
 
 def load_landmark_set(name_or_file: str | Path) -> LandmarkSet:

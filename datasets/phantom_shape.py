@@ -14,7 +14,7 @@ import numpy as np
 from datasets.landmarks import LandmarkSet
 from transforms.geometry import rotate, warp_points
 
-STATISTICS_FILE = Path(__file__).parent / "landmark_sets" / "cl38_statistics.json"
+STATISTICS_FILE = Path(__file__).parent / "cl38_statistics.json"
 _FORMAT = "cephdetr-shape-statistics-1"
 _TAIL = 2.5  # standard deviations at which a draw is cut, so that no phantom is a monster
 

@@ -62,7 +62,7 @@ class DecoderLayer(nn.Module):
         normed = self.self_norm(content)
         key = normed + position.flatten(0, 1)
         content = content + self.self_attention(key, key, normed, need_weights=False)[0]
-        content = content.view(batch, groups * count, dim)
+        content = content.reshape(batch, groups * count, dim)
         read = self.cross_attention(
             self.cross_norm(content) + position.flatten(1, 2), queries.points.flatten(1, 2), levels
         )

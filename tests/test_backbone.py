@@ -20,7 +20,6 @@ def test_features_come_channels_first_at_strides_4_to_32(name, options):
         maps = backbone(torch.rand(2, 1, 64, 96))
     expected = [(2, c, 64 // s, 96 // s) for c, s in zip(backbone.channels, STRIDES, strict=True)]
     assert [tuple(m.shape) for m in maps] == expected
-    assert all(m.is_contiguous() for m in maps)
 
 
 def test_channels_last_maps_are_turned_even_where_height_equals_channels():
@@ -52,7 +51,7 @@ def test_local_weights_of_a_colour_model_are_loaded(tmp_path):
     assert all(torch.equal(value, saved[key]) for key, value in loaded.items() if key != first)
 
 
-def test_what_cannot_be_built_is_explained(tmp_path, monkeypatch):
+def test_what_cannot_be_built_is_explained(tmp_path):
     with pytest.raises(ValueError, match=r"'resnet19' is not a timm model; names like it: .*'resnet18'"):
         TimmBackbone("resnet19")
     with pytest.raises(ValueError, match=r"norm='layer': expected 'native' or 'group'"):
@@ -74,5 +73,5 @@ def test_pretrained_without_a_route_to_the_hub_names_the_way_out(tmp_path, monke
 
 
 def test_group_norm_on_a_model_whose_widths_do_not_divide_is_explained():
-    with pytest.raises(ValueError, match=r"backbone 'resnet10t': norm='group'"):
+    with pytest.raises(ValueError, match=r"'resnet10t' could not be built.* \(24\) must be divisible"):
         TimmBackbone("resnet10t", norm="group")

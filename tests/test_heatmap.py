@@ -29,18 +29,19 @@ def test_peaks_are_read_back_below_the_size_of_a_cell(sigma):
     points = random_points(margin=5.0)
     found, mass = read_peaks(gaussian_logits(points, sigma) + 7.0)
     assert (found * CELLS - points).abs().max() < 0.05
-    assert mass.min() > 0.98 and mass.max() <= 1.0 + 1e-5
+    assert mass.min() > 0.98 and mass.max() <= 1.0 + 1e-6
 
 
-def test_at_the_border_a_peak_is_off_by_less_than_half_a_cell_and_stays_inside():
+def test_at_the_border_a_peak_moves_inwards_by_no_more_than_the_mean_of_half_a_gaussian():
+    """On the border itself that is sqrt(2 / pi) sigma, 0.8 cells."""
     points = random_points(margin=0.0)
     side = torch.arange(4)[:, None]  # left, right, top, bottom
     points[..., 0] = torch.where(side == 0, 0.3, torch.where(side == 1, WIDTH - 0.3, points[..., 0]))
     points[..., 1] = torch.where(side == 2, 0.3, torch.where(side == 3, HEIGHT - 0.3, points[..., 1]))
     found, mass = read_peaks(gaussian_logits(points, 1.0))
-    assert (found * CELLS - points).abs().max() < 0.5
+    assert (found * CELLS - points).abs().max() < 0.85
     assert (found > 0).all() and (found < 1).all()
-    assert mass.min() > 0.98 and mass.max() <= 1.0 + 1e-5
+    assert mass.min() > 0.98 and mass.max() <= 1.0 + 1e-6
 
 
 def test_of_two_modes_the_higher_is_read_and_the_mass_says_how_much_is_there():

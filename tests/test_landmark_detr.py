@@ -16,7 +16,7 @@ from tests.support.run_tool import ROOT
 from tests.support.small_detr import draw_blobs, random_images, random_targets, small_detr, wake
 from util.config import instantiate, load_config
 
-MODELS = sorted((ROOT / "configs" / "models").glob("*.py"))
+CONFIGS = sorted(file for file in (ROOT / "configs").rglob("*.py") if file.parent.name != "data")
 
 
 @pytest.fixture
@@ -28,23 +28,23 @@ def model() -> LandmarkDetr:
 
 
 @functools.cache
-def built(model_config: str) -> LandmarkDetr:
-    return instantiate(OmegaConf.create(model_config), num_landmarks=7).eval()
-
-
-@pytest.mark.parametrize("file", MODELS, ids=lambda file: file.stem)
-def test_every_model_config_builds_and_runs(file):
-    """On a small canvas, since the weights do not depend on it; a model that does gets it from ``size``."""
-    cfg = load_config(file, ["size=[96, 64]"])
-    detr = built(OmegaConf.to_yaml(cfg.model))
+def check_forward(model_config: str) -> None:
+    """Build what the YAML says and run it on 96 x 64 pixels; experiments share models, so once for each."""
+    detr: LandmarkDetr = instantiate(OmegaConf.create(model_config), num_landmarks=7).eval()
     with torch.no_grad():
-        outputs = detr(random_images(2, *cfg.size))
+        outputs = detr(random_images(2, 96, 64))
     assert len(outputs.predictions) == len(detr.decoder.layers) + len(detr.roi)
     for stage in outputs.predictions:
         assert stage.points.shape == stage.log_scale.shape == (2, 7, 2)
         assert stage.points.dtype == stage.log_scale.dtype == torch.float32
         assert stage.points.isfinite().all() and stage.log_scale.isfinite().all()
     assert outputs.heatmaps.shape == (2, 7, 24, 16) and outputs.denoised == ()
+
+
+@pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.relative_to(ROOT).as_posix())
+def test_the_model_of_every_config_builds_and_runs(file):
+    """On a small canvas: the weights do not depend on it, and a backbone that does gets it from ``size``."""
+    check_forward(OmegaConf.to_yaml(load_config(file, ["size=[96, 64]"]).model))
 
 
 def test_under_autocast_coordinates_stay_float32(model):
@@ -122,7 +122,7 @@ def test_every_parameter_learns():
         optimizer.zero_grad(set_to_none=True)
         criterion(detr(images, targets), targets, 1.0).total.backward()
         optimizer.step()
-    silent = {name for name, p in detr.named_parameters() if p.grad is None or p.grad.abs().max() < 1e-7}
+    silent = {name for name, p in detr.named_parameters() if p.grad is None or not p.grad.any()}
     assert silent <= BLIND
 
 

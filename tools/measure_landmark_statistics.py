@@ -2,7 +2,7 @@
 
     python tools/measure_landmark_statistics.py --data data/cl38 --output cl38_statistics.json
 
-The generator reads datasets/landmark_sets/cl38_statistics.json.
+The generator reads datasets/cl38_statistics.json.
 """
 
 import argparse

@@ -1,6 +1,7 @@
 """Random changes of grey values, standing in for other detectors, exposures and film processing."""
 
 import os
+import random
 
 import numpy as np
 
@@ -39,5 +40,6 @@ class Intensity:
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """(H, W) uint8 -> (H, W) uint8, a pure function of the image and the state of ``rng``."""
-        self.pixels.set_random_seed(int(rng.integers(2**31)))
+        # set_random_seed would give every operation the same seed: all would happen together, or none
+        self.pixels.set_random_state(rng, random.Random(int(rng.integers(2**31))))
         return np.ascontiguousarray(self.pixels(image=image[..., None])["image"][..., 0])
