@@ -11,6 +11,6 @@ from configs.train_config import (
     train_transforms,
 )
 
-size = (256, 224)
+size = (192, 160)
 data.update(folder="data/phantom")
 train.update(output_dir="runs/phantom", iterations=400, eval_every=100)

@@ -93,7 +93,7 @@ def test_one_image_with_two_groups_runs(decoder, levels, queries):
 
 def test_the_log_scale_is_bounded():
     head = PointHead(DIM)
-    torch.nn.init.normal_(head.layers[-1].weight, std=100.0)
+    wake(head, 100.0)
     log_scale = head(torch.randn(50, DIM))[1]
     assert log_scale.min() == -9.0 and log_scale.max() == 0.0
 

@@ -52,6 +52,14 @@ def by_loops(module: DeformableAttention, queries: Tensor, references: Tensor, m
     return module.output(read)
 
 
+def pass_through(module: DeformableAttention) -> None:
+    """Let values and output be what was read, unprojected."""
+    with torch.no_grad():
+        for layer in (module.values, module.output):
+            layer.weight.copy_(torch.eye(DIM))
+            layer.bias.zero_()
+
+
 def test_equals_the_loops_of_its_definition_also_beyond_the_edges(attention, maps):
     wake(attention, 0.5)
     generator = torch.Generator().manual_seed(2)
@@ -76,10 +84,9 @@ def test_constant_maps_give_the_projected_constant(attention):
 
 
 def test_at_a_cell_centre_without_offset_the_cell_itself_is_read(attention):
+    pass_through(attention)
     with torch.no_grad():
         attention.offsets.bias.zero_()
-        attention.values.weight.copy_(torch.eye(DIM)), attention.values.bias.zero_()
-        attention.output.weight.copy_(torch.eye(DIM)), attention.output.bias.zero_()
     feature_map = torch.randn(1, DIM, 4, 6, generator=torch.Generator().manual_seed(4))
     references = cell_centres(4, 6, feature_map.device)[None]
     with torch.no_grad():
@@ -98,10 +105,7 @@ def test_gradient_reaches_queries_references_maps_and_parameters(attention, maps
 
 def test_under_autocast_the_sampling_stays_float32(attention):
     """Steep maps turn a coordinate rounded to bfloat16 into a wrong value."""
-    with torch.no_grad():
-        for layer in (attention.values, attention.output):
-            layer.weight.copy_(torch.eye(DIM))
-            layer.bias.zero_()
+    pass_through(attention)
     ramp = (torch.arange(256.0) % 2)[None, None, None].expand(1, DIM, 4, -1)  # every other column is 1
     references = torch.tensor([[[100.2 / 256, 0.5], [171.9 / 256, 0.5]]])
     queries = torch.zeros(1, 2, DIM)

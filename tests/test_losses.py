@@ -102,7 +102,7 @@ def test_total_is_the_sum_of_the_parts_and_every_weight_acts_on_its_own():
     names = ("heatmap_weight", "l1_weight", "likelihood_weight", "denoising_weight")
     outputs = outputs_of(prediction, denoised=True)
     report = LandmarkCriterion()(outputs, targets, 1.0)
-    assert report.total.item() == pytest.approx(sum(report.parts.values()).item(), abs=1e-5)
+    assert report.total.item() == pytest.approx(sum(map(float, report.parts.values())), abs=1e-5)
     assert len(report.parts) == 1 + 2 * 4 and not any(part.requires_grad for part in report.parts.values())
     prefixes = {"heatmap_weight": "heatmap", "l1_weight": "l1_", "likelihood_weight": "nll_"}
     for name in names:

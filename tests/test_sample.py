@@ -60,7 +60,7 @@ def test_mm_per_unit_by_hand_under_zoom_and_rotation():
     """One canvas pixel is 2.5 source pixels of 0.2 mm, 0.5 mm, so 40 x 20 of them are 20 x 10 mm."""
     for turn in (0.0, 30.0):
         to_source = about(rotate(turn), 20, 10) @ scale(2.5, 2.5)
-        batch = collate([sample([[1, 2]], size=(40, 20), spacing=(0.2, 0.2), to_source=to_source)])
+        batch = collate([sample([[1, 2]], size=(40, 20), spacing=np.full(2, 0.2), to_source=to_source)])
         assert batch.mm_per_unit[0].tolist() == pytest.approx([20.0, 10.0], rel=1e-6)
     anisotropic = collate([sample([[1, 2]], size=(40, 20), to_source=scale(2.5, 2.5))])
     assert anisotropic.mm_per_unit[0].tolist() == pytest.approx([20.0, 10.0], rel=1e-6)  # mean of 0.1 and 0.3
