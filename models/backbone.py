@@ -1,5 +1,6 @@
 """timm backbones as feature pyramids of strides 4, 8, 16 and 32."""
 
+import difflib
 from pathlib import Path
 from typing import Any
 
@@ -45,26 +46,32 @@ class TimmBackbone(nn.Module):
                 "hierarchical model such as resnet18, convnext_tiny or swin_tiny_patch4_window7_224."
             )
         self._picked = tuple(reductions.index(stride) for stride in STRIDES)
-        self._channels_all = tuple(info.channels())
-        self.channels = tuple(self._channels_all[index] for index in self._picked)
+        self._channels_last = str(getattr(self.features, "output_fmt", "NCHW")).endswith(
+            "NHWC"
+        )  # Swin and kin
+        self.channels = tuple(info.channels()[index] for index in self._picked)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """(B, 1, H, W) normalised images -> four (B, C_l, H / s, W / s) maps, s = 4, 8, 16, 32."""
         maps = self.features(images)
-        return tuple(_channels_first(maps[i], self._channels_all[i]) for i in self._picked)
+        picked = tuple(maps[index] for index in self._picked)
+        return tuple(m.permute(0, 3, 1, 2).contiguous() for m in picked) if self._channels_last else picked
 
 
 def _create(name: str, pretrained: bool, options: dict[str, Any]) -> nn.Module:
     if not timm.is_model(name):
-        close = timm.list_models(f"*{name[:6]}*")[:5]
+        close = difflib.get_close_matches(name, timm.list_models(), n=5)
         raise ValueError(f"backbone {name!r} is not a timm model; names like it: {close}.")
     try:
         return timm.create_model(name, features_only=True, in_chans=1, pretrained=pretrained, **options)
     except Exception as error:
+        reason = f"({type(error).__name__}: {error})"
         if not pretrained:
-            raise
+            raise ValueError(
+                f"backbone {name!r} could not be built {reason}. Check its norm and options."
+            ) from error
         raise ValueError(
-            f"backbone {name!r}: pretrained weights could not be loaded ({type(error).__name__}: {error}). "
+            f"backbone {name!r}: pretrained weights could not be loaded {reason}. "
             "Without a route to the hub set pretrained=False, or give a local file as weights=FILE."
         ) from error
 
@@ -73,10 +80,3 @@ def _existing(weights: str) -> Path:
     if not Path(weights).is_file():
         raise ValueError(f"backbone weights {weights!r}: no such file.")
     return Path(weights)
-
-
-def _channels_first(tensor: Tensor, channels: int) -> Tensor:
-    """Swin and its kin return (B, H, W, C)."""
-    if tensor.shape[1] != channels and tensor.shape[-1] == channels:
-        return tensor.permute(0, 3, 1, 2).contiguous()
-    return tensor

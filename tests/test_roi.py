@@ -92,6 +92,8 @@ def test_the_query_decides_what_is_looked_for():
     torch.manual_seed(0)
     stage = RoiStage(DIM, (2,), HALF)
     wake(stage, 0.5)
+    for parameter in stage.head.layers[-1].parameters():  # what the query does to the window, not to the head
+        torch.nn.init.zeros_(parameter)
     points = torch.full((1, 1, 2, 2), 0.5)
     with torch.no_grad():
         found = stage(Queries(torch.randn(1, 1, 2, DIM), points), [coordinates() / HEIGHT])[1].points

@@ -67,11 +67,10 @@ def test_mm_per_unit_by_hand_under_zoom_and_rotation():
 
 
 def test_every_case_keeps_its_own_way_back():
-    samples = [sample([[4, 5]], size=(40, 20), to_source=scale(z, z), case=str(z)) for z in (1.0, 3.0)]
-    assert collate(samples).to_source_pixels(collate(samples).points)[:, 0].tolist() == [
-        pytest.approx([4, 5], abs=1e-5),
-        pytest.approx([12, 15], abs=1e-5),
-    ]
+    ways = {"kept": np.eye(3), "zoomed": scale(3.0, 3.0), "turned": rotate(90)}
+    batch = collate([sample([[4, 5]], size=(40, 20), to_source=way, case=name) for name, way in ways.items()])
+    expected = np.array([[4, 5], [12, 15], [-5, 4]])
+    assert batch.to_source_pixels(batch.points)[:, 0].numpy() == pytest.approx(expected, abs=1e-5)
 
 
 def test_moving_a_batch_keeps_it_whole():
