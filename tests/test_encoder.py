@@ -90,7 +90,7 @@ def test_unkept_tokens_are_still_read(levels, salience):
 
 
 def test_a_token_reads_around_its_own_place(levels, salience):
-    """Fresh offsets reach two cells, and bilinear reading one more."""
+    """Fresh offsets form a star of four arms, two cells long; in a corner a cell lies on six such stars."""
     torch.manual_seed(0)
     module = SalienceEncoder(DIM, num_heads=4, num_points=2, level_ratios=(1.0, 1.0, 1.0))
     other = [levels[0].clone(), *levels[1:]]
@@ -98,7 +98,7 @@ def test_a_token_reads_around_its_own_place(levels, salience):
     with torch.no_grad():
         one, two = module(levels, salience)[0], module(other, salience)[0]
     rows, columns = (one != two).any(1)[0].nonzero().T
-    assert len(rows) > 9 and (rows - 1).abs().max() <= 3 and (columns - 5).abs().max() <= 3
+    assert len(rows) >= 6 and (rows - 1).abs().max() <= 2 and (columns - 5).abs().max() <= 2
 
 
 def test_maps_keep_their_shapes(levels, salience):
