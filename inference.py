@@ -2,7 +2,8 @@
 
 python inference.py --checkpoint runs/NAME/best.pt --input xray.dcm folder/ --output landmarks.json
 
-Exit code 0: all went well; 1: something failed, the rest is written; 2: bad arguments, nothing is written.
+Exit code 0: all went well; 1: something failed, the rest is written; 2: bad arguments or a model whose
+predictions are not finite, no landmarks are written.
 """
 
 import argparse

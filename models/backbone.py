@@ -46,9 +46,8 @@ class TimmBackbone(nn.Module):
                 "hierarchical model such as resnet18, convnext_tiny or swin_tiny_patch4_window7_224."
             )
         self._picked = tuple(reductions.index(stride) for stride in STRIDES)
-        self._channels_last = str(getattr(self.features, "output_fmt", "NCHW")).endswith(
-            "NHWC"
-        )  # Swin and kin
+        layout = str(getattr(self.features, "output_fmt", "NCHW"))
+        self._channels_last = layout.endswith("NHWC")  # Swin and its kin
         self.channels = tuple(info.channels()[index] for index in self._picked)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
