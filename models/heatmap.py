@@ -12,7 +12,7 @@ class HeatmapHead(nn.Module):
 
     def __init__(self, embed_dim: int, num_landmarks: int) -> None:
         super().__init__()
-        self.classify = nn.Conv2d(embed_dim, num_landmarks, 1)
+        self.classify = nn.Conv2d(embed_dim, num_landmarks, 1, bias=False)  # a softmax ignores a bias
 
     def forward(self, fine: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, K, h, w) float32 logits."""

@@ -62,7 +62,7 @@ class RoiStage(nn.Module):
         self.mix = nn.Sequential(
             nn.LayerNorm(token_dim), nn.ReLU(), nn.Linear(token_dim, token_dim), nn.ReLU()
         )
-        self.score = nn.Linear(token_dim, 1)
+        self.score = nn.Linear(token_dim, 1, bias=False)  # a softmax ignores a bias
         self.summary = nn.Linear(token_dim + 2, embed_dim)
         self.head = PointHead(embed_dim)
 

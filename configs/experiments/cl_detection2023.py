@@ -1,4 +1,4 @@
-"""CL-Detection 2023's 38 landmarks (tools/prepare_cl_detection2023.py), otherwise the default experiment."""
+"""CL-Detection 2023's 38 landmarks (tools/prepare_cl_detection2023.py), selected by SDR 2 mm."""
 
 from configs.train_config import (
     criterion,
@@ -13,4 +13,4 @@ from configs.train_config import (
 )
 
 data.update(folder="data/cl38")
-train.update(output_dir="runs/cl38_resnet18")
+train.update(output_dir="runs/cl38_resnet18", select="sdr2")
