@@ -1,51 +1,57 @@
 """Find the landmarks on images: PNG, JPEG, BMP, TIFF, DICOM and MHA stacks, single files or folders.
 
-python inference.py --checkpoint runs/NAME/best.pt --input xray.dcm folder/ --output landmarks.json
+    python inference.py --checkpoint runs/NAME/best.pt --input xray.dcm folder/ --output landmarks.json
+
+Large archives in shards that can be killed and started again (docs/scaling.md): ``--shard 3/100``, or
+
+    torchrun --nproc_per_node 2 inference.py ... --output landmarks.json
 
 Exit code 0: all went well; 1: something failed, the rest is written; 2: bad arguments or a model whose
-predictions are not finite, no landmarks are written.
+predictions are not finite, no landmarks are written. Of several shards, the one that ends last merges the
+results and exits with 0 or 1; the others exit with 0.
 """
 
 import argparse
+import logging
 import math
+import os
 import sys
-from collections.abc import Iterator
-from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
-from datasets.image_files import SourceImage, find_images, read_images
-from util.checkpoint import LoadedModel, load_model
-from util.landmark_files import image_record, write_landmark_files
-from util.predict import LandmarkPredictor, pick_device
-from util.visualise import overlay, write_png
+from datasets.image_files import SourceImage
+from util.image_landmarks import ImageLandmarks
+from util.landmark_files import write_landmark_files
+from util.predict import Predictor, load_predictor
+from util.predict_files import FilePredictor, Found, list_files
+from util.shard import Shard
 
 
 def main() -> int:
+    logging.basicConfig(format="inference.py: %(message)s")
     args = parse_arguments()
-    failed: list[dict[str, str]] = []
-    files = list_files(args.input, failed)
     try:
-        loaded = load_model(args.checkpoint, pick_device(args.device))
-        if not files:
-            raise ValueError(
-                f"no image among {[str(path) for path in args.input]}. Give images or folders of them."
-            )
-        images = read_all(files, args.spacing, failed)
-        records = predict_all(loaded, images, args.batch_size, args.show_dir)
+        if args.shard is None:
+            images, failures = predict_at_once(args)
+        else:
+            use_own_gpu(os.environ)
+            images, failures = predict_shard(args)
     except ValueError as error:
         print(f"inference.py: {error}", file=sys.stderr)
         return 2
-    write_landmark_files(args.output, model=describe(loaded), images=records, failed=failed)
-    print(f"{len(records)} images, {len(failed)} failed: {args.output.with_suffix('.json')} and .csv")
-    return 1 if failed else 0
+    if images is None:
+        return 0
+    print(f"{images} images, {failures} failed: {args.output.with_suffix('.json')} and .csv")
+    return 1 if failures else 0
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Find the landmarks on images.")
-    parser.add_argument("--checkpoint", type=Path, required=True, help="RUN/best.pt or RUN/last.pt")
+    parser.add_argument(
+        "--checkpoint", type=Path, required=True, help="RUN/best.pt, RUN/last.pt or an exported .onnx"
+    )
     parser.add_argument(
         "--input", type=Path, nargs="+", required=True, metavar="PATH", help="images or folders"
     )
@@ -60,6 +66,12 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument(
+        "--shard",
+        metavar="I/N",
+        help="do share I of N, or what is left of it; the last of all merges. Default: the launcher's rank",
+    )
+    parser.add_argument("--retry-failed", action="store_true", help="with shards: read failed files again")
     args = parser.parse_args()
     if args.spacing and (
         len(args.spacing) > 2 or not all(math.isfinite(mm) and mm > 0 for mm in args.spacing)
@@ -69,68 +81,108 @@ def parse_arguments() -> argparse.Namespace:
         parser.error(f"--output {args.output}: expected FILE.json (or FILE.csv); both are written.")
     if args.batch_size < 1:
         parser.error(f"--batch-size {args.batch_size}: expected 1 or more.")
+    try:
+        args.shard = Shard.parse(args.shard) if args.shard else Shard.of_launcher(os.environ)
+    except ValueError as error:
+        parser.error(str(error))
+    if args.shard is None and args.retry_failed:
+        parser.error("--retry-failed: only what was done with --shard I/N can be tried again.")
+    if args.shard is not None and args.show_dir:
+        parser.error("--show-dir: overlays are for a few images, leave out --shard and launchers.")
     return args
 
 
-def list_files(paths: list[Path], failed: list[dict[str, str]]) -> list[Path]:
-    """Every image file of ``paths``, once; a path that has none is reported and noted in ``failed``."""
-    files: list[Path] = []
-    for path in paths:
-        try:
-            files += find_images([path])
-        except (ValueError, OSError) as error:
-            note_failure(path, error, failed)
-    return list(dict.fromkeys(files))
+def predict_at_once(args: argparse.Namespace) -> tuple[int, int]:
+    """Predict everything in this process and write the result; the numbers of images and of failures."""
+    predictor = load_predictor(args.checkpoint, args.device)
+    found = Found()
+    files = some_files(args.input, found)
+    show = OverlayWriter(args.show_dir) if args.show_dir else lambda _image, _landmarks: None
+    with tqdm(total=len(files), unit="file") as bar:
+        predict = FilePredictor(predictor, args.batch_size, args.spacing, on_file=bar.update, on_image=show)
+        rest = iter(files)
+        while chunk := list(islice(rest, predict.chunk_size)):
+            part = predict(chunk)
+            found.images += part.images
+            found.failed += part.failed
+    model = describe(predictor)
+    written = write_landmark_files(args.output, model=model, images=found.images, failed=found.failed)
+    return written, len(found.failed)
 
 
-def read_all(
-    files: list[Path], spacing: list[float] | None, failed: list[dict[str, str]]
-) -> Iterator[SourceImage]:
-    """Every image and slice, one at a time; a file that cannot be read is noted in ``failed``."""
-    for file in tqdm(files, unit="file"):
-        try:
-            for image in read_images(file):
-                yield image if spacing is None else replace(image, spacing=np.resize(spacing, 2))
-        except (ValueError, OSError) as error:
-            note_failure(file, error, failed)
+def predict_shard(args: argparse.Namespace) -> tuple[int | None, int]:
+    """Do this process's share; if it is the last, merge, and give the numbers of images and of failures."""
+    from util.archive import Archive
+    from util.files import sha256
+
+    predictor, shard = load_predictor(args.checkpoint, args.device), args.shard
+    pause = 0.1 if sys.stderr.isatty() else 30.0  # seconds between updates: a log file wants few lines
+    with tqdm(desc=f"shard {shard.index}/{shard.count}", unit="file", mininterval=pause) as bar:
+        predict = FilePredictor(predictor, args.batch_size, args.spacing, on_file=bar.update)
+        settings = {
+            "checkpoint_sha256": sha256(args.checkpoint),
+            "input": [str(path.absolute()) for path in args.input],
+            "spacing": args.spacing,
+            "shards": shard.count,
+            "batch_size": args.batch_size,
+            "chunk_size": predict.chunk_size,
+        }
+        archive = Archive(args.output, settings, describe(predictor))
+        archive.prepare(lambda found: some_files(args.input, found))
+        if args.retry_failed:
+            archive.retry_failed(shard, predict)
+        archive.work(shard, predict)
+    if open_shards := archive.unfinished(shard.count):
+        print(f"shard {shard.index}/{shard.count} is done, {len(open_shards)} others are not.")
+        return None, 0
+    return archive.merge(shard.count)
 
 
-def note_failure(file: Path, error: Exception, failed: list[dict[str, str]]) -> None:
-    print(f"inference.py: {file} failed: {error}", file=sys.stderr)
-    failed.append({"file": str(file), "error": str(error)})
+def some_files(paths: list[Path], found: Found) -> list[Path]:
+    """The image files of ``paths``; ValueError if there is none at all."""
+    files = list_files(paths, found)
+    if not files:
+        raise ValueError(f"no image among {[str(path) for path in paths]}. Give images or folders of them.")
+    return files
 
 
-def predict_all(
-    loaded: LoadedModel, images: Iterator[SourceImage], batch_size: int, show_dir: Path | None
-) -> list[dict]:
-    """A record an image, numbers only; the images themselves are let go batch by batch."""
-    records, names = [], set()
-    for image, found in LandmarkPredictor(loaded).stream(images, batch_size):
-        records.append(image_record(image, found, loaded.landmark_set))
-        if show_dir:
-            name = overlay_name(image, names)
-            names.add(name)
-            write_png(show_dir / name, overlay(image.image, found.points, radius=found.uncertainty_px))
-    return records
+def use_own_gpu(environment: os._Environ[str]) -> None:
+    """Under a launcher, let ``auto`` mean the GPU of this process's local rank; before a GPU is touched."""
+    if "LOCAL_RANK" in environment:
+        environment.setdefault("CUDA_VISIBLE_DEVICES", environment["LOCAL_RANK"])
 
 
-def overlay_name(image: SourceImage, taken: set[str]) -> str:
-    """STEM.png or STEM_slice0001.png; numbered where files of two folders share a name."""
-    stem = image.file.stem if image.slice is None else f"{image.file.stem}_slice{image.slice:04d}"
-    name, number = f"{stem}.png", 2
-    while name in taken:
-        name, number = f"{stem}_{number}.png", number + 1
-    return name
+class OverlayWriter:
+    """Writes each image with its landmarks drawn in: STEM.png or STEM_slice0001.png in ``folder``."""
+
+    def __init__(self, folder: Path) -> None:
+        from util import visualise
+
+        self._folder, self._visualise = folder, visualise
+        self._taken: set[str] = set()
+
+    def __call__(self, image: SourceImage, found: ImageLandmarks) -> None:
+        drawn = self._visualise.overlay(image.image, found.points, radius=found.uncertainty_px)
+        self._visualise.write_png(self._folder / self._name(image), drawn)
+
+    def _name(self, image: SourceImage) -> str:
+        """Numbered where files of two folders share a name."""
+        stem = image.file.stem if image.slice is None else f"{image.file.stem}_slice{image.slice:04d}"
+        name, number = f"{stem}.png", 2
+        while name in self._taken:
+            name, number = f"{stem}_{number}.png", number + 1
+        self._taken.add(name)
+        return name
 
 
-def describe(loaded: LoadedModel) -> dict:
+def describe(predictor: Predictor) -> dict:
     """What the results say about the model that found them."""
-    landmark_set = loaded.landmark_set
+    landmark_set = predictor.landmark_set
     return {
-        "checkpoint": str(loaded.file),
+        "checkpoint": str(predictor.file),
         "landmark_set": landmark_set.name,
         "landmark_names": landmark_set.note,
-        "labels": loaded.labels,
+        "labels": predictor.labels,
     }
 
 

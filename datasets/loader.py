@@ -6,12 +6,16 @@ training can start at any iteration without replaying those before it.
 
 import itertools
 import os
+import signal
+import sys
+import threading
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
-from torch.utils.data import DataLoader, Dataset, Sampler, Subset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from datasets.prepared import PreparedDataset
 from datasets.sample import Batch, Sample, collate
@@ -58,7 +62,7 @@ class TrainSampler(Sampler[list[tuple[int, int]]]):
 
 def train_loader(dataset: Dataset[Sample], sampler: TrainSampler, workers: int) -> DataLoader[Batch]:
     """Endless batches of ``dataset[index, draw]`` as ``sampler`` says."""
-    return DataLoader(  # pyright: ignore[reportReturnType]  (collate turns Sample into Batch)
+    return _SteadyLoader(  # pyright: ignore[reportReturnType]  (collate turns Sample into Batch)
         dataset,
         batch_sampler=sampler,
         num_workers=workers,
@@ -75,11 +79,17 @@ def eval_loader(
     rank: int = 0,
     num_ranks: int = 1,
 ) -> DataLoader[Batch]:
-    """The cases of ``dataset`` once, in order; with ranks, one contiguous and possibly empty share each."""
-    share = np.array_split(np.arange(len(dataset)), num_ranks)[rank]  # pyright: ignore[reportArgumentType]
-    return DataLoader(  # pyright: ignore[reportReturnType]  (collate turns Sample into Batch)
-        Subset(dataset, share.tolist()),
-        batch_size=batch_size,
+    """The cases of ``dataset`` once, in order; with ranks, a contiguous and possibly empty share each.
+
+    Ranks share whole batches, so that every case keeps its batch mates and the last bit of its prediction
+    does not depend on the number of processes.
+    """
+    cases = range(len(dataset))  # pyright: ignore[reportArgumentType]
+    batches = [list(cases[start : start + batch_size]) for start in range(0, len(cases), batch_size)]
+    share = np.array_split(np.arange(len(batches)), num_ranks)[rank]
+    return _SteadyLoader(  # pyright: ignore[reportReturnType]  (collate turns Sample into Batch)
+        dataset,
+        batch_sampler=[batches[number] for number in share],
         num_workers=workers,
         collate_fn=collate,
         worker_init_fn=_prepare_worker,
@@ -102,11 +112,36 @@ def _permutation(num_cases: int, seed: int, draw: int) -> np.ndarray:
     return np.random.default_rng([seed, draw]).permutation(num_cases)
 
 
-def _prepare_worker(_: int) -> None:
-    """One thread a worker, and a process group of its own.
+class _SteadyLoader(DataLoader[Sample]):
+    """A loader whose workers outlive a Ctrl-C or SIGTERM that reaches every process of a run.
 
-    So Ctrl-C in a terminal reaches only the main process, which still needs its batch to finish the step.
-    Were the signals ignored here instead, a failing run would hang at its end.
+    Terminals and clusters signal all of them, and the main process still needs its batch to finish the step.
+    The workers are born with both signals blocked, so there is no moment at which one could be lost.
+    """
+
+    def __iter__(self) -> Any:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        try:
+            return super().__iter__()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _prepare_worker(_: int) -> None:
+    """One thread a worker for the work, and one that ends it when the main process says so.
+
+    Were SIGTERM merely ignored, a failing run would hang at its end, when multiprocessing terminates workers.
     """
     cv2.setNumThreads(0)
-    os.setpgrp()
+    if sys.platform == "linux":  # elsewhere one cannot tell who sent a signal
+        threading.Thread(target=_end_when_told, daemon=True).start()
+    else:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+
+def _end_when_told() -> None:
+    """Wait for a SIGTERM from the main process and end this one."""
+    main = os.getppid()
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != main:
+        pass
+    os._exit(0)

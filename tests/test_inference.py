@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ from datasets.landmarks import LandmarkSet
 from tests.support.mean_shape_model import SCALE, MeanShapeModel, write_mean_shape_checkpoint
 from util.checkpoint import LoadedModel
 from util.landmark_files import image_record
-from util.predict import LandmarkPredictor, pick_device
+from util.predict import LandmarkPredictor, pick_device, stream
 
 ROOT = Path(__file__).parent.parent
 CANVAS = (128, 96)  # (height, width)
@@ -115,9 +116,34 @@ def test_a_given_spacing_brings_millimetres(checkpoint: Path, images: Path, tmp_
     assert sorted(file.name for file in tmp_path.iterdir()) == ["o.csv", "o.json"]
 
 
+def test_shards_merge_to_what_one_process_writes(inferred, checkpoint: Path, images: Path, tmp_path: Path):
+    """One shard as given, one as a launcher's rank, at once; the last one merges and reports the failure."""
+    script = [
+        sys.executable,
+        "-m",
+        "tests.support.run_script",
+        "inference.py",
+        "--checkpoint",
+        str(checkpoint),
+    ]
+    script += ["--input", str(images), "--output", str(tmp_path / "o.json"), "--batch-size", "3"]
+    launched = os.environ | {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2"}
+    running = [
+        subprocess.Popen(script + extra, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+        for extra, environment in ((["--shard", "1/2"], os.environ), ([], launched))
+    ]
+    errors = "".join(process.communicate()[1] for process in running)
+    assert max(process.returncode for process in running) == 1 and "Traceback" not in errors, errors
+    assert (tmp_path / "o.json").read_bytes() == (inferred[0] / "landmarks.json").read_bytes()
+    assert (tmp_path / "o.csv").read_bytes() == (inferred[0] / "landmarks.csv").read_bytes()
+    parts = sorted(file.name for file in (tmp_path / "o.parts").iterdir())
+    assert parts == ["archive.jsonl", "shard-001-of-002.jsonl", "shard-002-of-002.jsonl"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("--shard", "3/2", "--output", "o.json"), "expected I/N"),
         (("--spacing", "0", "--output", "o.json"), "positive"),
         (("--output", "o.json", "--checkpoint", "pyproject.toml"), "not a checkpoint"),
     ],
@@ -162,10 +188,10 @@ def test_stream_holds_one_batch_of_images_at_a_time():
             asked += 1
             yield source(48, 64)
 
-    stream = predictor().stream(images(), batch_size=4)
-    next(stream)
+    found = stream(predictor(), images(), batch_size=4)
+    next(found)
     assert asked == 4
-    assert len(list(stream)) == 9
+    assert len(list(found)) == 9
 
 
 def test_a_model_gone_to_nan_is_an_error_that_names_the_image():

@@ -49,7 +49,7 @@ def save_checkpoint(file: str | Path, checkpoint: Mapping[str, Any]) -> None:
     """Write ``checkpoint`` so that ``file`` is whole at every moment: the old one, or the new one."""
     buffer = io.BytesIO()
     torch.save(dict(checkpoint), buffer)
-    write_atomic(file, buffer.getvalue())
+    write_atomic(file, buffer.getbuffer())
 
 
 def load_checkpoint(file: str | Path) -> dict[str, Any]:
@@ -157,8 +157,20 @@ def _untrained(node: Any) -> Any:
     return [_untrained(item) for item in node] if isinstance(node, list) else node
 
 
-def _offer_previous(file: Path) -> str:
+def whole_previous(file: Path) -> Path | None:
+    """The checkpoint that a run saved before ``file``, if it is there and whole."""
     previous = file.with_name(PREVIOUS.get(file.name, file.name))
-    if previous != file and previous.is_file():
-        return f" The one saved before it is there: use {previous}."
+    if previous == file or not previous.is_file():
+        return None
+    try:
+        load_checkpoint(previous)
+    except ValueError:
+        return None
+    return previous
+
+
+def _offer_previous(file: Path) -> str:
+    previous = whole_previous(file)
+    if previous is not None:
+        return f" The one saved before it is whole: use {previous}."
     return " Give a file that main.py wrote, such as RUN/best.pt."

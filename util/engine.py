@@ -5,11 +5,12 @@ Knows nothing of the task beyond ``model(images, targets) -> outputs``,
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import torch
+from accelerate import PartialState
 from accelerate.utils import gather_object
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
@@ -18,6 +19,7 @@ from torch.utils.data import DataLoader
 from datasets.prepared import PreparedDataset
 from datasets.sample import Batch, collate
 from util.checkpoint import FORMAT, save_checkpoint
+from util.files import WriteError
 from util.interrupt import StopRequest
 from util.logs import Means, RunLog
 from util.metrics import Errors, LandmarkEvaluator, concatenate, summarise
@@ -39,6 +41,16 @@ def evaluate(model: nn.Module, batches: Iterable[Batch], device: torch.device | 
         batch = batch.to(device)
         evaluator.update(model(batch.images).final, batch)
     return evaluator.errors()
+
+
+def evaluate_shared(model: nn.Module, batches: Collection[Batch], device: torch.device | str) -> Errors:
+    """``evaluate`` by all processes together: each gives it its share of the batches, each gets all errors.
+
+    With the shares of ``eval_loader`` they are, to the bit and in order, those of one process. Every process
+    must call; one without a batch (more processes than batches) waits for the others.
+    """
+    own = [evaluate(model, batches, device)] if len(batches) else []
+    return concatenate(gather_object(own) if PartialState().num_processes > 1 else own)
 
 
 @dataclass(frozen=True)
@@ -92,7 +104,8 @@ class TrainingRun:
     def run(self, on_step: Callable[[Progress], None] | None = None) -> Ending:
         """Train to the last iteration, to the end of patience, or to Ctrl-C or SIGTERM; write ``last.pt``.
 
-        Raises NonFiniteError after it has put the step's batch and weights into ``nan_state.pt``.
+        Raises NonFiniteError after it has put the step's batch and weights into ``nan_state.pt``, and
+        WriteError when the folder takes no more; the last whole checkpoint stays.
         """
         log = RunLog(self.folder.path, self.trainer.iteration) if self._writes else None
         try:
@@ -102,6 +115,8 @@ class TrainingRun:
             if self._writes:
                 self._save_faulty(error)
             raise
+        except WriteError as error:
+            raise WriteError(f"{error} {self.folder.how_to_continue()}") from error
         finally:
             if log is not None:
                 log.close()
@@ -136,10 +151,8 @@ class TrainingRun:
 
     def _evaluate(self, log: RunLog | None) -> None:
         """Evaluate the averaged weights on all processes together; keep them if they are the best."""
-        accelerator, model = self.trainer.accelerator, self.trainer.average.model
-        loader = self.data.val_loader
-        own = [evaluate(model, loader, accelerator.device)] if len(loader) else []
-        errors = concatenate(gather_object(own) if accelerator.num_processes > 1 else own)
+        loader: Any = self.data.val_loader
+        errors = evaluate_shared(self.trainer.average.model, loader, self.trainer.accelerator.device)
         self.metrics = headline(summarise(errors))
         best = self.selection.update(self.trainer.iteration, self.metrics)
         if log is not None:

@@ -1,33 +1,77 @@
 """Files that are whole or not there."""
 
+import hashlib
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
-def write_atomic(file: str | Path, content: bytes | str) -> None:
-    """Write ``file`` under a temporary name beside it, then rename; text as UTF-8. Makes the folder.
+class WriteError(ValueError):
+    """A file could not be written: no space, no permission, or no such place."""
 
-    Raises ValueError when ``file`` is a folder, or when its folder cannot be made.
+
+@contextmanager
+def open_atomic(file: str | Path) -> Iterator[BinaryIO]:
+    """A stream into a temporary file beside ``file``, which takes its name when all is on the disk.
+
+    Makes the folder. Whatever happens, be it a power cut, ``file`` is the old one or the new one. Raises
+    WriteError when ``file`` is a folder, its folder cannot be made, or the disk is full.
     """
     file = Path(file)
     if file.is_dir():
-        raise ValueError(f"{file} is a folder, expected the name of a file to write. Add a file name.")
+        raise WriteError(f"{file} is a folder, expected the name of a file to write. Add a file name.")
+    _make_folder(file.parent, file.name)
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, file)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise cannot_write(file, error) from error
+
+
+def write_atomic(file: str | Path, content: bytes | memoryview | str) -> None:
+    """Write ``file`` as a whole, see ``open_atomic``; text as UTF-8."""
+    with open_atomic(file) as stream:
+        stream.write(content.encode() if isinstance(content, str) else content)
+
+
+def remove_leftovers(file: str | Path) -> None:
+    """Delete what writes of ``file`` left beside it when they were killed. None may be under way."""
+    file = Path(file)
+    for leftover in file.parent.glob(f".{file.name}.????????"):  # the names that mkstemp gives
+        leftover.unlink()
+
+
+def sha256(file: Path) -> str:
+    """The fingerprint of a file's content."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def cannot_write(file: str | Path, error: OSError) -> WriteError:
+    """``error`` as one that names the file and what to do."""
+    reason = error.strerror or error
+    return WriteError(f"{file}: cannot be written ({reason}). Make room for it, or give another place.")
+
+
+def _make_folder(folder: Path, name: str) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
-        raise ValueError(
-            f"{file.parent} is not a folder, so {file.name} has no place. Give another path."
-        ) from error
-    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content.encode() if isinstance(content, str) else content)
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, file)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+        raise WriteError(f"{folder} is not a folder, so {name} has no place. Give another path.") from error
+    except OSError as error:
+        raise cannot_write(folder, error) from error
 
 
 def _umask() -> int:

@@ -1,15 +1,22 @@
 """Ctrl-C and SIGTERM as a request to stop at the next good moment."""
 
 import signal
+import time
 from types import FrameType, TracebackType
 from typing import Any
 
+_ECHO_SECONDS = 2.0  # launchers such as torchrun send what the terminal has sent already
+
 
 class StopRequest:
-    """While entered, the first Ctrl-C or SIGTERM only sets ``requested``; a second one acts as usual."""
+    """While entered, Ctrl-C and SIGTERM only set ``requested``; a second Ctrl-C, later, acts as usual.
+
+    Further SIGTERMs change nothing: a cluster and its launcher may both send one, and SIGKILL follows anyway.
+    """
 
     def __init__(self) -> None:
         self.requested = False
+        self._first = 0.0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> "StopRequest":
@@ -24,5 +31,8 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _request(self, number: int, _frame: FrameType | None) -> None:
-        self.requested = True
-        signal.signal(number, self._before[number])
+        if not self.requested:
+            self.requested, self._first = True, time.monotonic()
+        elif number == signal.SIGINT and time.monotonic() - self._first > _ECHO_SECONDS:
+            signal.signal(number, self._before[number])
+            signal.raise_signal(number)

@@ -1,8 +1,10 @@
 """Numbers and pictures of a training: ``metrics.jsonl`` for programs, TensorBoard for people."""
 
 import json
+import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +12,17 @@ import torch
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
+from util.files import cannot_write
+
+logger = logging.getLogger(__name__)
+
 
 class RunLog:
-    """Appends to a run's ``metrics.jsonl`` and TensorBoard files.
+    """Appends to a run's ``metrics.jsonl`` and TensorBoard files. Raises WriteError on a full disk.
 
     One line is one JSON object with ``iteration``, ``seconds`` (of training so far, over all continuations)
-    and either training numbers or numbers under ``val/``. A value that is not finite is null.
+    and either training numbers or numbers under ``val/``. A value that is not finite is null. A run that is
+    killed may leave its last line cut short; its continuation drops that line and those it writes again.
     """
 
     def __init__(self, folder: Path, iteration: int) -> None:
@@ -26,18 +33,32 @@ class RunLog:
     def write(self, iteration: int, seconds: float, values: Mapping[str, float]) -> None:
         numbers = {name: _rounded(value) for name, value in values.items()}
         line = {"iteration": iteration, "seconds": round(seconds, 2), **numbers}
-        with self._file.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(line) + "\n")
-        for name, value in values.items():
-            self._writer.add_scalar(name, value, iteration)
+        with self._naming_folder():
+            with self._file.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(line) + "\n")
+            for name, value in values.items():
+                self._writer.add_scalar(name, value, iteration)
 
     def picture(self, iteration: int, image: np.ndarray) -> None:
         """Show an RGB image (H, W, 3) uint8 of predictions."""
-        self._writer.add_image("val/predictions", image, iteration, dataformats="HWC")
-        self._writer.flush()
+        with self._naming_folder():
+            self._writer.add_image("val/predictions", image, iteration, dataformats="HWC")
+            self._writer.flush()
 
     def close(self) -> None:
-        self._writer.close()
+        """Flush; curves that cannot be written any more are a warning, since the run has ended."""
+        try:
+            self._writer.close()
+        except OSError as error:
+            logger.warning("%s: the curves are incomplete (%s)", self._file.parent, error)
+
+    @contextmanager
+    def _naming_folder(self) -> Iterator[None]:
+        """A full disk as WriteError; TensorBoard writes in a thread, so it may come a call later."""
+        try:
+            yield
+        except OSError as error:
+            raise cannot_write(self._file.parent, error) from error
 
 
 class Means:

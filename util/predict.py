@@ -1,65 +1,94 @@
-"""From an image as it was read to landmarks in its own pixels: the model's side of inference."""
+"""From an image as it was read to landmarks in its own pixels: the model's side of inference.
+
+PyTorch is imported only where a PyTorch model is asked for.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from itertools import islice
-
-import numpy as np
-import torch
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from datasets.image_files import SourceImage
-from datasets.sample import Batch, Sample, collate
-from models.prediction import Prediction, uncertainty_mm
-from util.checkpoint import LoadedModel
+from datasets.landmarks import LandmarkSet
 from util.config import instantiate
+from util.image_landmarks import ImageLandmarks, canvas_sample, image_landmarks, model_input
+
+if TYPE_CHECKING:
+    import torch
+
+    from util.checkpoint import LoadedModel
+
+__all__ = ["ImageLandmarks", "LandmarkPredictor", "Predictor", "load_predictor", "pick_device", "stream"]
 
 
-@dataclass(frozen=True)
-class ImageLandmarks:
-    """The landmarks that a model finds on one image."""
+class Predictor(Protocol):
+    """Anything that finds the landmarks of ``landmark_set`` on images."""
 
-    points: np.ndarray  # (K, 2) float64, source pixels, continuous
-    uncertainty_px: np.ndarray  # (K,) float64, predicted root-mean-square radial error in source pixels
-    uncertainty_mm: np.ndarray  # (K,) float64; NaN where the spacing is unknown
+    @property
+    def landmark_set(self) -> LandmarkSet: ...
+
+    @property
+    def labels(self) -> str:
+        """Which annotations the model learnt from."""
+        ...
+
+    @property
+    def file(self) -> Path: ...
+
+    def __call__(self, images: Sequence[SourceImage]) -> list[ImageLandmarks]:
+        """Landmarks of each image, in order. Raises ValueError when a prediction is not finite."""
+        ...
+
+
+def load_predictor(file: Path, device: str = "auto") -> Predictor:
+    """The model in ``file``: a checkpoint of main.py, or an .onnx file of tools/pytorch2onnx.py.
+
+    ``device``: auto, cpu, cuda or cuda:N. Raises ValueError for a file or device that cannot be used.
+    """
+    if file.suffix == ".onnx":
+        from util.onnx_model import OnnxPredictor, load_graph
+
+        return OnnxPredictor(load_graph(file, device))
+    from util.checkpoint import load_model
+
+    return LandmarkPredictor(load_model(file, pick_device(device)))
+
+
+def stream(
+    predictor: Predictor, images: Iterable[SourceImage], batch_size: int
+) -> Iterator[tuple[SourceImage, ImageLandmarks]]:
+    """Each image with its landmarks; never more than ``batch_size`` images in memory."""
+    images = iter(images)
+    while chunk := list(islice(images, batch_size)):
+        yield from zip(chunk, predictor(chunk), strict=True)
 
 
 class LandmarkPredictor:
-    """A loaded model with the transforms that its config evaluates with."""
+    """A loaded PyTorch model with the transforms that its config evaluates with."""
 
     def __init__(self, loaded: LoadedModel) -> None:
+        self.landmark_set, self.labels, self.file = loaded.landmark_set, loaded.labels, loaded.file
         self._model = loaded.model
         self._transforms = instantiate(loaded.config.eval_transforms)
-        self._num_landmarks = len(loaded.landmark_set)
         self._device = next(iter(loaded.model.state_dict().values())).device
 
     def __call__(self, images: Sequence[SourceImage]) -> list[ImageLandmarks]:
         """Landmarks of each image, in order. Raises ValueError when a prediction is not finite."""
-        batch = collate([self._sample(image) for image in images]).to(self._device)
+        import torch
+
+        samples = [canvas_sample(image, self._transforms) for image in images]
         with torch.inference_mode():
-            prediction: Prediction = self._model(batch.images).final
-        return _image_landmarks(prediction, batch)
-
-    def stream(
-        self, images: Iterable[SourceImage], batch_size: int
-    ) -> Iterator[tuple[SourceImage, ImageLandmarks]]:
-        """Each image with its landmarks; never more than ``batch_size`` images in memory."""
-        images = iter(images)
-        while chunk := list(islice(images, batch_size)):
-            yield from zip(chunk, self(chunk), strict=True)
-
-    def _sample(self, image: SourceImage) -> Sample:
-        sample = Sample(
-            image=image.image,
-            points=np.full((self._num_landmarks, 2), np.nan),
-            spacing=image.spacing,
-            to_source=np.eye(3),
-            case=image.file.name if image.slice is None else f"{image.file.name} slice {image.slice}",
-        )
-        return self._transforms(sample, np.random.default_rng(0))
+            final = self._model(torch.from_numpy(model_input(samples)).to(self._device)).final
+            points, scales = (tensor.double().cpu().numpy() for tensor in (final.points, final.scale))
+        return [image_landmarks(*found) for found in zip(samples, points, scales, strict=True)]
 
 
 def pick_device(name: str) -> torch.device:
     """``auto`` is the GPU where there is one. Raises ValueError for a device that this machine lacks."""
+    import torch
+
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -71,16 +100,3 @@ def pick_device(name: str) -> torch.device:
             f"device {name!r}: this machine has {torch.cuda.device_count()} CUDA devices. Use --device cpu."
         )
     return device
-
-
-def _image_landmarks(prediction: Prediction, batch: Batch) -> list[ImageLandmarks]:
-    points = batch.to_source_pixels(prediction.points).cpu().numpy()  # (B, K, 2)
-    pixel_batch = replace(batch, spacing=torch.ones_like(batch.spacing))  # one "mm" per source pixel
-    pixels = uncertainty_mm(prediction, pixel_batch.mm_per_unit).double().cpu().numpy()  # (B, K)
-    millimetres = uncertainty_mm(prediction, batch.mm_per_unit).double().cpu().numpy()
-    for case, found in zip(batch.cases, points, strict=True):
-        if not np.isfinite(found).all():
-            raise ValueError(
-                f"{case}: the prediction is not finite. The weights have diverged: use another checkpoint."
-            )
-    return [ImageLandmarks(*arrays) for arrays in zip(points, pixels, millimetres, strict=True)]

@@ -1,10 +1,12 @@
 """The folder that a training leaves behind, and what may be done with one that is there already.
 
 ``config.yaml``, ``environment.json``, ``metrics.jsonl``, ``tensorboard/``, ``best.pt`` (to evaluate),
-``last.pt`` (to continue), ``last.previous.pt`` (the one before, should ``last.pt`` be damaged).
+``last.pt`` (to continue), ``last.previous.pt`` (the one before, should ``last.pt`` be damaged). A run may be
+killed at any moment, between the renames too: then ``.last.new.pt`` is the newest, and whole.
 """
 
 import json
+import logging
 import os
 import shutil
 from collections.abc import Mapping
@@ -15,12 +17,22 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from datasets.landmarks import LandmarkSet
-from util.checkpoint import PREVIOUS, config_of, load_checkpoint, require_same_landmarks, save_checkpoint
+from util.checkpoint import (
+    PREVIOUS,
+    config_of,
+    load_checkpoint,
+    require_same_landmarks,
+    save_checkpoint,
+    whole_previous,
+)
 from util.config import differing_keys
-from util.files import write_atomic
+from util.files import cannot_write, open_atomic, remove_leftovers, write_atomic
+
+logger = logging.getLogger(__name__)
 
 FREE_KEYS = ("train.output_dir", "train.save_every", "train.log_every", "data.workers")
 _MARKS = ("config.yaml", "metrics.jsonl", "last.pt", PREVIOUS["last.pt"], "best.pt")
+_FRESH = ".last.new.pt"  # the new last.pt, from when it is whole until it has its name
 
 
 class RunFolder:
@@ -56,19 +68,45 @@ class RunFolder:
             self.require_free()
             self.begin(cfg, environment)
             if (source / "best.pt").is_file():
-                shutil.copyfile(source / "best.pt", self.best)
+                with (source / "best.pt").open("rb") as original, open_atomic(self.best) as copy:
+                    shutil.copyfileobj(original, copy)
+        if not self.last.is_file() and (self.path / _FRESH).is_file():
+            os.replace(self.path / _FRESH, self.last)
+        for file in (self.path / _FRESH, self.best, self.metrics):
+            remove_leftovers(file)
         write_atomic(self.metrics, "".join(json.dumps(line) + "\n" for line in kept))
         write_atomic(
             self.path / f"environment.resumed-{iteration}.json", json.dumps(environment, indent=2) + "\n"
         )
 
     def save_last(self, checkpoint: Mapping[str, Any]) -> None:
-        """Write ``last.pt`` and keep the one before it; at every moment one of the two is whole."""
-        fresh = self.last.with_name(".last.new.pt")
+        """Write ``last.pt`` and keep the one before it; ``newest`` finds a whole one at every moment."""
+        fresh = self.path / _FRESH
         save_checkpoint(fresh, checkpoint)
-        if self.last.exists():
-            os.replace(self.last, self.path / PREVIOUS["last.pt"])
-        os.replace(fresh, self.last)
+        try:
+            if self.last.exists():
+                os.replace(self.last, self.path / PREVIOUS["last.pt"])
+            os.replace(fresh, self.last)
+        except OSError as error:
+            raise cannot_write(self.last, error) from error
+
+    def newest(self) -> Path:
+        """The checkpoint to continue from, at whatever moment the run was killed; ValueError for none."""
+        for file in (self.last, self.path / _FRESH, self.path / PREVIOUS["last.pt"]):
+            if file.is_file():
+                if file != self.last:
+                    logger.warning("%s: no last.pt, so continuing from %s", self.path, file.name)
+                return file
+        raise ValueError(
+            f"{self.path}: no checkpoint, so nothing to continue. A run that was killed before its first one "
+            "starts anew: delete the folder, or give another."
+        )
+
+    def how_to_continue(self) -> str:
+        """What to do after a run ended early, for an error message."""
+        if not self.last.is_file():
+            return "No checkpoint was saved before."
+        return f"Continue from its last checkpoint with --resume-from-checkpoint {self.path}."
 
     def save_best(self, checkpoint: Mapping[str, Any]) -> None:
         """Write ``best.pt``: the weights to evaluate, without what only a continuation needs."""
@@ -89,8 +127,8 @@ def load_resumable(run_or_file: str | Path, cfg: DictConfig, landmark_set: Landm
     Raises ValueError if the checkpoint has no training state, or if the config or the landmarks differ.
     """
     file = Path(run_or_file)
-    file = file / "last.pt" if file.is_dir() else file
-    checkpoint = load_checkpoint(file)
+    file = RunFolder(file).newest() if file.is_dir() else file
+    checkpoint = _load_or_offer(file)
     if "training" not in checkpoint:
         raise ValueError(f"{file}: holds weights to evaluate, no state to continue. Give the run's last.pt.")
     require_same_landmarks(checkpoint, landmark_set, file)
@@ -106,9 +144,28 @@ def load_resumable(run_or_file: str | Path, cfg: DictConfig, landmark_set: Landm
     return Resumed(file, checkpoint)
 
 
+def _load_or_offer(file: Path) -> dict[str, Any]:
+    """The content of ``file``; if it is damaged, an error that says how to continue from the one before."""
+    try:
+        return load_checkpoint(file)
+    except ValueError as error:
+        previous = whole_previous(file)
+        if previous is None:
+            raise
+        raise ValueError(
+            f"{error} Command: python main.py --config-file {file.parent / 'config.yaml'} "
+            f"--resume-from-checkpoint {previous}"
+        ) from error
+
+
 def _lines(file: Path) -> list[dict[str, Any]]:
     """Whole lines of a metrics file; a last line cut short by a crash is dropped."""
     if not file.is_file():
         return []
     lines = file.read_text(encoding="utf-8").split("\n")
-    return [json.loads(line) for line in lines[:-1]]  # what follows the last newline is empty or cut short
+    try:
+        return [
+            json.loads(line) for line in lines[:-1]
+        ]  # what follows the last newline is empty or cut short
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{file}: a line that is no JSON ({error}). Mend or remove the file.") from error

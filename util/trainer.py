@@ -46,6 +46,10 @@ class Trainer:
     All that is random in a step is seeded from (seed, iteration, rank), so ``state`` needs no generators and
     a restored trainer continues to the bit. Gradients are averaged here and not by DistributedDataParallel,
     which fails when a loss leaves a parameter without gradient, as losses that join later in training do.
+
+    A criterion gives the mean over the annotated landmarks of its batch. A step follows the gradient of the
+    mean over all of its batches, on all processes, as if they were one batch: only BatchNorm sees its own
+    batch alone, and what a model draws (dropout, denoising) differs between processes.
     """
 
     def __init__(
@@ -123,15 +127,26 @@ class Trainer:
         """Add up gradients; mean losses, and the batches whose loss is not finite (they give no gradient)."""
         sums: dict[str, Tensor] = {}
         faulty = []
-        for batch in batches:
+        for batch, share in zip(batches, self._shares(batches), strict=True):
             report = self._losses(batch.to(self.accelerator.device))
             values = {"loss": report.total.detach()} | {f"loss/{k}": v for k, v in report.parts.items()}
             sums = {name: value / len(batches) + sums.get(name, 0.0) for name, value in values.items()}
             if math.isfinite(values["loss"].item()):
-                self.accelerator.backward(report.total / len(batches))
+                self.accelerator.backward(report.total * share)
             else:
                 faulty.append(batch)
         return sums, faulty
+
+    def _shares(self, batches: Sequence[Batch]) -> list[float]:
+        """What each batch's mean loss counts in the mean over the annotated landmarks of all, everywhere.
+
+        Times the number of processes, since their gradients are averaged.
+        """
+        counts = [int(batch.present.sum()) for batch in batches]
+        total: Any = torch.tensor(float(sum(counts)), device=self.accelerator.device)
+        if self.accelerator.num_processes > 1:
+            total = self.accelerator.reduce(total, "mean")
+        return [count / max(total.item(), 1.0) for count in counts]
 
     def _losses(self, batch: Batch) -> Any:
         targets = Targets(batch.points, batch.present, batch.mm_per_unit)
@@ -141,7 +156,10 @@ class Trainer:
 
     def _set_learning_rate(self) -> float:
         factor = learning_rate_factor(
-            self.iteration, iterations=self.settings.iterations, warmup=self.settings.warmup
+            self.iteration,
+            iterations=self.settings.iterations,
+            warmup=self.settings.warmup,
+            milestones=self.settings.milestones,
         )
         for group, base in zip(self.optimizer.param_groups, self._base_rates, strict=True):
             group["lr"] = base * factor

@@ -64,7 +64,7 @@ def dropout_of(*, pretrained: bool, weights: str | None) -> float:
 
 
 class TinyCriterion(nn.Module):
-    """L1; the scale is left without gradient until half of the training, as losses that join later do."""
+    """L1 of annotated landmarks; the scale joins at half of the training, as losses of real models do."""
 
     def __init__(self, *, poison_at: float = 2.0) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ class TinyCriterion(nn.Module):
     def forward(self, outputs: TinyOutputs, targets: Targets, progress: float) -> TinyReport:
         prediction = outputs.final
         target = torch.where(targets.present[..., None], targets.points, prediction.points.detach())
-        l1 = (prediction.points - target).abs().mean()
+        l1 = (prediction.points - target).abs().sum() / (2 * targets.present.sum()).clamp(min=1)
         total = l1 + prediction.log_scale.mean() * 0.01 if progress >= 0.5 else l1
         if progress >= self.poison_at:
             total = total * float("nan")

@@ -1,0 +1,75 @@
+"""A landmark model whose points depend on every pixel, for tests of export: small, yet with a backbone."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from datasets.landmarks import LandmarkSet
+from models.prediction import Prediction
+from util.checkpoint import FORMAT, save_checkpoint
+
+_CONFIG = """
+model: {{_target_: 'tests.support.centroid_model:CentroidModel'}}
+eval_transforms: {{_target_: 'transforms.augment:EvalTransforms', size: [{height}, {width}]}}
+data: {{folder: {folder}}}
+"""
+
+
+@dataclass(frozen=True)
+class CentroidOutputs:
+    final: Prediction
+
+
+class CentroidModel(nn.Module):
+    """Landmark k is the centre of mass of channel k of two convolutions; its scale the channel's spread."""
+
+    mean_shape: Tensor
+
+    def __init__(self, num_landmarks: int) -> None:
+        super().__init__()
+        self.mean, self.std = 0.4, 0.3
+        self.register_buffer("mean_shape", torch.full((num_landmarks, 2), 0.5))
+        self.backbone = nn.Sequential(
+            nn.Conv2d(1, 8, 5, 2, 2), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, num_landmarks, 3, 2, 1)
+        )
+
+    def forward(self, images: Tensor, targets: None = None) -> CentroidOutputs:
+        """(B, 1, H, W) images in [0, 1] -> one Prediction."""
+        weights = self.backbone((images - self.mean) / self.std).sigmoid()  # (B, K, h, w)
+        weights = weights / weights.sum((-2, -1), keepdim=True)
+        x, y = (weights.sum(axis) for axis in (-2, -1))  # (B, K, w), (B, K, h)
+        moments = [_moments(share) for share in (x, y)]
+        points = torch.stack([mean for mean, _ in moments], -1)
+        return CentroidOutputs(Prediction(points, torch.stack([spread for _, spread in moments], -1)))
+
+
+def _moments(share: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and log standard deviation of the normalised coordinate under ``share`` (B, K, n)."""
+    place = (torch.arange(share.shape[-1]) + 0.5) / share.shape[-1]
+    mean = (share * place).sum(-1)
+    return mean, 0.5 * ((share * place.square()).sum(-1) - mean.square()).log()
+
+
+def centroid_model(num_landmarks: int) -> CentroidModel:
+    """Seeded and in evaluation mode."""
+    torch.manual_seed(0)
+    return CentroidModel(num_landmarks).eval()
+
+
+def write_centroid_checkpoint(
+    file: Path, landmark_set: LandmarkSet, *, size: tuple[int, int], folder: Path
+) -> Path:
+    """A checkpoint of ``centroid_model`` on a canvas of ``size`` (height, width), trained on ``folder``."""
+    checkpoint = {
+        "format": FORMAT,
+        "config": _CONFIG.format(height=size[0], width=size[1], folder=folder),
+        "landmark_set": landmark_set.to_dict(),
+        "labels": "synthetic",
+        "weights": centroid_model(len(landmark_set)).state_dict(),
+        "metrics": {},
+        "iteration": 0,
+    }
+    save_checkpoint(file, checkpoint)
+    return file

@@ -1,0 +1,93 @@
+"""What each of several processes does in ``tests/test_processes.py``. ``run_ranks`` starts them."""
+
+import os
+import socket
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from datasets.loader import TrainSampler, eval_loader, train_loader
+from datasets.prepared import PreparedDataset
+from models.losses import LandmarkCriterion
+from tests.support.forked import finish, start
+from tests.support.small_detr import small_detr, wake
+from tests.support.tiny import TinyModel, TinyTransforms
+from util.engine import evaluate_shared
+from util.reproduce import seed_everything
+from util.settings import TrainSettings
+from util.trainer import Trainer
+
+
+def run_ranks(job, count: int, folder: Path, *arguments) -> list:
+    """What ``job(*arguments)`` returns in each of ``count`` gloo processes, as torchrun would start them."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    folder.mkdir()
+    ranks = [
+        start(_as_rank, rank, count, port, folder, job, arguments, log=folder / f"log{rank}.txt")
+        for rank in range(count)
+    ]
+    codes = [finish(process) for process in ranks]
+    assert codes == [0] * count, [(folder / f"log{rank}.txt").read_text() for rank in range(count)]
+    return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(count)]
+
+
+def gradients(prepared: Path, batch_size: int, steps: int) -> dict:
+    """Gradients of every step and the weights after the last, of a landmark DETR without chance in it."""
+    accelerator = Accelerator(cpu=True)
+    model = small_detr()
+    without_batch_norm(model)
+    wake(model)
+    model.jitter = (0.0, 0.0)  # denoising draws differ between processes, by design
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+    seen = []
+    optimizer.register_step_pre_hook(
+        lambda *_: seen.append({name: p.grad.clone() for name, p in model.named_parameters()})
+    )
+    settings = TrainSettings(output_dir="", iterations=10, batch_size=batch_size, clip_norm=1e9)
+    trainer = Trainer(model, LandmarkCriterion(), optimizer, settings=settings, accelerator=accelerator)
+    trainer.iteration = 2  # beyond likelihood_start: every loss takes part
+    dataset = PreparedDataset(prepared, "train", TinyTransforms(size=(96, 64)))
+    rank, count = accelerator.process_index, accelerator.num_processes
+    sampler = TrainSampler(len(dataset), batch_size, seed=0, rank=rank, num_ranks=count)
+    batches = iter(train_loader(dataset, sampler, 0))
+    for _ in range(steps):
+        trainer.step([next(batches)])
+    return {"gradients": seen, "weights": model.state_dict()}
+
+
+def without_batch_norm(module: nn.Module) -> None:
+    """BatchNorm sees the images of its own process alone; GroupNorm in its place sees one image."""
+    for name, child in module.named_children():
+        if isinstance(child, nn.BatchNorm2d):
+            setattr(module, name, nn.GroupNorm(1, child.num_features))
+        else:
+            without_batch_norm(child)
+
+
+def evaluation(prepared: Path, batch_size: int) -> dict:
+    """Errors of all test cases as this process gets them, and the cases it has predicted itself."""
+    accelerator = Accelerator(cpu=True)
+    seed_everything(0)
+    model = TinyModel(num_landmarks=5)
+    nn.init.normal_(model.head.weight)
+    dataset = PreparedDataset(prepared, "test", TinyTransforms(size=(48, 40)))
+    rank, count = accelerator.process_index, accelerator.num_processes
+    loader = eval_loader(dataset, batch_size, 0, rank=rank, num_ranks=count)
+    own = [case for batch in loader for case in batch.cases]
+    errors = evaluate_shared(model, loader, accelerator.device)
+    return {"own": own, "cases": errors.cases, "predicted": errors.predicted, "radial": errors.radial_mm}
+
+
+def _as_rank(rank: int, count: int, port: int, folder: Path, job, arguments) -> None:
+    torch.set_num_threads(1)
+    if count > 1:
+        os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count)}
+        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    result = job(*arguments)
+    torch.save(result, folder / f"{rank}.pt")
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
