@@ -8,6 +8,7 @@ On several GPUs: ``accelerate launch main.py ...``; in several processes on a CP
 
 import argparse
 import logging
+import re
 import sys
 
 import torch
@@ -17,6 +18,7 @@ from tqdm import tqdm
 
 from datasets.loader import TrainSampler, eval_loader, require_spacing, train_loader
 from datasets.prepared import PreparedDataset, mean_shape
+from datasets.splits import Fold
 from util.config import instantiate, load_config, require_sections
 from util.engine import Ending, Progress, TrainingData, TrainingRun
 from util.optim import parameter_groups
@@ -40,6 +42,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--accumulate-steps", type=int, metavar="N", help="forward passes an optimizer step")
     parser.add_argument("--seed", type=int, metavar="N")
     parser.add_argument(
+        "--fold", metavar="I/K", help="validate on fold I of K of train and val, train on the others"
+    )
+    parser.add_argument(
         "--resume-from-checkpoint", metavar="RUN", help="run folder to continue, or its last.pt"
     )
     return parser.parse_intermixed_args()
@@ -53,7 +58,19 @@ def resolved_config(args: argparse.Namespace) -> DictConfig:
             overrides.append(f"train.{name}={getattr(args, name)}")
     cfg = load_config(args.config_file, overrides)
     require_sections(cfg, SECTIONS, args.config_file)
-    return cfg
+    if args.fold is None:
+        return cfg
+    return load_config(args.config_file, overrides + fold_overrides(args.fold, cfg.train.output_dir))
+
+
+def fold_overrides(text: str, output_dir: str) -> list[str]:
+    """What ``--fold 1/5`` is short for; every fold gets a run folder of its own."""
+    fold = Fold.parse(text)
+    unfolded = re.sub(r"_fold\d+of\d+$", "", output_dir)  # as a fold's own config.yaml has it already
+    return [
+        *(f"data.{part}={fold.subset(part)}" for part in Fold.PARTS),
+        f"train.output_dir={unfolded}_fold{fold.number}of{fold.count}",
+    ]
 
 
 def open_data(cfg: DictConfig, settings: TrainSettings) -> tuple[PreparedDataset, PreparedDataset]:

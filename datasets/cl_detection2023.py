@@ -5,14 +5,16 @@ elsewhere. ``points[]``: ``name`` 1 to 38, ``point`` [x, y, slice] with slices f
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from datasets.grey import to_grey8
+from datasets.image_files import SourceImage
 from datasets.landmarks import load_landmark_set
 from datasets.mha_files import Stack
 from datasets.prepared_case import INDEX_TO_CONTINUOUS, PreparedCase, check_points
@@ -38,6 +40,8 @@ def read_annotations(file: Path) -> dict[int, SliceAnnotation]:
         entries = json.loads(file.read_text(encoding="utf-8"))["points"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{file}: {error!r}, expected a JSON object with a list 'points'.") from error
+    if not isinstance(entries, list):
+        raise ValueError(f"{file}: 'points' is a {type(entries).__name__}, expected a list.")
     found: dict[int, dict[int, tuple[float, float, float]]] = {}
     for entry in entries:
         number, name, values = _read_entry(entry, file)
@@ -51,7 +55,7 @@ def _read_entry(entry: Any, file: Path) -> tuple[int, int, tuple[float, float, f
     """Slice, landmark and (x, y, scale) of one item of ``points``; names and scales may be strings."""
     try:
         x, y, number = (float(value) for value in entry["point"])
-        name, scale = int(entry["name"]), float(entry["scale"])
+        name, scale = int(str(entry["name"])), float(entry["scale"])
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{file}: {entry!r} ({error!r}), expected name, point [x, y, slice] and scale."
@@ -87,7 +91,8 @@ def check_match(stack: Stack, annotations: Mapping[int, SliceAnnotation]) -> Non
     if bare or beyond:
         raise ValueError(
             f"{stack.file}: {stack.num_slices} slices, but {len(annotations)} are annotated "
-            f"(without annotation: {_shortened(bare)}; annotated beyond the stack: {_shortened(beyond)}). "
+            f"(without annotation: {shortened(bare) or 'none'}; "
+            f"annotated beyond the stack: {shortened(beyond) or 'none'}). "
             "Give the stack and the annotations that belong together."
         )
 
@@ -114,7 +119,7 @@ def read_cases(stack: Stack, annotations: Mapping[int, SliceAnnotation]) -> Iter
     for number, pixels in enumerate(stack.slices(), start=1):
         annotation, where = annotations[number], f"{stack.file}: slice {number}"
         check_points(annotation.points, pixels.shape[1::-1], LANDMARKS, where)
-        image = to_grey8(without_padding(pixels, annotation.points, where))
+        image = to_grey8(without_padding(pixels, where, annotation.points))
         yield PreparedCase(
             name=case_name(number),
             image=image,
@@ -125,23 +130,32 @@ def read_cases(stack: Stack, annotations: Mapping[int, SliceAnnotation]) -> Iter
         )
 
 
+def read_images(stack: Stack) -> Iterator[SourceImage]:
+    """Every slice in order, padding removed, for a prediction; coordinates are those of the padded slice."""
+    for number, pixels in enumerate(stack.slices(), start=1):
+        image = to_grey8(without_padding(pixels, f"{stack.file}: slice {number}"))
+        yield SourceImage(image, stack.spacing, stack.file, number)
+
+
 def case_name(number: int) -> str:
     return f"{number:03d}"
 
 
-def without_padding(pixels: np.ndarray, points: np.ndarray, where: str) -> np.ndarray:
+def without_padding(pixels: np.ndarray, where: str, points: np.ndarray | None = None) -> np.ndarray:
     """``pixels`` (H, W[, C]) less the zero rows below and zero columns on the right; the origin stays.
 
-    No landmark is cut away, even one that lies on the padding. Raises ValueError for an empty slice.
+    None of ``points`` (K, 2), continuous, is cut away, even one that lies on the padding. Raises ValueError
+    for an empty slice.
     """
     filled = np.any(np.atleast_3d(pixels), axis=-1)  # (H, W)
     rows, columns = np.flatnonzero(np.any(filled, axis=1)), np.flatnonzero(np.any(filled, axis=0))
     if not len(rows):
         raise ValueError(f"{where} is empty, every pixel 0. Is the stack whole?")
-    right, below = np.ceil(points.max(0)).astype(int)
+    right, below = (0, 0) if points is None else np.ceil(points.max(0)).astype(int)
     return pixels[: max(rows[-1] + 1, below), : max(columns[-1] + 1, right)]
 
 
-def _shortened(numbers: list[int]) -> str:
-    shown = ", ".join(map(str, numbers[:10])) or "none"
-    return shown + (" ..." if len(numbers) > 10 else "")
+def shortened(numbers: Iterable[int]) -> str:
+    """The first ten of ``numbers`` for an error message; empty where there is none."""
+    first = list(islice(numbers, 11))
+    return ", ".join(map(str, first[:10])) + (" ..." if len(first) > 10 else "")

@@ -10,51 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
 
 from datasets import cl_detection2023 as cl
 from datasets.mha_files import open_stack
 from datasets.prepared import PreparedDataset
+from tests.support.cl_stack import FRAME, SCALES, SIZES, images, stack_pixels, truth, write_stack
 from tests.support.run_tool import run_tool
-
-FRAME = (72, 84)  # height, width of a slice, padding included
-SIZES = [(60, 50), (72, 84), (41, 66), (72, 40), (55, 55)]  # height, width of the image on each slice
-
-
-def images() -> list[np.ndarray]:
-    """An image per slice, without a zero."""
-    return [np.random.default_rng(n).integers(1, 256, size, np.uint8) for n, size in enumerate(SIZES)]
-
-
-def stack_pixels() -> np.ndarray:
-    """(5, 72, 84, 3) with every image at the top left."""
-    stack = np.zeros((len(SIZES), *FRAME, 3), np.uint8)
-    for number, image in enumerate(images()):
-        stack[number, : image.shape[0], : image.shape[1]] = image[..., None]
-    return stack
-
-
-def truth() -> dict:
-    """As published: names and coordinates are numbers, the scale is text, and differs from slice to slice."""
-    points = []
-    for number, (height, width) in enumerate(SIZES, start=1):
-        pixels = np.random.default_rng(number).integers(0, (width, height), (38, 2)).tolist()
-        scale = f"0.{number}"
-        points += [
-            {"name": k, "point": [x, y, number], "scale": scale} for k, (x, y) in enumerate(pixels, start=1)
-        ]
-    return {"name": "Orthodontic landmarks", "type": "Multiple points", "points": points}
-
-
-def write(
-    folder: Path, pixels: np.ndarray, annotations: dict, *, compress: bool = False
-) -> tuple[Path, Path]:
-    stack, file = folder / "train_stack.mha", folder / "train-gt.json"
-    sitk.WriteImage(
-        sitk.GetImageFromArray(pixels, isVector=pixels.ndim == 4), str(stack), useCompression=compress
-    )
-    file.write_text(json.dumps(annotations))
-    return stack, file
 
 
 def run(folder: Path, stack: Path, annotations: Path, *options: object) -> subprocess.CompletedProcess[str]:
@@ -64,7 +25,7 @@ def run(folder: Path, stack: Path, annotations: Path, *options: object) -> subpr
 
 def test_the_script_prepares_every_slice(tmp_path):
     out = tmp_path / "out"
-    done = run(out, *write(tmp_path, stack_pixels(), truth()), "--split", 2, 1, 2)
+    done = run(out, *write_stack(tmp_path, stack_pixels(), truth()), "--split", 2, 1, 2)
     assert done.returncode == 0, done.stderr
     header = json.loads((out / "dataset.json").read_text())
     assert sorted(case for cases in header["split"].values() for case in cases) == [
@@ -83,11 +44,11 @@ def test_the_script_prepares_every_slice(tmp_path):
             marked = [point["point"][:2] for point in truth()["points"] if point["point"][2] == number]
             assert np.array_equal(sample.image, images()[number - 1])
             assert np.array_equal(sample.points, np.array(marked) + 0.5)
-            assert np.array_equal(sample.spacing, [number / 10, number / 10])
+            assert np.array_equal(sample.spacing, [float(SCALES[number - 1])] * 2)
 
 
 def test_splits_that_do_not_sum_to_the_slices_get_a_suggestion(tmp_path):
-    done = run(tmp_path / "out", *write(tmp_path, stack_pixels(), truth()), "--split", 300, 50, 50)
+    done = run(tmp_path / "out", *write_stack(tmp_path, stack_pixels(), truth()), "--split", 300, 50, 50)
     assert done.returncode == 1 and "such as --split 3 1 1" in done.stderr and "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
 
@@ -103,20 +64,20 @@ def test_the_default_split_is_proportional():
 @pytest.mark.parametrize("grey", [False, True])
 def test_every_kind_of_stack_gives_the_same_slices(tmp_path, compress, grey):
     pixels = stack_pixels()[..., 0] if grey else stack_pixels()
-    stack = open_stack(write(tmp_path, pixels, truth(), compress=compress)[0])
+    stack = open_stack(write_stack(tmp_path, pixels, truth(), compress=compress)[0])
     assert stack.compressed == compress and stack.num_slices == len(SIZES)
     assert np.array_equal(np.stack(list(stack.slices())), pixels)
 
 
 def test_sixteen_bits_survive_compression(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 65536, (3, 20, 30), np.uint16)
-    stack = open_stack(write(tmp_path, pixels, truth(), compress=True)[0])
+    stack = open_stack(write_stack(tmp_path, pixels, truth(), compress=True)[0])
     assert np.array_equal(np.stack(list(stack.slices())), pixels)
 
 
 def test_a_compressed_stack_is_never_in_memory_at_once(tmp_path):
     pixels = np.zeros((150, 256, 256), np.uint8)  # 9.8 MB
-    stack = open_stack(write(tmp_path, pixels, truth(), compress=True)[0])
+    stack = open_stack(write_stack(tmp_path, pixels, truth(), compress=True)[0])
     tracemalloc.start()
     try:
         assert sum(1 for _ in stack.slices()) == 150
@@ -125,9 +86,44 @@ def test_a_compressed_stack_is_never_in_memory_at_once(tmp_path):
         tracemalloc.stop()
 
 
+def test_a_black_border_of_the_image_itself_does_not_move_the_origin(tmp_path):
+    """Black rows and columns on all four sides, as a collimator leaves them; landmarks lie on some."""
+    pixels, annotations = stack_pixels(), truth()
+    pixels[1, :20], pixels[1, 50:], pixels[1, :, :30], pixels[1, :, 60:] = 0, 0, 0, 0
+    stack, file = (
+        open_stack(path) if path.suffix == ".mha" else path
+        for path in write_stack(tmp_path, pixels, annotations)
+    )
+    case = list(cl.read_cases(stack, cl.read_annotations(file)))[1]
+    marked = np.array([point["point"][:2] for point in annotations["points"][38:76]])
+    assert np.array_equal(case.points, marked + 0.5)
+    height, width = case.image.shape
+    assert (width, height) == tuple(np.maximum(marked.max(0) + 1, (60, 50)))
+    assert np.array_equal(case.image, pixels[1, :height, :width, 0])
+    image = list(cl.read_images(stack))[1]
+    assert image.slice == 2 and np.array_equal(image.image, pixels[1, :50, :60, 0])
+
+
+def test_colour_becomes_luma_and_its_darkest_channel_is_no_padding(tmp_path):
+    pixels = np.zeros((5, *FRAME, 3), np.uint8)
+    pixels[:, :30, :40] = (0, 0, 200)  # blue alone, still image
+    stack = open_stack(write_stack(tmp_path, pixels, truth())[0])
+    for image in cl.read_images(stack):
+        assert image.image.shape == (30, 40) and (image.image == round(0.114 * 200)).all()
+
+
+def test_a_stack_cut_short_leaves_nothing_behind(tmp_path):
+    file, annotations = write_stack(tmp_path, stack_pixels(), truth(), compress=True)
+    file.write_bytes(file.read_bytes()[:-200])
+    done = run(tmp_path / "out", file, annotations)
+    assert done.returncode == 1 and "train_stack.mha: slice 5" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["train-gt.json", "train_stack.mha"]
+
+
 @pytest.mark.parametrize("compress", [False, True])
 def test_a_truncated_stack_is_named(tmp_path, compress):
-    file, _ = write(tmp_path, stack_pixels(), truth(), compress=compress)
+    file, _ = write_stack(tmp_path, stack_pixels(), truth(), compress=compress)
     file.write_bytes(file.read_bytes()[:-3000])
     with pytest.raises(ValueError, match=r"train_stack.mha.*again"):
         list(open_stack(file).slices())
@@ -145,11 +141,12 @@ def test_only_trailing_zeros_are_cut():
     pixels[3:6, 4:8] = 7
     pixels[4, 5] = 0
     inner = np.array([[4.5, 3.5]])
-    assert np.array_equal(cl.without_padding(pixels, inner, "slice"), pixels[:6, :8])
+    assert np.array_equal(cl.without_padding(pixels, "slice", inner), pixels[:6, :8])
     beyond = np.array([[4.5, 3.5], [10.5, 7.5]])  # on the padding: kept in the image
-    assert cl.without_padding(pixels, beyond, "slice").shape == (8, 11)
+    assert cl.without_padding(pixels, "slice", beyond).shape == (8, 11)
+    assert cl.without_padding(pixels, "slice").shape == (6, 8)  # no landmark is known yet
     with pytest.raises(ValueError, match="slice 3 is empty"):
-        cl.without_padding(np.zeros((10, 12, 3), np.uint8), inner, "slice 3")
+        cl.without_padding(np.zeros((10, 12, 3), np.uint8), "slice 3")
 
 
 def test_names_may_be_text_and_the_order_is_by_name(tmp_path):
@@ -169,6 +166,7 @@ FAULTS: dict[str, tuple[Callable[[list], object], str]] = {
     "twice": (lambda p: p.append(p[0]), "slice 1 has landmark 1 twice"),
     "unknown name": (lambda p: p[0].update(name=39), r"\[1\] missing, \[39\] unknown"),
     "name": (lambda p: p[0].update(name="sella"), "'sella'"),
+    "half a name": (lambda p: p[0].update(name=1.5), "1.5"),
     "scale zero": (lambda p: p[0].update(scale="0"), "slice 1, scale '0'"),
     "scale text": (lambda p: p[0].update(scale="fine"), "'fine'"),
     "scale absent": (lambda p: p[0].pop("scale"), "scale"),
@@ -190,10 +188,18 @@ def test_faulty_annotations_are_named(tmp_path, fault):
         cl.read_annotations(file)
 
 
+@pytest.mark.parametrize("content", ["[]", "{}", '{"points": 5}', "points", "null"])
+def test_something_else_than_annotations_is_named(tmp_path, content):
+    file = tmp_path / "train-gt.json"
+    file.write_text(content)
+    with pytest.raises(ValueError, match="train-gt.json: .*expected a"):
+        cl.read_annotations(file)
+
+
 def test_a_landmark_outside_its_slice_is_named(tmp_path):
     annotations = truth()
     annotations["points"][38]["point"][0] = FRAME[1]
-    stack, file = write(tmp_path, stack_pixels(), annotations)
+    stack, file = write_stack(tmp_path, stack_pixels(), annotations)
     with pytest.raises(ValueError, match=r"slice 2: landmark 1 \(sella\) at x=84"):
         list(cl.read_cases(open_stack(stack), cl.read_annotations(file)))
 
@@ -204,7 +210,7 @@ def test_a_landmark_outside_its_slice_is_named(tmp_path):
 )
 def test_a_stack_of_other_annotations_is_refused(tmp_path, count, message):
     pixels = np.ones((count, *FRAME, 3), np.uint8)
-    stack, file = write(tmp_path, pixels, truth())
+    stack, file = write_stack(tmp_path, pixels, truth())
     with pytest.raises(ValueError, match=f"{count} slices, but 5 are annotated.*{message}"):
         cl.check_match(open_stack(stack), cl.read_annotations(file))
 

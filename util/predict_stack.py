@@ -1,0 +1,55 @@
+"""Landmarks of every slice of a CL-Detection 2023 stack, from one model or several."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from datasets.cl_detection2023 import LANDMARKS, read_images
+from datasets.mha_files import Stack, open_stack
+from datasets.prepared_case import INDEX_TO_CONTINUOUS
+from util.predict import Predictor, load_predictor, stream
+from util.test_time import Ensemble, ScaleAveraged
+
+
+def load_challenge_predictor(
+    checkpoints: Sequence[Path], device: str = "auto", scales: Sequence[float] = (1.0,)
+) -> Predictor:
+    """The model of the challenge's 38 landmarks, or the ensemble of several, at each of ``scales``.
+
+    Raises ValueError for a model of other landmarks.
+    """
+    predictors = [load_predictor(file, device) for file in checkpoints]
+    for predictor in predictors:
+        _require_challenge_landmarks(predictor)
+    if tuple(scales) != (1.0,):
+        predictors = [ScaleAveraged(predictor, scales) for predictor in predictors]
+    return predictors[0] if len(predictors) == 1 else Ensemble(predictors)
+
+
+def predict_stack(predictor: Predictor, stack_file: Path, batch_size: int) -> dict[int, np.ndarray]:
+    """Slice (from 1) -> (38, 2) continuous pixels of the padded slice.
+
+    Raises ValueError when the stack is damaged or a slice is empty.
+    """
+    return dict(predict_slices(predictor, open_stack(stack_file), batch_size))
+
+
+def predict_slices(predictor: Predictor, stack: Stack, batch_size: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Like ``predict_stack``, slice by slice; never more than ``batch_size`` of them in memory.
+
+    A point beyond the outermost pixel centres is moved onto them: that can only bring it nearer.
+    """
+    last = np.array([stack.width, stack.height]) - INDEX_TO_CONTINUOUS
+    numbers, images = range(1, stack.num_slices + 1), read_images(stack)
+    for number, (_, found) in zip(numbers, stream(predictor, images, batch_size), strict=True):
+        yield number, np.clip(found.points, INDEX_TO_CONTINUOUS, last)
+
+
+def _require_challenge_landmarks(predictor: Predictor) -> None:
+    own = predictor.landmark_set
+    if own.landmarks != LANDMARKS.landmarks:
+        raise ValueError(
+            f"{predictor.file}: finds the {len(own)} landmarks of {own.name!r}, expected the "
+            f"{len(LANDMARKS)} of {LANDMARKS.name!r}. Give a checkpoint trained on CL-Detection 2023."
+        )
