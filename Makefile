@@ -7,6 +7,7 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.complete
 PHANTOMS := data/phantom
 DEMO := runs/demo
+CHALLENGE := outputs/challenge
 BENCHMARKS := outputs/benchmarks
 
 PYTHON ?= $(shell for python in python3.11 python3.12 python3; do \
@@ -18,14 +19,15 @@ export MPLBACKEND := Agg
 export UV_HTTP_TIMEOUT := 300
 
 .DELETE_ON_ERROR:
-.PHONY: demo test check format bench lock venv clean-venv help
+.PHONY: demo test challenge check format bench lock venv clean-venv help
 
 help:
 	@echo "make demo     set up, generate phantoms, train, evaluate, show where to look (at most 10 minutes)"
 	@echo "make test     set up, run the whole test suite (at most 5 minutes)"
+	@echo "make challenge  CL-Detection 2023 from a stack to the package, six steps (at most 5 minutes)"
 	@echo "make check    ruff, formatting, pyright"
 	@echo "make format   let ruff rewrite what it can"
-	@echo "make bench    speed of the models and of the data pipeline -> $(BENCHMARKS)"
+	@echo "make bench    speed of the models (also the README's table) and of the data pipeline -> $(BENCHMARKS)"
 	@echo "make lock     resolve requirements-lock.txt anew (LOCK_ARGS=--upgrade for newer versions)"
 
 # The stamp is removed before anything changes and written last. So an environment without one was
@@ -72,6 +74,12 @@ demo: $(STAMP) $(PHANTOMS)/dataset.json
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(PY) -m pytest -q -rs -n 2 --dist loadfile --durations=10
 
+# STACK=train_stack.mha ANNOTATIONS=train-gt.json take the organisers' files instead of phantoms.
+challenge: $(STAMP)
+	rm -rf $(CHALLENGE)
+	$(PY) tools/run_challenge.py --output $(CHALLENGE) \
+		$(if $(STACK)$(ANNOTATIONS),--stack "$(STACK)" --annotations "$(ANNOTATIONS)")
+
 check: $(STAMP)
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
@@ -82,8 +90,8 @@ format: $(STAMP)
 	$(PY) -m ruff format
 
 bench: $(STAMP) $(PHANTOMS)/dataset.json
-	$(PY) tools/benchmark_model.py --size 512 416 --json $(BENCHMARKS)/model.json --model-config \
-		configs/models/landmark_detr_resnet18.py configs/models/landmark_detr_resnet50.py
+	$(PY) tools/benchmark_model.py --size 512 416 --json $(BENCHMARKS)/model.json --readme README.md \
+		--model-config configs/models/landmark_detr_resnet18.py configs/models/landmark_detr_resnet50.py
 	$(PY) tools/benchmark_data.py --data $(PHANTOMS) --json $(BENCHMARKS)/data.json
 
 # Versions already in the lock stay unless LOCK_ARGS says otherwise. torch and torchvision move together, and

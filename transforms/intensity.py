@@ -6,7 +6,6 @@ import random
 import numpy as np
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it calls home on import
-import albumentations as A
 
 
 class Intensity:
@@ -18,6 +17,8 @@ class Intensity:
     def __init__(self, strength: float = 1.0, *, invert: float = 0.05, cutout: float = 0.1) -> None:
         if not 0.0 <= strength <= 2.0:
             raise ValueError(f"intensity strength={strength}: expected a value from 0 to 2.")
+        import albumentations as A  # only training needs it: prediction shares this package without it
+
         gamma = (100.0 / (1.0 + 0.8 * strength), 100.0 * (1.0 + 0.8 * strength))
         self.pixels = A.Compose(
             [

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Copy checkpoints to a folder that is made anew, in the order given, as container/process.py reads them:
+#
+#   container/stage_weights.sh FOLDER CHECKPOINT...
+set -euo pipefail
+
+[ $# -ge 2 ] || { echo "usage: $0 FOLDER CHECKPOINT..., such as runs/NAME/best.pt" >&2; exit 2; }
+weights=$1
+shift
+for file in "$@"; do
+    [ -f "$file" ] || { echo "$0: $file not found. Give files that main.py wrote, such as RUN/best.pt." >&2; exit 2; }
+done
+rm -rf "$weights"
+mkdir -p "$weights"
+number=0
+for file in "$@"; do
+    number=$((number + 1))
+    run=$(basename "$(dirname "$(realpath "$file")")")
+    install -m 644 "$file" "$weights/$(printf %02d "$number")_$run.pt"
+done
