@@ -1,0 +1,92 @@
+"""A landmark model as one ONNX graph."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from util.onnx_letterbox import RawLandmarks
+from util.onnx_metadata import INPUT, OUTPUTS, RAW_INPUT, OnnxMetadata
+from util.onnx_operators import TRANSLATIONS
+
+if TYPE_CHECKING:
+    import onnx
+
+OPSETS = range(18, 24)  # what PyTorch's exporter writes and ONNX Runtime reads
+_EXAMPLE_BATCH = 2  # a dynamic batch must not be shown a batch of 1, which would be taken for a constant
+_EXAMPLE_IMAGE = (300, 250)
+
+
+class Landmarks(nn.Module):
+    """A landmark model reduced to what users see: points and scales of the last stage."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 1, H, W) images in [0, 1] -> points (B, K, 2) and Laplace scales (B, K, 2), normalised."""
+        final = self.model(images).final
+        return final.points.float(), final.scale.float()
+
+
+@dataclass(frozen=True)
+class GraphOptions:
+    """What kind of graph is asked for. Raises ValueError for an opset that cannot be written."""
+
+    opset: int = 20
+    dynamic: bool = False  # any batch size; otherwise 1
+    raw: bool = False  # one uint8 image of any size; otherwise letterboxed float images
+
+    def __post_init__(self) -> None:
+        if self.opset not in OPSETS:
+            raise ValueError(f"opset {self.opset}: expected {OPSETS.start} to {OPSETS.stop - 1}.")
+        if self.raw and self.dynamic:
+            raise ValueError("a raw graph takes one image at a time: leave out --dynamic or --raw.")
+
+
+def export_graph(model: nn.Module, size: tuple[int, int], options: GraphOptions) -> onnx.ModelProto:
+    """The graph of ``model`` in evaluation mode on a (height, width) canvas, float32, weights inside.
+
+    Height and width are fixed: how many tokens the encoder keeps per level follows from them.
+    """
+    batch = torch.export.Dim("batch", min=1)
+    if options.raw:
+        graph: nn.Module = RawLandmarks(Landmarks(model), size)
+        example = torch.zeros(_EXAMPLE_IMAGE, dtype=torch.uint8)
+        sides = {0: torch.export.Dim("height", min=2), 1: torch.export.Dim("width", min=2)}
+        name, shapes = RAW_INPUT, {RAW_INPUT: sides}
+    else:
+        graph = Landmarks(model)
+        example = torch.zeros(_EXAMPLE_BATCH if options.dynamic else 1, 1, *size)
+        name, shapes = INPUT, {INPUT: {0: batch}} if options.dynamic else None
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about the insides of the exporter; what matters is verified
+        program = torch.onnx.export(
+            graph.eval(),
+            (example,),
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+            opset_version=options.opset,
+            input_names=[name],
+            output_names=list(OUTPUTS),
+            dynamic_shapes=shapes,
+            custom_translation_table=TRANSLATIONS,
+        )
+    if program is None:
+        raise RuntimeError("torch.onnx.export(dynamo=True) returned no program")
+    return program.model_proto
+
+
+def with_metadata(graph: onnx.ModelProto, metadata: OnnxMetadata) -> bytes:
+    """The file: ``graph`` with its metadata in it."""
+    import onnx
+
+    onnx.helper.set_model_props(graph, metadata.to_properties())
+    graph.producer_name = "CephDETR"
+    return graph.SerializeToString()
