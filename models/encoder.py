@@ -1,5 +1,6 @@
 """Salience-filtered deformable encoder: only the tokens that matter are updated."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -50,15 +51,16 @@ class SalienceEncoder(nn.Module):
         sizes = [m.shape[-2:] for m in levels]
         tokens = torch.cat([m.flatten(2).transpose(1, 2) for m in levels], dim=1)  # (B, T, C)
         references = torch.cat([cell_centres(h, w, tokens.device) for h, w in sizes])  # (T, 2)
-        position = encode_points(references, tokens.shape[-1]) + self._level_embeddings(sizes)  # (T, C)
         kept = self.select(salience)  # (B, S), most salient first
+        references = references[kept]  # (B, S, 2)
+        position = encode_points(references, tokens.shape[-1]) + self._level_embeddings(sizes)[kept]
         for layer, ratio in zip(self.layers, self.layer_ratios, strict=True):
-            index = kept[:, : max(1, round(kept.shape[1] * ratio))]
-            channel_index = index[..., None].expand(-1, -1, tokens.shape[-1])
+            count = _share(kept.shape[1], ratio)
+            index = kept[:, :count, None].expand(-1, -1, tokens.shape[-1])  # (B, count, C)
             updated = layer(
-                tokens.gather(1, channel_index), position[index], references[index], _maps(tokens, sizes)
+                tokens.gather(1, index), position[:, :count], references[:, :count], _maps(tokens, sizes)
             )
-            tokens = tokens.scatter(1, channel_index, updated.to(tokens.dtype))
+            tokens = tokens.scatter(1, index, updated.to(tokens.dtype))
         return tuple(_maps(tokens, sizes))
 
     def select(self, salience: Sequence[Tensor]) -> Tensor:
@@ -66,7 +68,7 @@ class SalienceEncoder(nn.Module):
         chosen, scores, start = [], [], 0
         for score, ratio in zip(salience, self.level_ratios, strict=True):
             flat = score.flatten(1)
-            top = flat.topk(max(1, round(flat.shape[1] * ratio)), dim=1)
+            top = flat.topk(_share(flat.shape[1], ratio), dim=1)
             chosen.append(top.indices + start)
             scores.append(top.values)
             start += flat.shape[1]
@@ -103,6 +105,11 @@ def feed_forward(embed_dim: int, expansion: int) -> nn.Sequential:
         nn.GELU(),
         nn.Linear(expansion * embed_dim, embed_dim),
     )
+
+
+def _share(count: int, ratio: float) -> int:
+    """``ratio`` of ``count``, rounded, at least 1. ``round`` would refuse the traced sizes of torch.jit."""
+    return max(1, math.floor(count * ratio + 0.5))
 
 
 def _maps(tokens: Tensor, sizes: Sequence[torch.Size]) -> list[Tensor]:

@@ -1,20 +1,26 @@
 """The measuring in util.benchmark, and the command that uses it."""
 
 import json
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
+from onnx import TensorProto, helper
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from tests.support.run_scripts import run_scripts
+from tests.support.run_tool import run_tool
+from tests.support.small_detr import random_images, small_detr
 from util import benchmark
+from util.benchmark_onnx import OnnxSubject
+from util.benchmark_setting import Bench, compile_whole, measure
+from util.benchmark_subject import Setting, Subject
 
-ROOT = Path(__file__).resolve().parent.parent
+TOOL = "tools/benchmark_model.py"
+WALL = benchmark.Stopwatch.on(torch.device("cpu"))
 CONFIG = """
 from torch import nn
 from toy_model import Toy
@@ -34,10 +40,6 @@ class Toy(nn.Module):
     def forward(self, images):
         return self.head(self.backbone(images))
 """
-
-
-def no_wait() -> None:
-    pass
 
 
 class Sleeper(nn.Module):
@@ -67,7 +69,7 @@ class TwoParts(nn.Module):
 def test_calls_are_timed_in_turn() -> None:
     order: list[str] = []
     calls = {"a": lambda: order.append("a"), "b": lambda: order.append("b")}
-    times = benchmark.time_in_turn(calls, repeats=4, wait=no_wait)
+    times = benchmark.time_in_turn(calls, 4, WALL)
     assert order == ["a", "b"] * (len(order) // 2)
     assert {name: len(values) for name, values in times.items()} == {"a": 4, "b": 4}
 
@@ -79,41 +81,117 @@ def test_ratio_is_not_moved_by_a_machine_that_slows_down() -> None:
 
 def test_parts_add_up_and_lists_count_as_one_part() -> None:
     model = TwoParts()
-    parts = benchmark.time_of_parts(model, lambda: model(torch.zeros(1)), repeats=3, wait=no_wait)
+    parts = benchmark.time_of_parts(model, lambda: model(torch.zeros(1)), repeats=3, stopwatch=WALL)
     assert list(parts) == ["quick", "stages", "other"]
     assert parts["quick"] >= 2.0 and parts["stages"] >= 20.0 and parts["other"] >= 5.0
     assert parts["quick"] < parts["stages"]
     assert not model.quick._forward_hooks and not model.stages[0]._forward_pre_hooks
 
 
-def test_flops_of_known_operators() -> None:
-    images, grid = torch.zeros(2, 3, 8, 8), torch.zeros(2, 5, 7, 2)
-    query = torch.zeros(2, 4, 6, 16)  # (batch, heads, length, dim)
-    convolution = nn.Conv2d(3, 10, 3, padding=1)
-    known = {
-        2 * 2 * 8 * 8 * 10 * 3 * 9: lambda: convolution(images),
-        8 * 2 * 3 * 5 * 7: lambda: F.grid_sample(images, grid, align_corners=False),
-        2 * 2 * 2 * 4 * 6 * 6 * 16: lambda: F.scaled_dot_product_attention(query, query, query),
-    }
-    for expected, call in known.items():
-        assert benchmark.count_flops(call) == (expected, {})
+class Toy(nn.Module):
+    """4 or more channels of backbone, 2 of head."""
+
+    def __init__(self, channels: int = 4) -> None:
+        super().__init__()
+        self.backbone = nn.Conv2d(1, channels, 3, padding=1)
+        self.head = nn.Conv2d(channels, 2, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.backbone(images))
 
 
-def test_flops_of_attention_layers_do_not_depend_on_the_fast_path() -> None:
-    attention, tokens = nn.MultiheadAttention(16, 4, batch_first=True), torch.zeros(2, 6, 16)
-
-    def call() -> object:
-        return attention(tokens, tokens, tokens, need_weights=False)
-
-    training = benchmark.count_flops(call)[0]
-    attention.eval()
-    assert (
-        benchmark.count_flops(call)[0] == training > 2 * 2 * 6 * 16 * 16 * 4
-    )  # more than its four projections
+IMAGE = torch.zeros(1, 1, 32, 16)
 
 
-def test_operators_without_a_formula_are_named() -> None:
-    assert benchmark.count_flops(lambda: torch.ones(3).sin().sin()) == (0.0, {"ones": 1, "sin": 2})
+def bench(*models: nn.Module, graphs: tuple[OnnxSubject, ...] = ()) -> Bench:
+    return Bench(
+        subjects=[Subject.of(f"toy {index}", model, IMAGE) for index, model in enumerate(models)],
+        reference=Subject.of("reference", nn.Conv2d(1, 2, 3), IMAGE),
+        compiled=[],
+        graphs=graphs,
+        size=(32, 16),
+        device=torch.device("cpu"),
+        repeats=2,
+        stopwatch=WALL,
+    )
+
+
+def test_a_setting_compares_everything_with_its_neighbours() -> None:
+    report = measure(bench(Toy(), Toy(8)), Setting("bf16", 3))
+    first, second = report.subjects
+    assert (first["precision"], first["batch_size"]) == ("bf16", 3)
+    assert first["ratio_to_first"] == 1.0 and second["ratio_to_first"] > 0
+    for found in (first, second):
+        assert found["images_per_second"] == pytest.approx(3e3 / found["p50_ms"])
+        assert found["ratio_to_backbone"] > 0 and found["ratio_to_hrnet_w32"] > 0
+        assert found["p95_ms"] >= found["p50_ms"] and found["backbone"]["p50_ms"] > 0
+    gflops = 3 * 2 * 32 * 16 * (4 * 9 + 4 * 2) / 1e9
+    assert first["tflops"] == pytest.approx(gflops / first["p50_ms"])
+    assert first["share_of_matmul"] == pytest.approx(first["tflops"] / report.matmul["tflops"])
+    parts = first["parts"]
+    assert parts["backbone"]["flops_share"] == pytest.approx(36 / 44)
+    for share in ("share", "flops_share"):
+        assert sum(part[share] for part in parts.values()) == pytest.approx(1.0)
+
+
+def test_a_model_without_a_backbone_has_no_ratio_to_it() -> None:
+    (found,) = measure(bench(nn.Conv2d(1, 2, 3)), Setting("fp32", 1)).subjects
+    assert found["backbone"] is None and found["ratio_to_backbone"] is None
+    assert found["ratio_to_hrnet_w32"] > 0
+
+
+@pytest.fixture
+def graph(tmp_path: Path) -> Path:
+    """A graph for any batch of 32 x 16 images."""
+    shape = ["batch", 1, 32, 16]
+    tensors = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("images", "points")]
+    node = helper.make_node("Relu", ["images"], ["points"])
+    opsets = [helper.make_opsetid("", 18)]
+    model = helper.make_model(
+        helper.make_graph([node], "toy", *([t] for t in tensors)), opset_imports=opsets, ir_version=10
+    )
+    onnx.save(model, tmp_path / "toy.onnx")
+    return tmp_path / "toy.onnx"
+
+
+def test_a_graph_is_timed_beside_the_first_model_in_its_own_precision(graph: Path) -> None:
+    with_graph = bench(Toy(), graphs=(OnnxSubject(graph, threads=1),))
+    (found,) = measure(with_graph, Setting("fp32", 2)).graphs
+    assert found["p50_ms"] > 0 and found["speed_up"] > 0 and found["batch_size"] == 2
+    assert measure(with_graph, Setting("bf16", 2)).graphs == []
+
+
+def test_a_graph_for_another_size_is_refused(graph: Path) -> None:
+    subject = OnnxSubject(graph, threads=1)
+    assert subject.call(5, (32, 16))()[0].shape == (5, 1, 32, 16)
+    with pytest.raises(ValueError, match=r"toy\.onnx: takes .* asked for \[1, 1, 64, 32\]"):
+        subject.call(1, (64, 32))
+
+
+def test_a_file_that_is_no_graph_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"absent\.onnx not found"):
+        OnnxSubject(tmp_path / "absent.onnx", threads=1)
+    (tmp_path / "bad.onnx").write_bytes(b"no graph")
+    with pytest.raises(ValueError, match=r"bad\.onnx: ONNX Runtime cannot load it"):
+        OnnxSubject(tmp_path / "bad.onnx", threads=1)
+
+
+def test_a_graph_break_is_an_error_that_names_the_model() -> None:
+    class Breaks(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            torch._dynamo.graph_break()
+            return images + 1.0
+
+    with pytest.raises(ValueError, match="Breaks cannot be compiled as one graph"):
+        compile_whole(Breaks(), IMAGE)
+
+
+def test_the_model_compiles_as_one_graph() -> None:
+    """Capture is what breaks; the code that a backend makes of it is not this project's."""
+    model, images = small_detr().eval(), random_images(1)
+    with torch.inference_mode():
+        compiled = torch.compile(model, fullgraph=True, backend="eager")
+        assert torch.allclose(compiled(images).final.points, model(images).final.points, atol=1e-6)
 
 
 @pytest.fixture
@@ -123,20 +201,22 @@ def toy(tmp_path: Path) -> Path:
     return tmp_path / "toy.py"
 
 
-def run_tool(*arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "tools/benchmark_model.py", *map(str, arguments)]
-    environment = {"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1", "PATH": ""}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+@pytest.fixture
+def readme(tmp_path: Path) -> Path:
+    file = tmp_path / "README.md"
+    file.write_text("Before\n<!-- benchmark_model: begin -->\nold\n<!-- benchmark_model: end -->\nafter\n")
+    return file
 
 
-def test_command_writes_what_it_measured(toy: Path, tmp_path: Path) -> None:
+def test_command_writes_what_it_measured(toy: Path, readme: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     output = tmp_path / "new" / "report.json"
     other = toy.with_name("other.py")
     other.write_text(CONFIG.replace("channels=4", "channels=8"))
     run = run_tool(
-        *("--model-config", toy, other, "--size", 64, 32, "--batch-size", 2, "--repeats", 2),
-        *("--num-landmarks", 5, "--threads", 1, "--json", output),
-        folder=tmp_path,
+        TOOL,
+        *("--model-config", toy, other, "--size", 64, 32, "--batch-size", 2, 1, "--repeats", 2),
+        *("--num-landmarks", 5, "--threads", 1, "--json", output, "--readme", readme),
     )
     assert run.returncode == 0, run.stderr
     report = json.loads(output.read_text())
@@ -144,25 +224,37 @@ def test_command_writes_what_it_measured(toy: Path, tmp_path: Path) -> None:
     assert (first["name"], second["name"]) == ("toy", "other")
     assert {key: report[key] for key in first} == first
     assert first["params_m"] == pytest.approx((4 * 10 + 5 * 5) / 1e6)
-    assert first["gflops"] == pytest.approx(2 * 2 * 64 * 32 * (4 * 9 + 5 * 4) / 1e9)
-    assert first["ratio_to_backbone"] > 0 and first["ratio_to_hrnet_w32"] < 1
+    assert first["gflops"] == pytest.approx(2 * 64 * 32 * (4 * 9 + 5 * 4) / 1e9)
+    assert first["backbone"]["gflops"] == pytest.approx(2 * 64 * 32 * 4 * 9 / 1e9)
     assert set(first["parts"]) == {"backbone", "head", "other"}
-    assert sum(part["share"] for part in first["parts"].values()) == pytest.approx(1.0)
-    assert report["size"] == [64, 32] and report["threads"] == 1 and report["peak_rss_mib"] > 50
-    assert "hrnet_w32 backbone" in run.stdout
+    assert [(s["precision"], s["batch_size"]) for s in first["settings"]] == [("fp32", 2), ("fp32", 1)]
+    plain = {key: report[key] for key in ("precision", "batch_size", "ratio_to_backbone", "p50_ms")}
+    assert plain == {key: first["settings"][1][key] for key in plain}  # batch 1 in fp32
+    assert first["ratio_to_hrnet_w32"] < 1 and report["hrnet_w32"]["params_m"] > 20
+    assert first["peak_rss_mib"] >= first["base_rss_mib"] > 50 and first["peak_device_mib"] == {}
+    assert report["size"] == [64, 32] and report["threads"] == 1 and report["onnx"] == []
+    assert "fp32, batch 1" in run.stdout and "hrnet_w32 backbone" in run.stdout
+    lines = readme.read_text().splitlines()
+    assert (lines[0], lines[-1]) == ("Before", "after") and "old" not in lines
+    assert "ms, 1 CPU core, 64x32" in lines[2]
+    ratio = f"{second['ratio_to_backbone']:.2f}"
+    assert lines[5].startswith("| `other` | 0.0 | 0.0 |") and f"| {ratio} |" in lines[5]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        (["--model-config", "configs/models/absent.py"], "configs/models/absent.py not found"),
-        (["--model-config", "BARE"], "expected one named backbone"),
-    ],
-)
-def test_command_says_what_is_wrong(arguments: list[str], expected: str, toy: Path, tmp_path: Path) -> None:
-    bare = toy.with_name("bare.py")
-    bare.write_text("from torch import nn\nfrom util.config import L\nmodel = L(nn.Identity)()\n")
-    files = {"TOY": toy, "BARE": bare}
-    run = run_tool(*(files.get(argument, argument) for argument in arguments), folder=tmp_path)
-    assert run.returncode == 1
-    assert run.stderr.startswith("benchmark_model: ") and expected in run.stderr
+def test_command_says_what_is_wrong(toy: Path, readme: Path, tmp_path: Path) -> None:
+    unmarked = tmp_path / "plain.md"
+    unmarked.write_text("no markers")
+    given = ["--model-config", toy]
+    wrong: dict[str, list[object]] = {
+        "configs/models/absent.py not found": ["--model-config", "configs/models/absent.py"],
+        "checkpoint absent.pt not found": ["--checkpoint", "absent.pt"],
+        "give --model-config or --checkpoint": [],
+        "--batch-size [1, 0]: expected whole numbers": [*given, "--batch-size", 1, 0],
+        "--threads [0]: expected whole numbers": [*given, "--threads", 0],
+        "--precision fp16 on cpu: needs a GPU": [*given, "--precision", "fp32", "fp16"],
+        f"{unmarked}: 0 times the marker": [*given, "--readme", unmarked],
+    }
+    runs = run_scripts([[TOOL, *arguments] for arguments in wrong.values()])
+    for expected, run in zip(wrong, runs, strict=True):
+        assert run.returncode == 1
+        assert run.stderr.startswith("benchmark_model: ") and expected in run.stderr, run.stderr

@@ -1,34 +1,51 @@
-"""Measuring models: time of calls in turn, share of the parts, operations, memory."""
+"""Timing models: calls taken in turn, their ratios, and the share of each part."""
 
-import resource
-import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry, sdpa_flop_count
 
 _WARMUP = 3  # rounds before the first that counts
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+
+
+@dataclass(frozen=True)
+class Stopwatch:
+    """Milliseconds of a call. ``wait`` returns when the device has finished what it was given."""
+
+    clock: Callable[[], float]  # seconds
+    wait: Callable[[], object]
+
+    @classmethod
+    def on(cls, device: torch.device, clock: str = "wall") -> "Stopwatch":
+        """``clock``: a key of CLOCKS."""
+        wait = partial(torch.cuda.synchronize, device) if device.type == "cuda" else _nothing
+        return cls(CLOCKS[clock], wait)
+
+    def now(self) -> float:
+        """Milliseconds, after all that was given to the device."""
+        self.wait()
+        return 1e3 * self.clock()
+
+    def time(self, call: Callable[[], object]) -> float:
+        start = self.now()
+        call()
+        return self.now() - start
 
 
 def time_in_turn(
-    calls: Mapping[str, Callable[[], object]], *, repeats: int, wait: Callable[[], object]
+    calls: Mapping[str, Callable[[], object]], repeats: int, stopwatch: Stopwatch
 ) -> dict[str, np.ndarray]:
-    """(repeats,) milliseconds of every call, taken A B C A B C ... so that a busy machine slows all alike.
-
-    ``wait`` returns when the device has finished what it was given.
-    """
+    """(repeats,) milliseconds of every call, taken A B C A B C ... so that a busy machine slows all alike."""
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(_WARMUP + repeats):
         for name, call in calls.items():
-            times[name].append(_milliseconds(call, wait))
+            times[name].append(stopwatch.time(call))
     return {name: np.array(values[_WARMUP:]) for name, values in times.items()}
 
 
@@ -38,66 +55,40 @@ def ratio(times: np.ndarray, reference: np.ndarray) -> float:
 
 
 def time_of_parts(
-    model: nn.Module, call: Callable[[], object], *, repeats: int, wait: Callable[[], object]
+    model: nn.Module, call: Callable[[], object], *, repeats: int, stopwatch: Stopwatch
 ) -> dict[str, float]:
     """Median milliseconds of ``call`` spent in each named child of ``model``; "other" is what is left."""
     rounds: list[dict[str, float]] = []
-    with _child_timers(model, wait) as spent:
+    with _child_timers(model, stopwatch) as spent:
         for _ in range(_WARMUP + repeats):
             spent.clear()
-            total = _milliseconds(call, wait)
+            total = stopwatch.time(call)
             rounds.append({**spent, "other": total - sum(spent.values())})
     return {name: float(np.median([r.get(name, 0.0) for r in rounds[_WARMUP:]])) for name in rounds[-1]}
 
 
-def count_flops(call: Callable[[], object]) -> tuple[float, dict[str, int]]:
-    """Floating-point operations of ``call``, and how often each operator that is not counted ran.
-
-    A multiply-add is two operations. Convolutions, matrix products, attention and bilinear sampling are
-    counted; elementwise operators, norms and reductions are not. ``call`` must not use inference mode, which
-    hides matrix products inside larger operators.
-    """
-    mha_fast_path = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)  # fused attention would be one uncounted operator
-    try:
-        with torch.no_grad(), _FlopCounter() as counter:
-            call()
-    finally:
-        torch.backends.mha.set_fastpath_enabled(mha_fast_path)
-    return counter.flops, dict(sorted(counter.uncounted.items()))
+def matmul_call(device: torch.device, precision: torch.dtype) -> tuple[Callable[[], object], float]:
+    """A large square matrix product, and its GFLOPs: the rate that a model can hope for on this machine."""
+    size = 8192 if device.type == "cuda" else 1024
+    left, right = torch.rand(2, size, size, device=device, dtype=precision)
+    return partial(torch.matmul, left, right), 2.0 * size**3 / 1e9
 
 
-def count_parameters(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
-
-
-def peak_memory_mib() -> float:
-    """Largest resident size of this process so far, in MiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10  # bytes there, KiB on Linux
-
-
-def _milliseconds(call: Callable[[], object], wait: Callable[[], object]) -> float:
-    wait()
-    start = time.perf_counter()
-    call()
-    wait()
-    return 1e3 * (time.perf_counter() - start)
+def _nothing() -> None:
+    """A CPU has finished when the call returns."""
 
 
 @contextmanager
-def _child_timers(model: nn.Module, wait: Callable[[], object]) -> Iterator[dict[str, float]]:
+def _child_timers(model: nn.Module, stopwatch: Stopwatch) -> Iterator[dict[str, float]]:
     """While open, adds up in the yielded dict the milliseconds that each named child of ``model`` runs."""
     spent: dict[str, float] = {}
     started: dict[str, float] = {}
 
     def before(name: str, *_: object) -> None:
-        wait()
-        started[name] = time.perf_counter()
+        started[name] = stopwatch.now()
 
     def after(name: str, *_: object) -> None:
-        wait()
-        spent[name] = spent.get(name, 0.0) + 1e3 * (time.perf_counter() - started[name])
+        spent[name] = spent.get(name, 0.0) + stopwatch.now() - started[name]
 
     handles = []
     for name, child in model.named_children():
@@ -109,24 +100,3 @@ def _child_timers(model: nn.Module, wait: Callable[[], object]) -> Iterator[dict
     finally:
         for handle in handles:
             handle.remove()
-
-
-class _FlopCounter(TorchDispatchMode):
-    """Adds up what PyTorch's formulas, and two for operators that it has none for, say of all that runs."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.flops = 0.0
-        self.uncounted: Counter[str] = Counter()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        output = func(*args, **(kwargs or {}))
-        if func is torch.ops.aten.grid_sampler_2d.default:
-            self.flops += 8.0 * output.numel()  # four weighted neighbours
-        elif func is torch.ops.aten._scaled_dot_product_flash_attention_for_cpu.default:
-            self.flops += sdpa_flop_count(*(argument.shape for argument in args[:3]))
-        elif (formula := flop_registry.get(func.overloadpacket)) is not None:
-            self.flops += formula(*args, **(kwargs or {}), out_val=output)
-        elif not func.is_view:
-            self.uncounted[func.overloadpacket.__name__] += 1
-        return output

@@ -1,0 +1,75 @@
+"""Peak memory of one model, measured in a process that does nothing else."""
+
+import multiprocessing
+import resource
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from util.benchmark_subject import Setting, Source, random_images, run
+
+
+@dataclass(frozen=True)
+class PeakMemory:
+    """In MiB."""
+
+    base_rss: float  # resident before the model was built: Python and its libraries
+    peak_rss: float  # largest resident size over all settings, base included
+    peak_device: dict[str, float]  # largest allocation on the GPU by setting, weights included; {} on a CPU
+
+    def report(self) -> dict[str, Any]:
+        """The numbers for JSON."""
+        return {
+            "base_rss_mib": self.base_rss,
+            "peak_rss_mib": self.peak_rss,
+            "peak_device_mib": self.peak_device,
+        }
+
+
+def peak_memory(source: Source, settings: Sequence[Setting], device: torch.device) -> PeakMemory:
+    """What a fresh process needs to build the model and to run it twice in every setting."""
+    context = multiprocessing.get_context("spawn")  # a fork would inherit the caller's memory
+    threads = torch.get_num_threads()
+    with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
+        try:
+            return pool.submit(_measure, source, tuple(settings), device, threads).result()
+        except BrokenProcessPool as error:
+            raise ValueError(
+                f"{source.file}: the process that measures its memory was ended, most likely because "
+                "the machine has too little. Use a smaller --batch-size or --size."
+            ) from error
+
+
+def _measure(source: Source, settings: Sequence[Setting], device: torch.device, threads: int) -> PeakMemory:
+    torch.set_num_threads(threads)
+    base = _peak_rss_mib()
+    model = source.build(device)
+    on_device: dict[str, float] = {}
+    for setting in settings:
+        images = random_images(setting, source.size, device)
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        for _ in range(2):
+            run(model, images, setting.precision)
+        if device.type == "cuda":
+            on_device[str(setting)] = torch.cuda.max_memory_allocated(device) / 2**20
+    return PeakMemory(base, _peak_rss_mib(), on_device)
+
+
+def _peak_rss_mib() -> float:
+    """Largest resident size of this process so far.
+
+    Linux counts the parent's memory into a child's ``getrusage``, so there the kernel's own mark is read.
+    """
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak / 2**20 if sys.platform == "darwin" else peak / 2**10  # bytes there, KiB elsewhere
+    lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+    return int(lines["VmHWM"].split()[0]) / 2**10  # "VmHWM:   123456 kB"
