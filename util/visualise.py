@@ -5,6 +5,7 @@ number, so half a pixel is taken off in one place (``_fixed``).
 """
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
@@ -80,6 +81,31 @@ def prediction_picture(batch: Batch, prediction: Prediction, limit: int = 4) -> 
     return np.concatenate(rows, axis=0)
 
 
+def contact_sheet(tiles: Iterable[tuple[str, np.ndarray, np.ndarray]], side: int = 240) -> np.ndarray:
+    """(H, W, 3) uint8 grid of images with their landmarks and a caption each.
+
+    tiles: caption, grey image (H, W) and (K, 2) points in its pixels; each is let go once it is drawn.
+    """
+    drawn = [_tile(caption, image, points, side) for caption, image, points in tiles]
+    columns = math.ceil(math.sqrt(1.6 * len(drawn)))
+    drawn += [np.zeros((side, side, 3), np.uint8)] * (-len(drawn) % columns)
+    rows = [np.concatenate(drawn[start : start + columns], axis=1) for start in range(0, len(drawn), columns)]
+    return np.concatenate(rows, axis=0)
+
+
+def _tile(caption: str, image: np.ndarray, points: np.ndarray, side: int) -> np.ndarray:
+    """(side, side, 3): the image fitted above a line of text."""
+    text_height = 18
+    small = fit(image, side - text_height)
+    small = overlay(small, points * (small.shape[0] / image.shape[0]), dot=1.5)
+    tile = np.zeros((side, side, 3), np.uint8)
+    left = (side - small.shape[1]) // 2
+    tile[: small.shape[0], left : left + small.shape[1]] = small
+    style = cv2.FONT_HERSHEY_SIMPLEX, 0.4, (255, 255, 255), 1, cv2.LINE_AA
+    cv2.putText(tile, caption, (4, side - 5), *style)
+    return tile
+
+
 def encode_png(image: np.ndarray) -> bytes:
     """PNG of a grey (H, W) or RGB (H, W, 3) uint8 image."""
     order = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
@@ -94,6 +120,15 @@ def encode_png(image: np.ndarray) -> bytes:
 def write_png(file: str | Path, image: np.ndarray) -> None:
     """Write an RGB or grey uint8 image as PNG, atomically."""
     write_atomic(file, encode_png(image))
+
+
+def require_free_folder(folder: str | Path) -> None:
+    """Raise ValueError if ``folder`` is a file or has something in it: pictures of two runs would mix."""
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file, expected a new or empty folder. Give another path.")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise ValueError(f"{folder} is not empty, expected a new or empty folder. Give another, or empty it.")
 
 
 def _line(canvas: np.ndarray, start: np.ndarray, end: np.ndarray, width: int) -> None:

@@ -1,0 +1,31 @@
+"""A checkpoint of the real landmark DETR at its smallest, untrained, for tests of what opens checkpoints."""
+
+from pathlib import Path
+
+import torch
+from omegaconf import OmegaConf
+
+from datasets.landmarks import LandmarkSet
+from tests.support.small_detr import wake
+from util.checkpoint import FORMAT, save_checkpoint
+from util.config import instantiate, load_config
+
+
+def write_smoke_checkpoint(file: Path, landmark_set: LandmarkSet) -> Path:
+    """The model of configs/smoke.py with random weights, as main.py would save it."""
+    config = load_config("configs/smoke.py")
+    torch.manual_seed(0)
+    model = instantiate(config.model, num_landmarks=len(landmark_set))
+    wake(model, 0.02)
+    model.mean_shape.copy_(0.3 + 0.4 * torch.rand(len(landmark_set), 2))
+    content = {
+        "format": FORMAT,
+        "config": OmegaConf.to_yaml(config),
+        "landmark_set": landmark_set.to_dict(),
+        "labels": "synthetic",
+        "weights": model.state_dict(),
+        "metrics": {},
+        "iteration": 0,
+    }
+    save_checkpoint(file, content)
+    return file

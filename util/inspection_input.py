@@ -1,0 +1,71 @@
+"""From a file and the command line's words to what an inspection needs."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from datasets.image_files import SourceImage, read_images
+from datasets.landmarks import LandmarkSet
+from transforms.sample import Sample
+from util.canvas_drawing import Canvas
+from util.config import nearest
+from util.image_landmarks import Transforms, canvas_sample, model_input
+
+
+def open_image(
+    file: str | Path, number: int | None = None, spacing: Sequence[float] | None = None
+) -> SourceImage:
+    """The only image of a file, or its image ``number``, counted from 1; ``spacing`` overrides the file's.
+
+    Raises ValueError when the file cannot be read, has no such image, or has several and none was chosen.
+    """
+    first = 0 if number is None else number - 1
+    found = list(islice(read_images(file), first, first + 2)) if first >= 0 else []
+    if not found:
+        raise ValueError(f"{file}: has no image {number}, expected a number from 1. Choose another --slice.")
+    if number is None and len(found) > 1:
+        raise ValueError(f"{file}: holds several images, expected one. Choose one with --slice N, from 1.")
+    return found[0] if spacing is None else replace(found[0], spacing=np.resize(spacing, 2))
+
+
+def as_model_input(
+    image: SourceImage, transforms: Transforms, landmark_set: LandmarkSet
+) -> tuple[Tensor, Canvas]:
+    """The (1, 1, H, W) tensor that the model is given for an image, and the canvas to draw on."""
+    sample = canvas_sample(image, transforms)
+    return torch.from_numpy(model_input([sample])), Canvas(sample.image, landmark_set, mm_per_pixel(sample))
+
+
+def mm_per_pixel(sample: Sample) -> float:
+    """Millimetres per pixel of the image of ``sample``, the mean of both axes; NaN where unknown."""
+    zoom = np.sqrt(abs(np.linalg.det(sample.to_source[:2, :2])))  # source pixels per pixel
+    return float(zoom * sample.spacing.mean())
+
+
+def landmark_indices(wanted: Iterable[str], landmark_set: LandmarkSet) -> list[int]:
+    """Indices, from 0, of landmarks given by number (from 1), name or abbreviation, each once.
+
+    Raises ValueError for one that the set does not have, with the nearest that it has.
+    """
+    return list(dict.fromkeys(_index(word, landmark_set) for word in wanted))
+
+
+def _index(word: str, landmark_set: LandmarkSet) -> int:
+    names = landmark_set.landmarks
+    if word.isdecimal() and 1 <= int(word) <= len(names):
+        return int(word) - 1
+    for options in (names, landmark_set.abbreviations):
+        if word in options:
+            return options.index(word)
+    folded = [name.casefold() for name in names]
+    if word.casefold() in folded:
+        return folded.index(word.casefold())
+    raise ValueError(
+        f"landmark {word!r} is not among the {len(names)} of {landmark_set.name!r} (numbers from 1, names or "
+        f"abbreviations); {nearest(word, names)}"
+    )
