@@ -1,13 +1,17 @@
 """Evaluate a checkpoint on prepared data: a table, and as asked JSON, overlays and an HTML report.
 
 python test.py --checkpoint runs/NAME/best.pt --report report.html
+
+In N processes, each on its share of the images: torchrun --nproc_per_node N test.py ...
 """
 
 import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
+from accelerate import PartialState
 from omegaconf import OmegaConf
 from tqdm import tqdm
 
@@ -15,7 +19,7 @@ from datasets.loader import eval_loader
 from datasets.prepared import PreparedDataset
 from util.checkpoint import LoadedModel, load_model, require_same_landmarks
 from util.config import instantiate
-from util.engine import evaluate
+from util.engine import evaluate_shared
 from util.evaluation import Evaluation, text_table
 from util.files import write_atomic
 from util.metrics import summarise
@@ -26,11 +30,17 @@ from util.visualise import overlay, write_png
 def main() -> None:
     args = parse_arguments()
     device = pick_device(args.device)
+    processes = PartialState(cpu=device.type == "cpu")
+    if processes.num_processes > 1:
+        device = processes.device or device
     loaded = load_model(args.checkpoint, device)
     dataset = open_dataset(loaded, args.data, args.subset)
-    loader = eval_loader(dataset, args.batch_size, args.workers)
-    batches = tqdm(loader, desc="evaluating", unit="batch")
-    errors = evaluate(loaded.model, batches, device)  # pyright: ignore[reportArgumentType]  (only iterated)
+    share = {"rank": processes.process_index, "num_ranks": processes.num_processes}
+    loader: Any = eval_loader(dataset, args.batch_size, args.workers, **share)
+    batches: Any = tqdm(loader, desc="evaluating", unit="batch", disable=not processes.is_main_process)
+    errors = evaluate_shared(loaded.model, batches, device)
+    if not processes.is_main_process:
+        return
     evaluation = Evaluation(
         errors=errors,
         summary=summarise(errors),
@@ -86,6 +96,8 @@ def print_results(evaluation: Evaluation, loaded: LoadedModel) -> None:
     print(f"measured against {evaluation.labels!r} labels; trained on {loaded.labels!r} labels")
     rates = ", ".join(f"{rate:.2f} % within {key} mm" for key, rate in summary.sdr_percent.items())
     print(f"MRE {summary.mre_mm:.3f} mm; {rates}")
+    error = evaluation.reliability.error_percent
+    print(f"uncertainty: expected calibration error {error:.1f} % (0: the error is as large as predicted)")
 
 
 def write_results(evaluation: Evaluation, dataset: PreparedDataset, args: argparse.Namespace) -> None:

@@ -35,11 +35,12 @@ def laplace_nll(prediction: Prediction, targets: Targets) -> Tensor:
     return _mean_present(nll.sum(-1) / 2.0, targets.present)
 
 
-def heatmap_cross_entropy(logits: Tensor, targets: Targets, sigma: float) -> Tensor:
+def heatmap_cross_entropy(logits: Tensor, targets: Targets, sigma: float | Tensor) -> Tensor:
     """Mean cross-entropy between each heatmap's softmax and a Gaussian at the landmark, less its minimum.
 
-    logits: (B, K, h, w); sigma in cells. The target is normalised over the map, so the channel is a
-    probability of place; the entropy of the target is subtracted, so a perfect heatmap costs 0.
+    logits: (B, K, h, w); sigma in cells, one for all or (B, 1, 1). The target is normalised over the map, so
+    the channel is a probability of place; the entropy of the target is subtracted, so a perfect heatmap
+    costs 0.
     """
     height, width = logits.shape[-2:]
     cells = logits.new_tensor([width, height])

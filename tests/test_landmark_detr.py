@@ -16,7 +16,11 @@ from tests.support.run_tool import ROOT
 from tests.support.small_detr import draw_blobs, random_images, random_targets, small_detr, wake
 from util.config import instantiate, load_config
 
-CONFIGS = sorted(file for file in (ROOT / "configs").rglob("*.py") if file.parent.name != "data")
+CONFIGS = sorted(
+    file
+    for file in (ROOT / "configs").rglob("*.py")
+    if "landmark_detr" in OmegaConf.to_yaml(load_config(file).model)
+)
 
 
 @pytest.fixture

@@ -1,11 +1,13 @@
 """One evaluation of one checkpoint: its numbers as JSON and as a table for the terminal."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from datasets.landmarks import LandmarkSet
 from datasets.prepared import INDEX_TO_CONTINUOUS
+from util.calibration import Reliability, reliability
 from util.metrics import OUTLIER_MM, Errors, Statistics, Summary, json_ready
 
 
@@ -21,11 +23,17 @@ class Evaluation:
     folder: Path
     subset: str
 
+    @cached_property
+    def reliability(self) -> Reliability:
+        """How far the predicted uncertainty can be believed."""
+        return reliability(self.errors.radial_mm, self.errors.uncertainty_mm)
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready. Points in index coordinates of the prepared images; null where missing."""
         points = {"predicted": self.errors.predicted, "truth": self.errors.truth}
         return {
             **self.summary.to_dict(),
+            "calibration": self.reliability.to_dict(),
             "checkpoint": str(self.checkpoint),
             "data": str(self.folder),
             "subset": self.subset,

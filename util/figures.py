@@ -1,17 +1,19 @@
-"""The figures of an evaluation report. Each takes numbers and returns a figure; no global state."""
+"""The figures of evaluations and comparisons. Each takes numbers and returns a figure; no global state."""
 
 import io
+from collections.abc import Mapping
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
+from util.calibration import Reliability
 from util.metrics import OUTLIER_MM, THRESHOLDS_MM
 
 _BLUE, _GREY, _RED = "#2b6cb0", "#8a8f98", "#c53030"
 _FLOOR_MM = 0.05  # a logarithmic axis needs one; smaller errors are drawn here
 _TICKS_MM = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
-_MAX_BINS = 10
 
 
 def png(figure: Figure) -> bytes:
@@ -52,29 +54,46 @@ def cumulative_curve(radial_mm: np.ndarray) -> Figure:
     """Share of annotated landmarks within each distance, up to OUTLIER_MM."""
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     axes = figure.add_subplot()
-    values = np.sort(radial_mm[~np.isnan(radial_mm)])
-    share = 100.0 * np.arange(1, len(values) + 1) / len(values)
-    axes.step(np.concatenate([[0.0], values]), np.concatenate([[0.0], share]), where="post", color=_BLUE)
-    for limit in THRESHOLDS_MM:
-        axes.axvline(limit, color=_GREY, linestyle=":", linewidth=1)
-    axes.set(xlim=(0, OUTLIER_MM), ylim=(0, 101), xlabel="radial error, mm", ylabel="landmarks within, %")
-    axes.grid(color="#e5e7eb")
+    _draw_cumulative(axes, radial_mm, color=_BLUE)
+    _cumulative_axes(axes)
     return figure
 
 
-def reliability(radial_mm: np.ndarray, uncertainty_mm: np.ndarray) -> Figure:
-    """Predicted uncertainty against observed error: (N, K) each, in up to ten groups of equal size.
+def comparison_picture(
+    errors: Mapping[str, np.ndarray], latency_ms: Mapping[str, float] | None = None
+) -> Figure:
+    """Cumulative errors (N, K) of every run, and beside them, where known, MRE against latency."""
+    panels = 1 if latency_ms is None else 2
+    figure = Figure(figsize=(7 * panels, 4.6), layout="constrained")
+    colours = {name: f"C{index % 10}" for index, name in enumerate(errors)}
+    cumulative = figure.add_subplot(1, panels, panels)
+    for name, radial in errors.items():
+        _draw_cumulative(cumulative, radial, color=colours[name], label=name)
+    _cumulative_axes(cumulative)
+    cumulative.legend(loc="lower right")
+    if latency_ms is not None:
+        axes = figure.add_subplot(1, panels, 1)
+        for name, radial in errors.items():
+            place = (latency_ms[name], float(np.nanmean(radial)))
+            axes.plot(*place, "o", color=colours[name])
+            axes.annotate(name, place, xytext=(6, 4), textcoords="offset points", fontsize=9)
+        axes.margins(0.2)
+        axes.set_xlim(left=0)
+        axes.set(xlabel="one image, ms", ylabel="mean radial error, mm")
+        axes.grid(color="#e5e7eb")
+    return figure
 
-    Both axes are root-mean-square radial errors, so a calibrated model lies on the diagonal; above it, the
-    model is surer than it should be.
+
+def reliability_curve(radial_mm: np.ndarray, uncertainty_mm: np.ndarray, groups: Reliability) -> Figure:
+    """Predicted uncertainty against observed error: each landmark (N, K) as a dot, and the groups as a curve.
+
+    On the diagonal the model is calibrated; above it, surer than it should be.
     """
     figure = Figure(figsize=(5.6, 5), layout="constrained")
     axes = figure.add_subplot()
     present = ~np.isnan(radial_mm)
     predicted, observed = uncertainty_mm[present], radial_mm[present]
-    groups = np.array_split(np.argsort(predicted), min(_MAX_BINS, len(predicted)))
-    centre = [_rms(predicted[group]) for group in groups]
-    height = [_rms(observed[group]) for group in groups]
+    centre, height = groups.expected_mm, groups.observed_mm
     axes.scatter(
         np.maximum(predicted, _FLOOR_MM),
         np.maximum(observed, _FLOOR_MM),
@@ -95,8 +114,23 @@ def reliability(radial_mm: np.ndarray, uncertainty_mm: np.ndarray) -> Figure:
     return figure
 
 
-def _rms(values: np.ndarray) -> float:
-    return float(np.sqrt(np.mean(np.square(values))))
+def _draw_cumulative(axes: Axes, radial_mm: np.ndarray, *, color: str, label: str | None = None) -> None:
+    values = np.sort(radial_mm[~np.isnan(radial_mm)])
+    share = 100.0 * np.arange(1, len(values) + 1) / len(values)
+    axes.step(
+        np.concatenate([[0.0], values]),
+        np.concatenate([[0.0], share]),
+        where="post",
+        color=color,
+        label=label,
+    )
+
+
+def _cumulative_axes(axes: Axes) -> None:
+    for limit in THRESHOLDS_MM:
+        axes.axvline(limit, color=_GREY, linestyle=":", linewidth=1)
+    axes.set(xlim=(0, OUTLIER_MM), ylim=(0, 101), xlabel="radial error, mm", ylabel="landmarks within, %")
+    axes.grid(color="#e5e7eb")
 
 
 def _log_mm(axis, values: np.ndarray) -> None:

@@ -16,7 +16,7 @@ from models.prediction import Prediction, uncertainty_mm
 
 THRESHOLDS_MM = (2.0, 2.5, 3.0, 4.0)
 OUTLIER_MM = 10.0
-_TOLERANCE_MM = 1e-9  # an error of exactly 2.0 mm is within 2 mm whatever the last bit of the arithmetic says
+TOLERANCE_MM = 1e-9  # an error of exactly 2.0 mm is within 2 mm whatever the last bit of the arithmetic says
 _RESAMPLES = 1000
 
 
@@ -127,7 +127,7 @@ def summarise(errors: Errors, thresholds: Sequence[float] = THRESHOLDS_MM, seed:
         raise ValueError(
             f"{num_images} images without one annotated landmark, expected some. Check the annotations."
         )
-    draws = _resample(num_images, seed)
+    draws = resamples(num_images, seed)
     return Summary(
         **vars(_statistics(radial, draws, thresholds)),
         num_images=num_images,
@@ -153,7 +153,7 @@ def _statistics(radial: np.ndarray, draws: np.ndarray, thresholds: Sequence[floa
     """``radial``: (N, any) mm, NaN where missing; ``draws``: (R, N) counts of each image in each resample."""
     present = ~np.isnan(radial)
     values = radial[present]
-    hits = {str(float(limit)): radial <= limit + _TOLERANCE_MM for limit in thresholds}  # NaN compares false
+    hits = {str(float(limit)): radial <= limit + TOLERANCE_MM for limit in thresholds}  # NaN compares false
     return Statistics(
         count=values.size,
         mre_mm=_mean(values),
@@ -170,7 +170,7 @@ def _mean(values: np.ndarray) -> float:
     return float(values.mean()) if values.size else math.nan
 
 
-def _resample(num_images: int, seed: int) -> np.ndarray:
+def resamples(num_images: int, seed: int) -> np.ndarray:
     """(R, N) counts of N images drawn with replacement, R times."""
     chances = np.full(num_images, 1.0 / num_images)
     return np.random.default_rng(seed).multinomial(num_images, chances, size=_RESAMPLES).astype(np.float64)

@@ -2,20 +2,28 @@
 
 import copy
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+_STEP_FACTOR = 0.1  # what a milestone multiplies the learning rate by
 
-def learning_rate_factor(iteration: int, *, iterations: int, warmup: float) -> float:
+
+def learning_rate_factor(
+    iteration: int, *, iterations: int, warmup: float, milestones: Sequence[float] | None = None
+) -> float:
     """Share of the base learning rate at ``iteration`` (from 0): linear warm-up, then half a cosine to zero.
 
-    ``warmup`` is a share of ``iterations``. A pure function, so there is no schedule state to save.
+    With ``milestones`` steps instead of the cosine: a tenth of the rate after each. They and ``warmup`` are
+    shares of ``iterations``. A pure function, so there is no schedule state to save.
     """
     steps = round(warmup * iterations)
     if iteration < steps:
         return (iteration + 1) / (steps + 1)
+    if milestones is not None:
+        return _STEP_FACTOR ** sum(iteration >= round(milestone * iterations) for milestone in milestones)
     return 0.5 * (1.0 + math.cos(math.pi * (iteration - steps) / max(1, iterations - steps)))
 
 

@@ -19,7 +19,8 @@ _CAPTIONS = (
     "Error per landmark: box from quartile to quartile, whiskers from the 5th to the 95th percentile.",
     "Cumulative error: the share of landmarks within a distance; dotted at 2, 2.5, 3 and 4 mm.",
     "Does the uncertainty tell the error? Blue: groups of equal size, root-mean-square of both. On the "
-    "dashed line the model is calibrated, above it too sure.",
+    "dashed line the model is calibrated, above it too sure. The calibration error is the groups' mean "
+    "distance from that line, as a share of what was predicted (Levi et al., 2022).",
 )
 
 _STYLE = Path(__file__).with_name("report.css")
@@ -83,6 +84,10 @@ def _headline(evaluation: Evaluation) -> str:
             f"{summary.outlier_percent:.1f} %",
             f"of {summary.count} landmarks, {summary.num_images} images",
         ),
+        "calibration error": (
+            f"{evaluation.reliability.error_percent:.1f} %",
+            "of the uncertainty; 0 % is calibrated",
+        ),
     }
     cells = "".join(f"<div>{name}<b>{value}</b>{note}</div>" for name, (value, note) in tiles.items())
     return f'<div class="numbers">{cells}</div>'
@@ -108,7 +113,7 @@ def _figures(evaluation: Evaluation) -> str:
     drawn = (
         figures.box_plot(radial, names),
         figures.cumulative_curve(radial),
-        figures.reliability(radial, uncertainty),
+        figures.reliability_curve(radial, uncertainty, evaluation.reliability),
     )
     return "".join(
         _figure(figures.png(figure), caption) for figure, caption in zip(drawn, _CAPTIONS, strict=True)

@@ -1,7 +1,7 @@
 """The ``train`` section of a config: its keys, their meaning, their defaults and what they may be."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ class TrainSettings:
     batch_size: int  # images a forward pass, over all processes together
     accumulate_steps: int = 1  # forward passes an iteration
     warmup: float = 0.05  # share of the iterations
+    milestones: Sequence[float] | None = None  # shares after which the rate is a tenth; None: half a cosine
     clip_norm: float = 1.0
     ema_decay: float = 0.999
     eval_every: int = 200
@@ -45,6 +46,7 @@ class TrainSettings:
                 raise ValueError(
                     f"train.{name}={getattr(self, name)!r}, expected a number from 0 to below 1."
                 )
+        self._require_milestones()
         if self.select not in CRITERIA:
             raise ValueError(f"train.select={self.select!r}, expected one of {CRITERIA}.")
         if self.mixed_precision not in PRECISIONS:
@@ -63,6 +65,17 @@ class TrainSettings:
         if absent:
             raise ValueError(f"config section train lacks {absent}. Give them in the config file.")
         return cls(**{str(key): value for key, value in section.items()})
+
+    def _require_milestones(self) -> None:
+        if self.milestones is None:
+            return
+        steps = self.milestones if isinstance(self.milestones, Sequence) else ()
+        numbers = all(isinstance(step, int | float) and not isinstance(step, bool) for step in steps)
+        if not steps or not numbers or sorted(set(steps)) != list(steps) or not 0 < steps[0] <= steps[-1] < 1:
+            raise ValueError(
+                f"train.milestones={self.milestones!r}, expected rising shares of the training between 0 "
+                "and 1 such as [0.7, 0.9], or null for a cosine."
+            )
 
     def _require(self, name: str, kind: type | tuple[type, ...], least: float, expected: str) -> None:
         value = getattr(self, name)

@@ -9,8 +9,14 @@ import sys
 
 from util import checkpoint
 
-if __name__ == "__main__":
+
+def run(arguments: list[str]) -> None:
+    """The script ``arguments[0]`` in this process, with the others as its arguments."""
     allowed = ("models", "transforms", "tests")
     checkpoint.load_model = functools.partial(checkpoint.load_model, packages=allowed)
-    sys.argv = sys.argv[1:]
+    sys.argv = arguments
     runpy.run_path(sys.argv[0], run_name="__main__")
+
+
+if __name__ == "__main__":
+    run(sys.argv[1:])

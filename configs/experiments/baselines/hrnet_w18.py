@@ -1,0 +1,6 @@
+"""HRNet-W18 on ISBI 2015, with data, augmentation and schedule of train_config.py."""
+
+from configs.models.hrnet_w18 import criterion, model, size
+from configs.train_config import data, eval_transforms, optimizer, train, train_transforms
+
+train.update(output_dir="runs/isbi2015_hrnet_w18")

@@ -1,0 +1,67 @@
+"""Plain global regression: from pooled features straight to coordinates."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from models.backbone import TimmBackbone
+from models.losses import LossReport, l1_mm, laplace_nll
+from models.precision import full_precision
+from models.prediction import Prediction, Targets
+
+_STEP = 0.1  # of the canvas: what an output of 1 moves a landmark by
+_FIRST_LOG_SCALE = -3.5  # about 3 % of the canvas
+
+
+@dataclass(frozen=True)
+class RegressionOutputs:
+    final: Prediction
+
+
+class RegressionNet(nn.Module):
+    """Global average pooling and one linear layer; every landmark starts at the mean shape.
+
+    ``mean_shape`` (K, 2), normalised, is a buffer: set it from the training set before training.
+    """
+
+    mean_shape: Tensor
+
+    def __init__(
+        self, *, num_landmarks: int, backbone: TimmBackbone, mean: float = 0.45, std: float = 0.25
+    ) -> None:
+        super().__init__()
+        self.num_landmarks, self.mean, self.std = num_landmarks, mean, std
+        self.register_buffer("mean_shape", torch.full((num_landmarks, 2), 0.5))
+        self.backbone = backbone
+        self.head = nn.Linear(backbone.channels[-1], 4 * num_landmarks)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, images: Tensor, targets: Targets | None = None) -> RegressionOutputs:
+        """(B, 1, H, W) images in [0, 1] -> landmarks and their scales."""
+        coarse = self.backbone((images - self.mean) / self.std)[-1]
+        with full_precision(images):
+            outputs = self.head(coarse.float().mean((-2, -1))).unflatten(-1, (self.num_landmarks, 4))
+            step, log_scale = outputs.chunk(2, -1)  # (B, K, 2) each
+            return RegressionOutputs(Prediction(self.mean_shape + _STEP * step, _FIRST_LOG_SCALE + log_scale))
+
+
+class RegressionCriterion(nn.Module):
+    """Distance in mm and, after ``likelihood_start`` of the training, the Laplace likelihood."""
+
+    def __init__(
+        self, *, l1_weight: float = 1.0, likelihood_weight: float = 1.0, likelihood_start: float = 0.07
+    ) -> None:
+        super().__init__()
+        self.l1_weight, self.likelihood_weight = l1_weight, likelihood_weight
+        self.likelihood_start = likelihood_start
+
+    def forward(self, outputs: RegressionOutputs, targets: Targets, progress: float) -> LossReport:
+        """``progress``: share of the training that is done, in [0, 1]."""
+        l1 = self.l1_weight * l1_mm(outputs.final, targets)
+        likelihood = self.likelihood_weight * laplace_nll(outputs.final, targets)
+        parts = {"l1": l1, "nll": likelihood * float(progress >= self.likelihood_start)}
+        return LossReport(
+            torch.stack(list(parts.values())).sum(), {name: value.detach() for name, value in parts.items()}
+        )

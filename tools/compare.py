@@ -1,0 +1,118 @@
+"""One table and one picture over runs that were evaluated on the same images.
+
+    python tools/compare.py runs/detr runs/unet --output outputs/compare
+
+Each argument is a file of test.py --json, or a run folder or checkpoint with such a test.json in its folder.
+Differences are to the first. Latency is measured here, all models in turn, each on one random image of the
+size that it was trained on; --no-latency leaves it out. Writes compare.md, compare.json and compare.png.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
+
+import numpy as np
+import torch
+
+from util.benchmark import CLOCKS, Stopwatch, time_in_turn
+from util.benchmark_subject import run
+from util.checkpoint import load_model
+from util.comparison import EvaluatedRun, compare, read_run, require_comparable
+from util.comparison_tables import markdown_table, note, text_table
+from util.figures import comparison_picture, png
+from util.files import write_atomic
+from util.predict import pick_device
+
+
+def main() -> None:
+    args = parse_args()
+    if args.repeats < 1 or (args.threads is not None and args.threads < 1):
+        raise ValueError(
+            f"--repeats {args.repeats}, --threads {args.threads}: expected whole numbers of at least 1."
+        )
+    runs = named_apart([read_run(path) for path in args.runs])
+    require_comparable(runs)
+    rows = compare(runs)
+    if not args.no_latency:
+        for row, speed in zip(rows, measure_speed(runs, args), strict=True):
+            row |= speed
+    print(text_table(rows))
+    print(f"\n{len(runs[0].cases)} images, {runs[0].labels!r} labels. {note()}")
+    if not args.no_latency:
+        print(f"ms: median of {args.repeats} images, batch 1, fp32, {where_timed(args)}.")
+    if args.output is not None:
+        write_outputs(runs, rows, args)
+
+
+def named_apart(runs: Sequence[EvaluatedRun]) -> list[EvaluatedRun]:
+    """The runs; where two share a name, each is called by its file instead."""
+    if len({evaluated.name for evaluated in runs}) == len(runs):
+        return list(runs)
+    files = [str(evaluated.file) for evaluated in runs]
+    if len(set(files)) < len(files):
+        raise ValueError(f"{files}: one file twice, expected each once.")
+    return [replace(evaluated, name=str(evaluated.file)) for evaluated in runs]
+
+
+def measure_speed(runs: Sequence[EvaluatedRun], args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Median milliseconds of one image, its size, and millions of parameters, of every run's checkpoint."""
+    if args.threads is not None:
+        torch.set_num_threads(args.threads)
+    device = pick_device(args.device)
+    calls, facts = {}, []
+    for index, evaluated in enumerate(runs):
+        loaded = load_model(evaluated.checkpoint, device)
+        height, width = loaded.config.eval_transforms.size
+        image = torch.rand(1, 1, height, width, device=device)
+        calls[str(index)] = partial(run, loaded.model, image, "fp32")
+        params = sum(parameter.numel() for parameter in loaded.model.parameters())
+        facts.append({"size": [height, width], "params_m": params / 1e6})
+    times = time_in_turn(calls, args.repeats, Stopwatch.on(device, args.clock))
+    medians = [float(np.median(times[str(index)])) for index in range(len(runs))]
+    return [fact | {"p50_ms": median} for fact, median in zip(facts, medians, strict=True)]
+
+
+def where_timed(args: argparse.Namespace) -> str:
+    device = pick_device(args.device)
+    place = f"{torch.get_num_threads()} CPU threads" if device.type == "cpu" else str(device)
+    return f"{place}, {args.clock} clock"
+
+
+def write_outputs(runs: Sequence[EvaluatedRun], rows: list[dict[str, Any]], args: argparse.Namespace) -> None:
+    origin = {"cases": list(runs[0].cases), "labels": runs[0].labels}
+    timing = {} if args.no_latency else {"timed_on": where_timed(args), "repeats": args.repeats}
+    text = json.dumps({**origin, **timing, "runs": rows}, indent=1, allow_nan=False)
+    write_atomic(args.output / "compare.json", text + "\n")
+    write_atomic(args.output / "compare.md", markdown_table(rows))
+    errors = {evaluated.name: evaluated.radial_mm for evaluated in runs}
+    latency = None if args.no_latency else {row["name"]: row["p50_ms"] for row in rows}
+    write_atomic(args.output / "compare.png", png(comparison_picture(errors, latency)))
+    print(f"table, numbers and picture: {args.output}")
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="test.json, run folder or .pt")
+    parser.add_argument("--output", type=Path, help="folder for compare.md, compare.json and compare.png")
+    parser.add_argument("--no-latency", action="store_true", help="needs no checkpoint, only the JSON files")
+    parser.add_argument("--repeats", type=int, default=20, help="timed images of each model (20)")
+    parser.add_argument("--device", default="cpu", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--threads", type=int, help="CPU threads (PyTorch's own choice)")
+    parser.add_argument("--clock", choices=list(CLOCKS), default="wall", help="cpu: time computed here only")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ValueError as error:
+        sys.exit(f"compare: {error}")
