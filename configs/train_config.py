@@ -19,6 +19,7 @@ train = dict(
     batch_size=8,
     accumulate_steps=1,
     warmup=0.05,
+    milestones=None,
     clip_norm=1.0,
     ema_decay=0.998,
     eval_every=250,

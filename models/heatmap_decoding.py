@@ -12,6 +12,9 @@ from torch.nn import functional as F
 
 from models.heatmap_window import highest_cell, local_moments, read_window
 
+_LONGEST_STEP = 1.5  # cells: from one cell inside to the border
+_DEEPEST = -60.0  # below the peak; beyond, float32 would become subnormal, which is slow
+
 
 def argmax(log_maps: Tensor) -> Tensor:
     """The centre of the highest cell: off by up to half a cell along each axis."""
@@ -39,8 +42,8 @@ def dark(log_maps: Tensor, blur: float) -> Tensor:
     more than one peak. The logarithm of a Gaussian is a parabola, so the step is exact for one. At the border
     the parabola is taken one cell inside. Where there is no maximum, the point stays at that cell's centre.
     """
-    smooth = _smooth((log_maps - log_maps.amax((-2, -1), keepdim=True)).exp(), blur)
-    log_smooth = smooth.clamp(min=torch.finfo(smooth.dtype).tiny).log()
+    below_peak = log_maps - log_maps.amax((-2, -1), keepdim=True)
+    log_smooth = _smooth(below_peak.clamp(min=_DEEPEST).exp(), blur).log()
     last = log_maps.new_tensor([log_maps.shape[-1] - 2, log_maps.shape[-2] - 2]).long()
     cells = highest_cell(log_maps).clamp(min=1).minimum(last)
     step = _parabola_step(read_window(log_smooth, cells, 1))
@@ -50,9 +53,6 @@ def dark(log_maps: Tensor, blur: float) -> Tensor:
 def soft_argmax(log_maps: Tensor, radius: int) -> Tensor:
     """The expected place within ``radius`` cells of the highest cell."""
     return local_moments(log_maps, radius).mean
-
-
-_LONGEST_STEP = 1.5  # cells: from one cell inside to the border
 
 
 def _parabola_step(window: Tensor) -> Tensor:

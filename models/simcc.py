@@ -13,6 +13,7 @@ from models.precision import full_precision
 from models.prediction import Prediction, Targets
 
 DECODINGS = ("argmax", "soft_argmax")
+_STRIDE = 32  # of the backbone's coarsest map
 _REACH = 4.0  # standard deviations of a label that the local window holds to each side
 _FLOOR_PX = 1.0  # least standard deviation along an axis that is reported, in pixels of the canvas
 
@@ -129,6 +130,3 @@ class SimccCriterion(nn.Module):
             mean = torch.where(targets.present, divergence, 0.0).sum() / targets.present.sum().clamp(min=1)
             parts["xy"[axis]] = mean / 2.0
         return LossReport(parts["x"] + parts["y"], {name: value.detach() for name, value in parts.items()})
-
-
-_STRIDE = 32  # of the backbone's coarsest map

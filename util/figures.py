@@ -78,7 +78,7 @@ def comparison_picture(
             axes.plot(*place, "o", color=colours[name])
             axes.annotate(name, place, xytext=(6, 4), textcoords="offset points", fontsize=9)
         axes.margins(0.2)
-        axes.set_xlim(left=0)
+        axes.set_xlim(0, 1.3 * max(latency_ms.values()))  # room for the names
         axes.set(xlabel="one image, ms", ylabel="mean radial error, mm")
         axes.grid(color="#e5e7eb")
     return figure
