@@ -64,20 +64,23 @@ def test_what_was_trained_is_evaluated_predicts_and_is_compared(
     ]
     images = sorted((tiny_prepared / "images").glob("tiny[56].png"))
     inference = ["inference.py", "--checkpoint", folder / kinds[0] / "best.pt", "--input", *images]
-    comparison = [
-        "tools/compare.py",
-        *(folder / kind for kind in kinds),
-        "--repeats",
-        2,
-        "--output",
-        folder / "out",
-    ]
-    ended = run_scripts([*evaluations, [*inference, "--output", folder / "found.json"], comparison])
-    assert [one.returncode for one in ended] == [0] * 5, [one.stderr[-1000:] for one in ended]
+    compare = ["tools/compare.py", *(folder / kind for kind in kinds)]
+    *ended, twice = run_scripts(
+        [
+            *evaluations,
+            [*inference, "--output", folder / "found.json"],
+            [*compare, "--repeats", 2, "--output", folder / "out"],
+            [*compare, "--no-latency"],
+            [*compare, compare[1]],
+        ]
+    )
+    assert [one.returncode for one in ended] == [0] * 6, [one.stderr[-1000:] for one in ended]
     first = json.loads((folder / kinds[0] / "test.json").read_text())
     found = json.loads((folder / "found.json").read_text())
     points = [[[mark["x"], mark["y"]] for mark in image["landmarks"]] for image in found["images"]]
     np.testing.assert_allclose(points, first["points"]["predicted"], atol=0.01)
+    assert ended[-1].returncode == 0 and " ms " not in ended[-1].stdout and " ms " in ended[-2].stdout
+    assert twice.returncode != 0 and "one file twice" in twice.stderr
     assert "calibration error" in ended[0].stdout and first["calibration"]["error_percent"] > 0
     record = json.loads((folder / "out" / "compare.json").read_text())
     assert [run["name"] for run in record["runs"]] == list(kinds)

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from datasets.landmarks import LandmarkSet
-from tests.support.run_scripts import run_scripts
 from util.comparison import MEASURES, EvaluatedRun, compare, paired_difference, read_run, require_comparable
 from util.comparison_tables import markdown_table, text_table
 from util.evaluation import Evaluation
@@ -138,21 +137,3 @@ def test_what_is_no_evaluation_is_refused_with_the_command_to_make_one(tmp_path)
         (folder / "test.json").write_text(text)
         with pytest.raises(ValueError, match=message):
             read_run(folder)
-
-
-def test_the_tool_without_latency_and_its_errors(tmp_path):
-    radial = hard_and_easy_images()
-    one, other = (write_evaluation(tmp_path / name, radial + add) for name, add in (("a", 0.0), ("b", 0.5)))
-    tool = ["tools/compare.py", one, other]
-    fine, twice, wrong = run_scripts(
-        [
-            [*tool, "--no-latency", "--output", tmp_path / "out"],
-            ["tools/compare.py", one, one, "--no-latency"],
-            [*tool, "--repeats", 0],
-        ]
-    )
-    assert fine.returncode == 0, fine.stderr
-    assert "+0.500 (+0.500 to +0.500)*" in fine.stdout and "ms" not in fine.stdout.splitlines()[0].split()
-    assert (tmp_path / "out" / "compare.png").stat().st_size > 5000
-    assert twice.returncode != 0 and "one file twice" in twice.stderr
-    assert wrong.returncode != 0 and "--repeats 0" in wrong.stderr

@@ -53,6 +53,7 @@ def test_the_report_is_one_file_that_states_what_it_measured(tmp_path):
     assert "Names are inferred &amp; marked." in html
     assert "soft &lt;tissue&gt; &amp; co" in html and "<tissue>" not in html
     assert f"{evaluation.summary.mre_mm:.3f} mm" in html
+    assert f"{evaluation.reliability.error_percent:.1f} %" in html
     assert not re.search(r'(src|href)="(?!data:)', html) and "url(" not in html and "@import" not in html
     assert asked == worst_images(evaluation.errors.radial_mm, 6)  # no other image is read
 
@@ -90,6 +91,8 @@ def test_json_and_table_hold_the_same_numbers(tmp_path):
     record = json.loads(json.dumps(evaluation.to_dict(), allow_nan=False))
     assert np.shape(record["errors_mm"]) == (9, 3)
     assert [row[2] for row in record["errors_mm"]] == [None] * 9
+    assert record["calibration"]["error_percent"] == evaluation.reliability.error_percent
+    assert sum(record["calibration"]["counts"]) == record["count"]
     present = [value for row in record["errors_mm"] for value in row if value is not None]
     assert record["mre_mm"] == pytest.approx(np.mean(present))
     np.testing.assert_allclose(np.array(record["points"]["predicted"]) + 0.5, evaluation.errors.predicted)

@@ -105,3 +105,24 @@ def test_a_truncated_image_is_named_and_nothing_is_written(tiny_prepared: Path, 
     done = run("--checkpoint", checkpoint, "--data", data, "--json", tmp_path / "out.json", "--workers", "0")
     assert done.returncode != 0 and str(broken) in done.stderr
     assert not (tmp_path / "out.json").exists()
+
+
+@pytest.mark.slow
+def test_two_processes_write_what_one_writes(
+    evaluated: tuple[Path, str], tiny_prepared: Path, tmp_path: Path
+):
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m")
+    arguments = ("--checkpoint", evaluated[0] / "best.pt", "--subset", "train", "--workers", "0")
+    done = subprocess.run(
+        [
+            *(sys.executable, *launcher, "tests.support.run_script", "test.py", *map(str, arguments)),
+            *("--batch-size", "2", "--json", str(tmp_path / "numbers.json")),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "numbers.json").read_text() == (evaluated[0] / "numbers.json").read_text()
+    assert done.stdout.count("measured against") == 1
