@@ -20,12 +20,12 @@ from datasets.loader import TrainSampler, eval_loader, require_spacing, train_lo
 from datasets.prepared import PreparedDataset, mean_shape
 from datasets.splits import Fold
 from util.config import instantiate, load_config, require_sections
-from util.engine import Ending, Progress, TrainingData, TrainingRun
-from util.optim import parameter_groups
-from util.reproduce import environment_record, make_deterministic, seed_everything
-from util.run_folder import RunFolder, load_resumable
-from util.settings import PRECISIONS, TrainSettings
-from util.trainer import NonFiniteError, Trainer
+from util.training.engine import Ending, Progress, TrainingData, TrainingRun
+from util.training.optim import parameter_groups
+from util.training.reproduce import environment_record, make_deterministic, seed_everything
+from util.training.run_folder import RunFolder, load_resumable
+from util.training.settings import PRECISIONS, TrainSettings
+from util.training.trainer import NonFiniteError, Trainer
 
 SECTIONS = ("model", "criterion", "train_transforms", "eval_transforms", "data", "optimizer", "train")
 

@@ -19,11 +19,11 @@ from datasets.loader import eval_loader
 from datasets.prepared import PreparedDataset
 from util.checkpoint import LoadedModel, load_model, require_same_landmarks
 from util.config import instantiate
-from util.engine import evaluate_shared
 from util.evaluation import Evaluation, text_table
 from util.files import write_atomic
 from util.metrics import summarise
 from util.predict import pick_device
+from util.training.engine import evaluate_shared
 from util.visualise import overlay, write_png
 
 

@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from tests.support.run_scripts import run_scripts
 from tests.support.run_tool import run_tool
 from tests.support.small_detr import random_images, small_detr
-from util import benchmark
-from util.benchmark_onnx import OnnxSubject
-from util.benchmark_setting import Bench, compile_whole, measure
-from util.benchmark_subject import Setting, Subject
+from util.benchmark import timing
+from util.benchmark.onnx_graphs import OnnxSubject
+from util.benchmark.setting import Bench, compile_whole, measure
+from util.benchmark.subject import Setting, Subject
 
 TOOL = "tools/benchmark_model.py"
-WALL = benchmark.Stopwatch.on(torch.device("cpu"))
+WALL = timing.Stopwatch.on(torch.device("cpu"))
 CONFIG = """
 from torch import nn
 from toy_model import Toy
@@ -69,19 +69,19 @@ class TwoParts(nn.Module):
 def test_calls_are_timed_in_turn() -> None:
     order: list[str] = []
     calls = {"a": lambda: order.append("a"), "b": lambda: order.append("b")}
-    times = benchmark.time_in_turn(calls, 4, WALL)
+    times = timing.time_in_turn(calls, 4, WALL)
     assert order == ["a", "b"] * (len(order) // 2)
     assert {name: len(values) for name, values in times.items()} == {"a": 4, "b": 4}
 
 
 def test_ratio_is_not_moved_by_a_machine_that_slows_down() -> None:
     reference = np.array([1.0, 1.0, 10.0, 10.0, 10.0])
-    assert benchmark.ratio(2.0 * reference, reference) == pytest.approx(2.0)
+    assert timing.ratio(2.0 * reference, reference) == pytest.approx(2.0)
 
 
 def test_parts_add_up_and_lists_count_as_one_part() -> None:
     model = TwoParts()
-    parts = benchmark.time_of_parts(model, lambda: model(torch.zeros(1)), repeats=3, stopwatch=WALL)
+    parts = timing.time_of_parts(model, lambda: model(torch.zeros(1)), repeats=3, stopwatch=WALL)
     assert list(parts) == ["quick", "stages", "other"]
     assert parts["quick"] >= 2.0 and parts["stages"] >= 20.0 and parts["other"] >= 5.0
     assert parts["quick"] < parts["stages"]

@@ -17,13 +17,13 @@ from datasets.prepared import PreparedDataset
 from tests.support.tiny import TinyCriterion, TinyModel, TinyTransforms
 from util.checkpoint import load_checkpoint
 from util.config import load_config
-from util.engine import TrainingData, TrainingRun, evaluate
-from util.optim import WeightAverage, learning_rate_factor, parameter_groups
-from util.reproduce import seed_everything
-from util.run_folder import RunFolder, load_resumable
-from util.selection import Selection
-from util.settings import TrainSettings
-from util.trainer import NonFiniteError, Trainer
+from util.training.engine import TrainingData, TrainingRun, evaluate
+from util.training.optim import WeightAverage, learning_rate_factor, parameter_groups
+from util.training.reproduce import seed_everything
+from util.training.run_folder import RunFolder, load_resumable
+from util.training.selection import Selection
+from util.training.settings import TrainSettings
+from util.training.trainer import NonFiniteError, Trainer
 
 SIZE = (24, 20)
 

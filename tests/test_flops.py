@@ -1,4 +1,4 @@
-"""Operations counted by hand, and the same by util.flops."""
+"""Operations counted by hand, and the same by util.benchmark.flops."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from models.deformable_attention import DeformableAttention
 from tests.support.small_detr import random_images, small_detr
-from util.flops import count_flops
+from util.benchmark.flops import count_flops
 
 
 class Call(nn.Module):

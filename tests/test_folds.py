@@ -15,7 +15,7 @@ from tests.conftest import TINY_SET
 from tests.support.run_tool import ROOT
 from util.checkpoint import load_checkpoint
 from util.config import load_config
-from util.run_folder import load_resumable
+from util.training.run_folder import load_resumable
 
 NAMES = [f"{number:03d}" for number in range(1, 24)]
 

@@ -13,7 +13,7 @@ from models.prediction import Targets
 from models.regression import RegressionCriterion, RegressionNet
 from models.simcc import SimccCodec, SimccCriterion, SimccNet
 from tests.support.small_detr import draw_blobs, random_images, random_targets, wake
-from util.optim import WeightAverage
+from util.training.optim import WeightAverage
 
 K = 5
 ENCODER = "tu-resnet10t"

@@ -20,12 +20,12 @@ from models.roi import RoiStage
 from tests.conftest import TINY_SET
 from tests.support.mean_shape_model import MeanShapeModel
 from tests.support.small_detr import random_images, small_detr, wake
-from util.inspection import inspect_model, sampling_points
-from util.inspection_gradients import PEAK, gradient_maps
-from util.inspection_hooks import parts_of, record_calls
-from util.inspection_input import landmark_indices, open_image
-from util.inspection_pictures import most_uncertain
-from util.inspection_views import Inspection
+from util.inspection.gradients import PEAK, gradient_maps
+from util.inspection.hooks import parts_of, record_calls
+from util.inspection.input import landmark_indices, open_image
+from util.inspection.inspect import inspect_model, sampling_points
+from util.inspection.pictures import most_uncertain
+from util.inspection.views import Inspection
 
 K = 5
 IMAGE = random_images(1)

@@ -12,7 +12,7 @@ from models.landmark_detr import LandmarkDetr
 from models.prediction import Prediction
 from models.simcc import SimccCodec
 from tests.support.small_detr import random_images, small_detr, wake
-from util.inspection_gradients import BINS, PEAK, STEPS, gradient_maps
+from util.inspection.gradients import BINS, PEAK, STEPS, gradient_maps
 
 IMAGE = random_images(1)
 

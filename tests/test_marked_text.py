@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from util.marked_text import require_marked, write_marked
+from util.benchmark.marked_text import require_marked, write_marked
 
 TEXT = "# Title\n\n<!-- speed: begin -->\nold\n<!-- speed: end -->\n\nabout äöü <!-- other: begin -->\n"
 ROOT = Path(__file__).resolve().parent.parent

@@ -21,14 +21,14 @@ from models.encoder import SalienceEncoder
 from tests.support.centroid_model import centroid_model
 from tests.support.small_detr import DIM, random_images, small_detr, wake
 from transforms.augment import EvalTransforms
+from util.export.graph import GraphOptions, Landmarks, export_graph, with_metadata
+from util.export.letterbox import letterbox
+from util.export.metadata import OnnxMetadata
+from util.export.onnx_model import OnnxGraph, OnnxPredictor, load_graph
+from util.export.operators import TRANSLATIONS, pool_windows
+from util.export.precision import halved, quantised
+from util.export.verify import verify
 from util.image_landmarks import canvas_sample
-from util.onnx_export import GraphOptions, Landmarks, export_graph, with_metadata
-from util.onnx_letterbox import letterbox
-from util.onnx_metadata import OnnxMetadata
-from util.onnx_model import OnnxGraph, OnnxPredictor, load_graph
-from util.onnx_operators import TRANSLATIONS, pool_windows
-from util.onnx_precision import halved, quantised
-from util.onnx_verify import verify
 from util.predict import Predictor
 
 SIZE = (96, 64)  # (height, width)
@@ -135,7 +135,7 @@ def test_deformable_attention_exports_as_it_is_also_beyond_the_edges():
 
 
 class Translated(nn.Module):
-    """The operators that ``util.onnx_operators`` writes itself."""
+    """The operators that ``util.export.operators`` writes itself."""
 
     def forward(self, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         pooled = F.adaptive_max_pool2d(values, (8, 7))

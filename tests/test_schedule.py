@@ -3,9 +3,9 @@
 import pytest
 
 from util.config import load_config
-from util.optim import learning_rate_factor
-from util.selection import Selection
-from util.settings import TrainSettings
+from util.training.optim import learning_rate_factor
+from util.training.selection import Selection
+from util.training.settings import TrainSettings
 
 SECTION = {"output_dir": "x", "iterations": 100, "batch_size": 2}
 

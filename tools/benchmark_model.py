@@ -21,14 +21,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 
 import torch
 
-from util.benchmark import CLOCKS, Stopwatch
-from util.benchmark_onnx import OnnxSubject
-from util.benchmark_setting import Bench, compile_whole, measure
-from util.benchmark_subject import PRECISIONS, Setting, Source, Subject, random_images, timm_features
-from util.benchmark_tables import readme_table, text_table
+from util.benchmark.marked_text import require_marked, write_marked
+from util.benchmark.onnx_graphs import OnnxSubject
+from util.benchmark.peak_memory import peak_memory
+from util.benchmark.setting import Bench, compile_whole, measure
+from util.benchmark.subject import PRECISIONS, Setting, Source, Subject, random_images, timm_features
+from util.benchmark.tables import readme_table, text_table
+from util.benchmark.timing import CLOCKS, Stopwatch
 from util.files import write_atomic
-from util.marked_text import require_marked, write_marked
-from util.peak_memory import peak_memory
 from util.predict import pick_device
 
 REFERENCE = "hrnet_w32"

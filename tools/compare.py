@@ -21,8 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 import numpy as np
 import torch
 
-from util.benchmark import CLOCKS, Stopwatch, time_in_turn
-from util.benchmark_subject import run
+from util.benchmark.subject import run
+from util.benchmark.timing import CLOCKS, Stopwatch, time_in_turn
 from util.checkpoint import load_model
 from util.comparison import EvaluatedRun, compare, read_run, require_comparable
 from util.comparison_tables import markdown_table, note, text_table

@@ -24,15 +24,15 @@ from datasets.prepared import PreparedDataset
 from transforms.augment import EvalTransforms
 from util.checkpoint import LoadedModel, load_model
 from util.config import L, instantiate, load_config, require_sections
+from util.export.graph import OPSETS, GraphOptions, export_graph, with_metadata
+from util.export.metadata import INPUT, RAW_INPUT, OnnxMetadata
+from util.export.onnx_model import OnnxGraph, OnnxPredictor
+from util.export.precision import halved, quantised
+from util.export.verify import displacement, verify
 from util.files import open_atomic
 from util.image_landmarks import canvas_sample, model_input
-from util.onnx_export import OPSETS, GraphOptions, export_graph, with_metadata
-from util.onnx_metadata import INPUT, RAW_INPUT, OnnxMetadata
-from util.onnx_model import OnnxGraph, OnnxPredictor
-from util.onnx_precision import halved, quantised
-from util.onnx_verify import displacement, verify
 from util.predict import LandmarkPredictor
-from util.reproduce import environment_record
+from util.training.reproduce import environment_record
 
 LIMIT_MM = 0.1  # mean displacement that int8 or fp16 may cause
 _VERIFIED, _MEASURED, _CALIBRATED = 4, 16, 32  # real images

@@ -13,12 +13,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 
 from datasets.prepared import PreparedDataset
 from util.config import instantiate, load_config, require_sections
-from util.dataset_figures import mean_shape_figure
-from util.dataset_pictures import case_pictures, choose_cases, sheet_tiles, spread_cases
 from util.figures import png
 from util.files import write_atomic
 from util.heatmap_target import TargetMaker
-from util.shape_spread import measure_spread
+from util.inspection.dataset_figures import mean_shape_figure
+from util.inspection.dataset_pictures import case_pictures, choose_cases, sheet_tiles, spread_cases
+from util.inspection.shape_spread import measure_spread
 from util.visualise import contact_sheet, encode_png, require_free_folder
 
 SECTIONS = ("model", "criterion", "train_transforms", "eval_transforms")

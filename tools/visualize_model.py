@@ -19,9 +19,9 @@ from util.checkpoint import load_model
 from util.config import instantiate
 from util.figures import png
 from util.files import write_atomic
-from util.inspection import inspect_model
-from util.inspection_input import as_model_input, landmark_indices, open_image
-from util.inspection_pictures import gradient_pictures, landmark_pictures, most_uncertain, overview_pictures
+from util.inspection.input import as_model_input, landmark_indices, open_image
+from util.inspection.inspect import inspect_model
+from util.inspection.pictures import gradient_pictures, landmark_pictures, most_uncertain, overview_pictures
 from util.predict import pick_device
 from util.visualise import require_free_folder
 

@@ -48,7 +48,7 @@ def load_predictor(file: Path, device: str = "auto") -> Predictor:
     ``device``: auto, cpu, cuda or cuda:N. Raises ValueError for a file or device that cannot be used.
     """
     if file.suffix == ".onnx":
-        from util.onnx_model import OnnxPredictor, load_graph
+        from util.export.onnx_model import OnnxPredictor, load_graph
 
         return OnnxPredictor(load_graph(file, device))
     from util.checkpoint import load_model

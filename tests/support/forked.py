@@ -12,7 +12,7 @@ import traceback
 from pathlib import Path
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["util.engine", "tests.support.small_detr", "tests.support.tiny"])
+_context.set_forkserver_preload(["util.training.engine", "tests.support.small_detr", "tests.support.tiny"])
 _TIMEOUT = 300.0  # seconds; a process that hangs fails its test
 
 Process = _context.Process

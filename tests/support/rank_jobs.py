@@ -14,10 +14,10 @@ from models.losses import LandmarkCriterion
 from tests.support.forked import finish, start
 from tests.support.small_detr import small_detr, wake
 from tests.support.tiny import TinyModel, TinyTransforms
-from util.engine import evaluate_shared
-from util.reproduce import seed_everything
-from util.settings import TrainSettings
-from util.trainer import Trainer
+from util.training.engine import evaluate_shared
+from util.training.reproduce import seed_everything
+from util.training.settings import TrainSettings
+from util.training.trainer import Trainer
 
 
 def run_ranks(job, count: int, folder: Path, *arguments) -> list:

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from datasets.image_files import SourceImage
 from transforms.augment import EvalTransforms
+from util.export.graph import Landmarks
+from util.export.letterbox import RawLandmarks
+from util.export.onnx_model import OnnxGraph
 from util.image_landmarks import canvas_sample, model_input
-from util.onnx_export import Landmarks
-from util.onnx_letterbox import RawLandmarks
-from util.onnx_model import OnnxGraph
 from util.predict import Predictor, stream
 
 LIMIT_PX = 1e-3  # of the model's input; float32 leaves a few 1e-5, and 1e-3 px is 0.0005 mm at 512 pixels

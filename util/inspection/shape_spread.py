@@ -6,7 +6,7 @@ import numpy as np
 
 from datasets.landmarks import LandmarkSet
 from datasets.prepared import PreparedDataset
-from util.inspection_input import mm_per_pixel
+from util.inspection.input import mm_per_pixel
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import onnxruntime
 from datasets.image_files import SourceImage
 from transforms.augment import EvalTransforms
 from transforms.sample import Sample
+from util.export.metadata import INPUT, OUTPUTS, RAW_INPUT, OnnxMetadata
 from util.image_landmarks import ImageLandmarks, canvas_sample, image_landmarks, model_input
-from util.onnx_metadata import INPUT, OUTPUTS, RAW_INPUT, OnnxMetadata
 
 
 class OnnxGraph:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from util.onnx_letterbox import RawLandmarks
-from util.onnx_metadata import INPUT, OUTPUTS, RAW_INPUT, OnnxMetadata
-from util.onnx_operators import TRANSLATIONS
+from util.export.letterbox import RawLandmarks
+from util.export.metadata import INPUT, OUTPUTS, RAW_INPUT, OnnxMetadata
+from util.export.operators import TRANSLATIONS
 
 if TYPE_CHECKING:
     import onnx

@@ -22,8 +22,8 @@ from util.canvas_drawing import (
     zoom_to,
 )
 from util.heatmap_target import HeatmapTarget
+from util.inspection.shape_spread import ShapeSpread
 from util.name_drawing import draw_names, named_figure
-from util.shape_spread import ShapeSpread
 
 Shown = tuple[Canvas, np.ndarray]  # an image and its (K, 2) points in pixels
 _DEVIATIONS_95 = 2.4477  # of a two-dimensional normal distribution: 95 % lie inside, sqrt(-2 ln 0.05)

@@ -1,4 +1,4 @@
-"""Pictures of what ``util.inspection`` finds inside a model, for all landmarks at once.
+"""Pictures of what ``util.inspection.inspect`` finds inside a model, for all landmarks at once.
 
 Everything is drawn on the canvas, the letterboxed image that the model sees.
 """
@@ -23,7 +23,7 @@ from util.canvas_drawing import (
     show_map,
     whole,
 )
-from util.inspection_views import PathStep, SalienceView
+from util.inspection.views import PathStep, SalienceView
 from util.name_drawing import draw_names, named_figure
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from util import benchmark
-from util.benchmark_onnx import OnnxSubject
-from util.benchmark_subject import PRECISIONS, Forward, Setting, Subject, random_images, run
-from util.flops import FlopCount
+from util.benchmark import timing
+from util.benchmark.flops import FlopCount
+from util.benchmark.onnx_graphs import OnnxSubject
+from util.benchmark.subject import PRECISIONS, Forward, Setting, Subject, random_images, run
 
 Times = Mapping[str, np.ndarray]
 
@@ -28,7 +28,7 @@ class Bench:
     size: tuple[int, int]  # height, width
     device: torch.device
     repeats: int
-    stopwatch: benchmark.Stopwatch
+    stopwatch: timing.Stopwatch
 
 
 @dataclass(frozen=True)
@@ -44,19 +44,19 @@ class SettingReport:
 def measure(bench: Bench, setting: Setting) -> SettingReport:
     """Time all of ``bench`` in ``setting``. Raises ValueError where a graph was made for another input."""
     images = random_images(setting, bench.size, bench.device)
-    product, product_gflops = benchmark.matmul_call(bench.device, PRECISIONS[setting.precision])
+    product, product_gflops = timing.matmul_call(bench.device, PRECISIONS[setting.precision])
     calls = {"matmul": product, **_model_calls(bench, setting, images), **_graph_calls(bench, setting)}
-    times = benchmark.time_in_turn(calls, bench.repeats, bench.stopwatch)
+    times = timing.time_in_turn(calls, bench.repeats, bench.stopwatch)
     matmul_tflops = product_gflops / float(np.median(times["matmul"]))  # GFLOPs a millisecond
     subjects = []
     for index, subject in enumerate(bench.subjects):
-        parts = benchmark.time_of_parts(
+        parts = timing.time_of_parts(
             subject.model, calls[f"model {index}"], repeats=bench.repeats, stopwatch=bench.stopwatch
         )
         rate = _rate(times[f"model {index}"], setting, subject, matmul_tflops)
         subjects.append({**rate, **_ratios(times, index), "parts": _shares(parts, subject.flops)})
     graphs = [
-        {**_latency(found, setting), "speed_up": benchmark.ratio(times["model 0"], found)}
+        {**_latency(found, setting), "speed_up": timing.ratio(times["model 0"], found)}
         for name, found in times.items()
         if name.startswith("graph ")
     ]
@@ -106,12 +106,12 @@ def _ratios(times: Times, index: int) -> dict[str, Any]:
     assert whole is not None
     return {
         "backbone": None if backbone is None else _percentiles(backbone),
-        "ratio_to_backbone": None if backbone is None else benchmark.ratio(whole, backbone),
-        "ratio_to_hrnet_w32": benchmark.ratio(whole, times["reference"]),
-        "ratio_to_first": benchmark.ratio(whole, times["model 0"]),
+        "ratio_to_backbone": None if backbone is None else timing.ratio(whole, backbone),
+        "ratio_to_hrnet_w32": timing.ratio(whole, times["reference"]),
+        "ratio_to_first": timing.ratio(whole, times["model 0"]),
         "compiled": None
         if compiled is None
-        else {**_percentiles(compiled), "speed_up": benchmark.ratio(whole, compiled)},
+        else {**_percentiles(compiled), "speed_up": timing.ratio(whole, compiled)},
     }
 
 

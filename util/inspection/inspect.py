@@ -16,8 +16,8 @@ from models.deformable_attention import DeformableAttention
 from models.encoder import EncoderLayer, SalienceEncoder
 from models.prediction import Prediction
 from models.roi import RoiStage
-from util.inspection_hooks import Call, parts_of, record_calls
-from util.inspection_views import Inspection, PathStep, RoiView, SalienceView, SamplingView
+from util.inspection.hooks import Call, parts_of, record_calls
+from util.inspection.views import Inspection, PathStep, RoiView, SalienceView, SamplingView
 
 
 @torch.inference_mode()

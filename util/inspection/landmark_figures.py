@@ -28,8 +28,8 @@ from util.canvas_drawing import (
     whole,
     zoom_to,
 )
-from util.inspection_gradients import SCORES, GradientMap
-from util.inspection_views import PathStep, RoiView, SamplingView
+from util.inspection.gradients import SCORES, GradientMap
+from util.inspection.views import PathStep, RoiView, SamplingView
 
 _MARKERS = "os^Dv<>p"  # one a level
 _CLOSE = 0.08  # of the canvas height, to each side of a close-up

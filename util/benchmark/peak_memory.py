@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from util.benchmark_subject import Setting, Source, random_images, run
+from util.benchmark.subject import Setting, Source, random_images, run
 
 
 @dataclass(frozen=True)

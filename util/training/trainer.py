@@ -15,9 +15,9 @@ from torch.optim import Optimizer
 from datasets.sample import Batch
 from models.prediction import Targets
 from util.checkpoint import load_weights
-from util.optim import WeightAverage, learning_rate_factor
-from util.reproduce import seed_everything
-from util.settings import TrainSettings
+from util.training.optim import WeightAverage, learning_rate_factor
+from util.training.reproduce import seed_everything
+from util.training.settings import TrainSettings
 
 
 class NonFiniteError(RuntimeError):

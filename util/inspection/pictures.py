@@ -7,16 +7,16 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from util.canvas_drawing import Canvas
-from util.inspection_figures import attention_figure, paths_figure, prediction_figure, salience_figure
-from util.inspection_gradients import gradient_maps
-from util.inspection_landmark_figures import (
+from util.inspection.figures import attention_figure, paths_figure, prediction_figure, salience_figure
+from util.inspection.gradients import gradient_maps
+from util.inspection.landmark_figures import (
     gradient_figure,
     heatmap_figure,
     path_figure,
     roi_figure,
     sampling_figure,
 )
-from util.inspection_views import Inspection
+from util.inspection.views import Inspection
 
 
 def most_uncertain(inspection: Inspection, count: int = 3) -> list[int]:

@@ -20,13 +20,13 @@ from datasets.prepared import PreparedDataset
 from datasets.sample import Batch, collate
 from util.checkpoint import FORMAT, save_checkpoint
 from util.files import WriteError
-from util.interrupt import StopRequest
-from util.logs import Means, RunLog
 from util.metrics import Errors, LandmarkEvaluator, concatenate, summarise
-from util.run_folder import RunFolder
-from util.selection import Selection, flat, headline
-from util.settings import TrainSettings
-from util.trainer import NonFiniteError, StepReport, Trainer
+from util.training.interrupt import StopRequest
+from util.training.logs import Means, RunLog
+from util.training.run_folder import RunFolder
+from util.training.selection import Selection, flat, headline
+from util.training.settings import TrainSettings
+from util.training.trainer import NonFiniteError, StepReport, Trainer
 from util.visualise import prediction_picture
 
 _PICTURED = 4  # validation cases shown in TensorBoard

@@ -9,9 +9,9 @@ from datasets.prepared import PreparedDataset
 from datasets.sample import Sample, collate
 from models.prediction import Targets
 from util.canvas_drawing import Canvas
-from util.dataset_figures import augmentation_figure, landmarks_figure, target_figure
 from util.heatmap_target import TargetMaker
-from util.inspection_input import mm_per_pixel
+from util.inspection.dataset_figures import augmentation_figure, landmarks_figure, target_figure
+from util.inspection.input import mm_per_pixel
 
 
 def choose_cases(total: int, count: int, seed: int) -> list[int]:

@@ -8,9 +8,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from util.benchmark.flops import FlopCount, count_flops
 from util.checkpoint import load_model
 from util.config import instantiate, load_config, require_sections
-from util.flops import FlopCount, count_flops
 
 Forward = Callable[[Tensor], object]
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from util.config import nearest
-from util.selection import CRITERIA
+from util.training.selection import CRITERIA
 
 PRECISIONS = ("no", "fp16", "bf16")
 
