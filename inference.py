@@ -1,6 +1,10 @@
 """Find the landmarks on images: PNG, JPEG, BMP, TIFF, DICOM and MHA stacks, single files or folders.
 
+    python inference.py --input xray.png
     python inference.py --checkpoint runs/NAME/best.pt --input xray.dcm folder/ --output landmarks.json
+
+The first line uses the weights that ship, of the 38 landmarks of a lateral cephalogram, and draws what it
+finds.
 
 Large archives in shards that can be killed and started again (docs/scaling.md): ``--shard 3/100``, or
 
@@ -28,6 +32,9 @@ from util.predict import Predictor, load_predictor
 from util.predict_files import FilePredictor, Found, list_files
 from util.shard import Shard
 
+SHIPPED = Path(__file__).resolve().parent / "weights" / "cephdetr38.safetensors"
+DEFAULT_OUTPUT = Path("outputs/inference/landmarks.json")
+
 
 def main() -> int:
     logging.basicConfig(format="inference.py: %(message)s")
@@ -44,18 +51,27 @@ def main() -> int:
     if images is None:
         return 0
     print(f"{images} images, {failures} failed: {args.output.with_suffix('.json')} and .csv")
+    if args.show_dir:
+        print(f"Overlays: {args.show_dir}")
     return 1 if failures else 0
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Find the landmarks on images.")
     parser.add_argument(
-        "--checkpoint", type=Path, required=True, help="RUN/best.pt, RUN/last.pt or an exported .onnx"
+        "--checkpoint",
+        type=Path,
+        default=SHIPPED,
+        help="RUN/best.pt, weights/NAME.safetensors or an exported .onnx (default: the 38 landmarks)",
     )
     parser.add_argument(
         "--input", type=Path, nargs="+", required=True, metavar="PATH", help="images or folders"
     )
-    parser.add_argument("--output", type=Path, required=True, help="FILE.json; FILE.csv is written beside it")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        help=f"FILE.json; FILE.csv is written beside it (default: {DEFAULT_OUTPUT}, with overlays)",
+    )
     parser.add_argument("--show-dir", type=Path, help="write an overlay an image")
     parser.add_argument(
         "--spacing",
@@ -77,6 +93,9 @@ def parse_arguments() -> argparse.Namespace:
         len(args.spacing) > 2 or not all(math.isfinite(mm) and mm > 0 for mm in args.spacing)
     ):
         parser.error(f"--spacing {args.spacing}: expected one or two positive numbers, mm per pixel.")
+    if args.output is None:
+        args.output = DEFAULT_OUTPUT
+        args.show_dir = args.show_dir or (None if args.shard else DEFAULT_OUTPUT.parent)
     if args.output.suffix not in (".json", ".csv"):
         parser.error(f"--output {args.output}: expected FILE.json (or FILE.csv); both are written.")
     if args.batch_size < 1:

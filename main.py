@@ -7,6 +7,7 @@ On several GPUs: ``accelerate launch main.py ...``; in several processes on a CP
 """
 
 import argparse
+import json
 import logging
 import re
 import sys
@@ -21,6 +22,7 @@ from datasets.prepared import PreparedDataset, mean_shape
 from datasets.splits import Fold
 from util.config import instantiate, load_config, require_sections
 from util.training.engine import Ending, Progress, TrainingData, TrainingRun
+from util.training.initial_weights import starting_model
 from util.training.optim import parameter_groups
 from util.training.reproduce import environment_record, make_deterministic, seed_everything
 from util.training.run_folder import RunFolder, load_resumable
@@ -45,6 +47,9 @@ def parse_arguments() -> argparse.Namespace:
         "--fold", metavar="I/K", help="validate on fold I of K of train and val, train on the others"
     )
     parser.add_argument(
+        "--init-checkpoint", metavar="FILE", help="start a new training from the weights of this checkpoint"
+    )
+    parser.add_argument(
         "--resume-from-checkpoint", metavar="RUN", help="run folder to continue, or its last.pt"
     )
     return parser.parse_intermixed_args()
@@ -53,9 +58,9 @@ def parse_arguments() -> argparse.Namespace:
 def resolved_config(args: argparse.Namespace) -> DictConfig:
     """The config file with the command line applied; a flag is short for ``train.FLAG=VALUE``."""
     overrides = list(args.overrides)
-    for name in ("mixed_precision", "accumulate_steps", "seed"):
+    for name in ("mixed_precision", "accumulate_steps", "seed", "init_checkpoint"):
         if getattr(args, name) is not None:
-            overrides.append(f"train.{name}={getattr(args, name)}")
+            overrides.append(f"train.{name}={json.dumps(getattr(args, name))}")
     cfg = load_config(args.config_file, overrides)
     require_sections(cfg, SECTIONS, args.config_file)
     if args.fold is None:
@@ -84,13 +89,18 @@ def open_data(cfg: DictConfig, settings: TrainSettings) -> tuple[PreparedDataset
 
 
 def build_trainer(
-    cfg: DictConfig, settings: TrainSettings, accelerator: Accelerator, train_set: PreparedDataset
+    cfg: DictConfig,
+    settings: TrainSettings,
+    accelerator: Accelerator,
+    *,
+    train_set: PreparedDataset,
+    resumed: bool,
 ) -> Trainer:
-    """A fresh model that starts at the mean shape of the training set."""
+    """A model with the weights that a run starts from, and the mean shape of the training set."""
     upright = PreparedDataset(train_set.folder, train_set.subset, instantiate(cfg.eval_transforms))
     shape = mean_shape(upright)
     seed_everything(settings.seed)
-    model = instantiate(cfg.model, num_landmarks=len(train_set.landmark_set))
+    model = starting_model(cfg.model, settings, train_set.landmark_set, resumed=resumed)
     model.mean_shape.copy_(torch.as_tensor(shape))
     optimizer = instantiate(cfg.optimizer, params=parameter_groups(model))
     return Trainer(model, instantiate(cfg.criterion), optimizer, settings=settings, accelerator=accelerator)
@@ -121,12 +131,14 @@ def prepare_run(cfg: DictConfig, resume_from: str | None) -> TrainingRun:
     """A run ready to go, from its start or from ``resume_from``, with its folder claimed."""
     settings = TrainSettings.from_config(cfg.train)
     accelerator = Accelerator(mixed_precision=settings.mixed_precision, cpu=not torch.cuda.is_available())
+    if not accelerator.is_main_process:
+        logging.getLogger().setLevel(logging.WARNING)  # news once, not once a process
     folder = RunFolder(settings.output_dir)
     if resume_from is None and accelerator.is_main_process:
         folder.require_free()
     train_set, val_set = open_data(cfg, settings)
     resumed = None if resume_from is None else load_resumable(resume_from, cfg, train_set.landmark_set)
-    trainer = build_trainer(cfg, settings, accelerator, train_set)
+    trainer = build_trainer(cfg, settings, accelerator, train_set=train_set, resumed=resumed is not None)
     if resumed is not None:
         trainer.restore(resumed.content, resumed.file)
     run = TrainingRun(trainer, build_loaders(cfg, trainer, train_set, val_set), folder, cfg)

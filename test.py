@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from accelerate import PartialState
-from omegaconf import OmegaConf
 from tqdm import tqdm
 
 from datasets.loader import eval_loader
 from datasets.prepared import PreparedDataset
-from util.checkpoint import LoadedModel, load_model, require_same_landmarks
-from util.config import instantiate
+from util.calibration import Reliability
+from util.checkpoint import LoadedModel, load_model
 from util.evaluation import Evaluation, text_table
+from util.evaluation_data import open_dataset
 from util.files import write_atomic
 from util.metrics import summarise
 from util.predict import pick_device
@@ -79,16 +79,6 @@ def positive(text: str) -> int:
     return value
 
 
-def open_dataset(loaded: LoadedModel, folder: Path | None, subset: str) -> PreparedDataset:
-    """The prepared data as the checkpoint's config evaluates it; ValueError for another landmark set."""
-    folder = folder or OmegaConf.select(loaded.config, "data.folder")
-    if folder is None:
-        raise ValueError(f"{loaded.file}: its config names no data.folder. Give --data.")
-    dataset = PreparedDataset(folder, subset, instantiate(loaded.config.eval_transforms))
-    require_same_landmarks({"landmark_set": loaded.landmark_set.to_dict()}, dataset.landmark_set, loaded.file)
-    return dataset
-
-
 def print_results(evaluation: Evaluation, loaded: LoadedModel) -> None:
     summary = evaluation.summary
     print(text_table(evaluation))
@@ -96,8 +86,18 @@ def print_results(evaluation: Evaluation, loaded: LoadedModel) -> None:
     print(f"measured against {evaluation.labels!r} labels; trained on {loaded.labels!r} labels")
     rates = ", ".join(f"{rate:.2f} % within {key} mm" for key, rate in summary.sdr_percent.items())
     print(f"MRE {summary.mre_mm:.3f} mm; {rates}")
-    error = evaluation.reliability.error_percent
-    print(f"uncertainty: expected calibration error {error:.1f} % (0: the error is as large as predicted)")
+    print(uncertainty_line(evaluation.reliability))
+
+
+def uncertainty_line(found: Reliability) -> str:
+    """How far the predicted uncertainty can be believed, in one line."""
+    held = ", ".join(
+        f"{share} % radius holds {percent:.1f} %" for share, percent in found.coverage_percent.items()
+    )
+    gross = "no error over 4 mm"
+    if found.flagged_percent is not None:
+        gross = f"the 5 % most uncertain hold {found.flagged_percent:.0f} % of the errors over 4 mm"
+    return f"uncertainty: {held} of the errors; {gross}; calibration error {found.error_percent:.1f} %"
 
 
 def write_results(evaluation: Evaluation, dataset: PreparedDataset, args: argparse.Namespace) -> None:

@@ -30,4 +30,6 @@ train = dict(
     select="mre",
     mixed_precision="no",
     seed=0,
+    init_checkpoint=None,
+    init_parts=None,
 )

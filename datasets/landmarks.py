@@ -3,6 +3,7 @@
 The sets that ship lie in ``datasets/landmark_sets/``; a user's own is one more file of the same form.
 """
 
+import itertools
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,19 @@ class LandmarkSet:
 
     def __len__(self) -> int:
         return len(self.landmarks)
+
+    def counterparts(self, other: "LandmarkSet") -> dict[int, int]:
+        """Index here -> index in ``other`` of the landmarks that both have, one to one.
+
+        The same name is the same landmark, or else the same abbreviation; capitals decide only between two.
+        """
+        found: dict[int, int] = {}
+        for words, spell in itertools.product(("landmarks", "abbreviations"), (str, str.casefold)):
+            left = {spell(w): i for i, w in enumerate(getattr(other, words)) if i not in found.values()}
+            for index, word in enumerate(getattr(self, words)):
+                if index not in found and spell(word) in left:
+                    found[index] = left.pop(spell(word))
+        return dict(sorted(found.items()))
 
     def to_dict(self) -> dict:
         return {

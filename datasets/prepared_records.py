@@ -47,7 +47,10 @@ def read_header(folder: Path) -> dict[str, Any]:
 def read_subset(
     folder: Path, subset: str, header: dict[str, Any], landmark_set: LandmarkSet
 ) -> tuple[Record, ...]:
-    """The records of a split, or of a part of train and val together such as ``val@1/5``."""
+    """The records of a split, of a fold of train and val together (``val@1/5``), or a few (``train:25``)."""
+    whole, colon, count = subset.rpartition(":")
+    if colon:
+        return _few(read_subset(folder, whole, header, landmark_set), count, header.get("seed") or 0, subset)
     part, at, text = subset.partition("@")
     if not at:
         return _read_split(folder, subset, header["split"], landmark_set)
@@ -59,6 +62,16 @@ def read_subset(
     cases = Fold.parse(text).split((record.file.stem for record in pool), header.get("seed") or 0)[part]
     by_case = {record.file.stem: record for record in pool}
     return tuple(by_case[case] for case in cases)
+
+
+def _few(records: tuple[Record, ...], count: str, seed: int, subset: str) -> tuple[Record, ...]:
+    """``count`` records drawn by the data's seed, in order; a smaller draw is part of every larger one."""
+    if not count.isdecimal() or not 1 <= int(count) <= len(records):
+        raise ValueError(
+            f"subset {subset!r}: expected a number of images from 1 to {len(records)} after ':'."
+        )
+    drawn = np.random.default_rng(seed).permutation(len(records))[: int(count)]
+    return tuple(records[index] for index in sorted(drawn))
 
 
 def _read_split(

@@ -3,11 +3,11 @@
 import math
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from models.heatmap_codec import GaussianHeatmaps
 from models.heatmap_trunks import ConcatTrunk, SmpTrunk
+from models.landmark_model import LandmarkModel
 from models.precision import full_precision
 from models.prediction import Prediction, Targets
 
@@ -24,13 +24,13 @@ class HeatmapOutputs:
     codec: GaussianHeatmaps
 
 
-class HeatmapNet(nn.Module):
+class HeatmapNet(LandmarkModel):
     """The features of ``trunk`` as K heatmaps of the codec's stride, decoded by the codec.
 
-    ``mean_shape`` (K, 2), normalised, is kept for whoever reads a checkpoint; this model does not use it.
+    ``mean_shape`` is kept for whoever reads a checkpoint; this model does not use it.
     """
 
-    mean_shape: Tensor
+    landmark_tensors = ("head.weight", "head.bias")
 
     def __init__(
         self,
@@ -41,9 +41,8 @@ class HeatmapNet(nn.Module):
         mean: float = 0.45,
         std: float = 0.25,
     ) -> None:
-        super().__init__()
-        self.num_landmarks, self.codec, self.mean, self.std = num_landmarks, codec, mean, std
-        self.register_buffer("mean_shape", torch.full((num_landmarks, 2), 0.5))
+        super().__init__(num_landmarks, mean, std)
+        self.codec = codec
         self.trunk = trunk
         self.resize = _resize(trunk.channels, trunk.stride, codec.stride)
         self.head = _head(trunk.channels, num_landmarks, codec.activation)
@@ -53,10 +52,10 @@ class HeatmapNet(nn.Module):
 
         Raises ValueError for sides that the strides do not divide.
         """
-        features = self.resize(self.trunk((images - self.mean) / self.std))
+        features = self.resize(self.trunk(self.normalised(images)))
         with full_precision(images):
             heatmaps = self.head(features.float())
-            return HeatmapOutputs(self.codec.decode(heatmaps.detach()), heatmaps, self.codec)
+            return HeatmapOutputs(self.calibrated(self.codec.decode(heatmaps.detach())), heatmaps, self.codec)
 
 
 def _resize(channels: int, stride: int, wanted: int) -> nn.Module:

@@ -11,6 +11,7 @@ from models.backbone import TimmBackbone
 from models.decoder import LandmarkDecoder, Queries, StartQueries
 from models.encoder import SalienceEncoder
 from models.heatmap import HeatmapHead, read_peaks, salience_levels
+from models.landmark_model import LandmarkModel
 from models.neck import PyramidNeck
 from models.precision import full_precision
 from models.prediction import Prediction, Targets
@@ -30,16 +31,15 @@ class LandmarkOutputs:
         return self.predictions[-1]
 
 
-class LandmarkDetr(nn.Module):
+class LandmarkDetr(LandmarkModel):
     """Direct regression of K landmarks with a salience-filtered deformable encoder.
 
-    ``mean_shape`` (K, 2), normalised, is a buffer: set it from the training set before training.
     ``roi_windows`` are half heights of the windows as shares of the canvas height: (0.0235, 0.008) is
     +-5.6 and +-1.9 mm on a 240 mm high X-ray. ``jitter`` is the Laplace scale of the denoising groups,
     as a share of the canvas for the decoder and of the half window for the ROI stages.
     """
 
-    mean_shape: Tensor
+    landmark_tensors = ("heatmap.classify.weight", "start.content")
 
     def __init__(
         self,
@@ -56,9 +56,8 @@ class LandmarkDetr(nn.Module):
         mean: float = 0.45,
         std: float = 0.25,
     ) -> None:
-        super().__init__()
-        self.num_landmarks, self.mean, self.std, self.jitter = num_landmarks, mean, std, jitter
-        self.register_buffer("mean_shape", torch.full((num_landmarks, 2), 0.5))
+        super().__init__(num_landmarks, mean, std)
+        self.jitter = jitter
         self.backbone = backbone
         self.neck = PyramidNeck(backbone.channels, embed_dim, fine_dim=fine_dim)
         self.heatmap = HeatmapHead(fine_dim, num_landmarks)
@@ -76,7 +75,7 @@ class LandmarkDetr(nn.Module):
 
         With ``targets`` (training) a second group of queries starts at annotated points plus noise.
         """
-        images = (images - self.mean) / self.std
+        images = self.normalised(images)
         features = self.neck(self.backbone(images))
         heatmaps = self.heatmap(features.fine)
         salience = salience_levels(heatmaps, [m.shape[-2:] for m in features.levels])
@@ -91,6 +90,7 @@ class LandmarkDetr(nn.Module):
                 queries = self._jitter(queries, targets, self.jitter[1] * stage.half_height)
                 queries, prediction = stage(queries, (fine, detail)[: stage.num_maps])
                 stages.append(prediction)
+            stages[-1] = self.calibrated(stages[-1])
         return LandmarkOutputs(
             predictions=tuple(_group(stage, 0) for stage in stages),
             denoised=() if targets is None else tuple(_group(stage, 1) for stage in stages),

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from models.backbone import TimmBackbone
+from models.landmark_model import LandmarkModel
 from models.losses import LossReport, l1_mm, laplace_nll
 from models.precision import full_precision
 from models.prediction import Prediction, Targets
@@ -19,20 +20,15 @@ class RegressionOutputs:
     final: Prediction
 
 
-class RegressionNet(nn.Module):
-    """Global average pooling and one linear layer; every landmark starts at the mean shape.
+class RegressionNet(LandmarkModel):
+    """Global average pooling and one linear layer; every landmark starts at the mean shape."""
 
-    ``mean_shape`` (K, 2), normalised, is a buffer: set it from the training set before training.
-    """
-
-    mean_shape: Tensor
+    landmark_tensors = ("head.weight", "head.bias")
 
     def __init__(
         self, *, num_landmarks: int, backbone: TimmBackbone, mean: float = 0.45, std: float = 0.25
     ) -> None:
-        super().__init__()
-        self.num_landmarks, self.mean, self.std = num_landmarks, mean, std
-        self.register_buffer("mean_shape", torch.full((num_landmarks, 2), 0.5))
+        super().__init__(num_landmarks, mean, std)
         self.backbone = backbone
         self.head = nn.Linear(backbone.channels[-1], 4 * num_landmarks)
         nn.init.zeros_(self.head.weight)
@@ -40,11 +36,12 @@ class RegressionNet(nn.Module):
 
     def forward(self, images: Tensor, targets: Targets | None = None) -> RegressionOutputs:
         """(B, 1, H, W) images in [0, 1] -> landmarks and their scales."""
-        coarse = self.backbone((images - self.mean) / self.std)[-1]
+        coarse = self.backbone(self.normalised(images))[-1]
         with full_precision(images):
             outputs = self.head(coarse.float().mean((-2, -1))).unflatten(-1, (self.num_landmarks, 4))
             step, log_scale = outputs.chunk(2, -1)  # (B, K, 2) each
-            return RegressionOutputs(Prediction(self.mean_shape + _STEP * step, _FIRST_LOG_SCALE + log_scale))
+            prediction = Prediction(self.mean_shape + _STEP * step, _FIRST_LOG_SCALE + log_scale)
+            return RegressionOutputs(self.calibrated(prediction))
 
 
 class RegressionCriterion(nn.Module):

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from models.backbone import TimmBackbone
 from models.heatmap_window import local_moments
+from models.landmark_model import LandmarkModel
 from models.losses import LossReport
 from models.precision import full_precision
 from models.prediction import Prediction, Targets
@@ -69,14 +70,14 @@ class SimccOutputs:
     codec: SimccCodec
 
 
-class SimccNet(nn.Module):
+class SimccNet(LandmarkModel):
     """A backbone whose coarsest map becomes one channel per landmark, classified along x and along y.
 
     The classifiers are linear in all cells of the map, so the model is made for one ``size`` = (height,
     width) of images. ``mean_shape`` is kept for whoever reads a checkpoint; this model does not use it.
     """
 
-    mean_shape: Tensor
+    landmark_tensors = ("to_landmarks.weight", "to_landmarks.bias")
 
     def __init__(
         self,
@@ -88,12 +89,11 @@ class SimccNet(nn.Module):
         mean: float = 0.45,
         std: float = 0.25,
     ) -> None:
-        super().__init__()
-        self.num_landmarks, self.codec, self.mean, self.std = num_landmarks, codec, mean, std
+        super().__init__(num_landmarks, mean, std)
+        self.codec = codec
         self.size = (size[0], size[1])
         if min(self.size) < _STRIDE or any(side % _STRIDE for side in self.size):
             raise ValueError(f"SimCC with size={list(size)}: expected multiples of {_STRIDE}.")
-        self.register_buffer("mean_shape", torch.full((num_landmarks, 2), 0.5))
         self.backbone = backbone
         self.to_landmarks = nn.Conv2d(backbone.channels[-1], num_landmarks, 1)
         num_cells = size[0] * size[1] // _STRIDE**2
@@ -110,11 +110,11 @@ class SimccNet(nn.Module):
                 f"images of {images.shape[-2]}x{images.shape[-1]} pixels (height x width), expected "
                 f"{self.size[0]}x{self.size[1]}, for which this SimCC model was made."
             )
-        coarse = self.backbone((images - self.mean) / self.std)[-1]
+        coarse = self.backbone(self.normalised(images))[-1]
         with full_precision(images):
             cells = self.to_landmarks(coarse.float()).flatten(2)  # (B, K, cells)
             x, y = self.classify_x(cells), self.classify_y(cells)
-            return SimccOutputs(self.codec.decode(x.detach(), y.detach()), x, y, self.codec)
+            return SimccOutputs(self.calibrated(self.codec.decode(x.detach(), y.detach())), x, y, self.codec)
 
 
 class SimccCriterion(nn.Module):

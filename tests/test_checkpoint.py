@@ -59,6 +59,18 @@ def test_loaded_model_is_the_saved_one(tmp_path):
     assert all(torch.equal(weights[name], value) for name, value in content["weights"].items())
 
 
+def test_the_factor_on_the_uncertainty_rides_along(tmp_path):
+    """It widens the scales and moves no point; a checkpoint without one has 1."""
+    content, finals = make_checkpoint(), []
+    for changes in ({}, {"calibration": 1.5}):
+        save_checkpoint(tmp_path / "best.pt", content | changes)
+        model = load_model(tmp_path / "best.pt", packages=TRUSTED).model
+        with torch.inference_mode():
+            finals.append(model(torch.rand(2, 1, 32, 32, generator=torch.Generator().manual_seed(0))).final)
+    torch.testing.assert_close(finals[1].scale, 1.5 * finals[0].scale)
+    assert torch.equal(finals[1].points, finals[0].points)
+
+
 def test_pickle_that_runs_code_is_refused(tmp_path):
     file, proof = tmp_path / "best.pt", tmp_path / "proof"
     torch.save(make_checkpoint(metrics=Hostile(proof)), file)

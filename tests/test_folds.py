@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,24 @@ def test_the_deal_uses_the_seed_of_the_data(tiny_prepared, tmp_path):
     shutil.copytree(tiny_prepared, copy)
     assert deal(0) == deal(None)
     assert any(deal(seed) != deal(0) for seed in range(1, 6))
+
+
+def test_a_few_images_are_part_of_a_few_more(tiny_prepared):
+    """Drawn, not the first ones; the same ones each time; of a fold as well."""
+    whole = PreparedDataset(tiny_prepared, "train").cases
+    draws = [PreparedDataset(tiny_prepared, f"train:{count}").cases for count in range(1, len(whole) + 1)]
+    assert [len(draw) for draw in draws] == list(range(1, len(whole) + 1)) and draws[-1] == whole
+    assert all(set(few) < set(more) for few, more in pairwise(draws))
+    assert any(draw != whole[: len(draw)] for draw in draws)
+    assert set(PreparedDataset(tiny_prepared, "train@1/2:1").cases) < set(
+        PreparedDataset(tiny_prepared, "train@1/2").cases
+    )
+
+
+@pytest.mark.parametrize("count", ["0", "1000", "-1", "few", ""])
+def test_a_count_that_makes_no_sense_is_refused(tiny_prepared, count):
+    with pytest.raises(ValueError, match=f"subset 'train:{count}': expected a number of images from 1 to"):
+        PreparedDataset(tiny_prepared, f"train:{count}")
 
 
 def test_there_is_no_fold_of_the_test_images(tiny_prepared):

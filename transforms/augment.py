@@ -10,8 +10,11 @@ import numpy as np
 
 from transforms import geometry
 from transforms.artefacts import burn_in
+from transforms.elastic import Deformation
 from transforms.intensity import Intensity
 from transforms.sample import Sample
+
+_ELASTIC_CELLS = 5  # of the deformation grid in the height of the canvas
 
 
 class EvalTransforms:
@@ -33,10 +36,14 @@ class EvalTransforms:
 
 
 class TrainTransforms:
-    """Letterbox with a random similarity, then random intensity and burnt-in artefacts.
+    """Letterbox with a random similarity and deformation, then random intensity and burnt-in artefacts.
 
     ``zoom`` is a range of factors, drawn log-uniformly; ``rotation`` in degrees and ``shift`` as a share
-    of the canvas are the largest absolute values; ``artefacts`` is the probability of a burnt-in artefact.
+    of the canvas are the largest absolute values; ``elastic`` is the standard deviation of the displacements
+    of a deformation grid as a share of the canvas height, 0 for none; ``artefacts`` is the probability of a
+    burnt-in artefact.
+
+    A deformation has no matrix, so with one ``to_source`` is where the pixels would lie without it.
     """
 
     def __init__(
@@ -46,6 +53,7 @@ class TrainTransforms:
         zoom: tuple[float, float] = (0.8, 1.25),
         rotation: float = 15.0,
         shift: float = 0.05,
+        elastic: float = 0.0,
         intensity: Intensity | None = None,
         artefacts: float = 0.2,
     ) -> None:
@@ -53,14 +61,22 @@ class TrainTransforms:
             raise ValueError(
                 f"train_transforms.zoom={tuple(zoom)}: expected (low, high) with 0 < low <= high."
             )
-        self.letterbox = EvalTransforms(size)
+        if not 0.0 <= elastic <= 0.05:
+            raise ValueError(f"train_transforms.elastic={elastic}: expected a share from 0 to 0.05.")
+        self.letterbox, self.elastic = EvalTransforms(size), elastic
         self.log_zoom = np.log(zoom)
         self.rotation, self.shift, self.artefacts = rotation, shift, artefacts
         self.intensity = intensity or Intensity()
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         canvas = (self.letterbox.width, self.letterbox.height)
-        sample = apply_matrix(sample, self._similarity(canvas, rng) @ self.letterbox.matrix(sample), canvas)
+        matrix = self._similarity(canvas, rng) @ self.letterbox.matrix(sample)
+        if self.elastic:
+            height = self.letterbox.height
+            deformation = Deformation.random(canvas, height / _ELASTIC_CELLS, self.elastic * height, rng)
+            sample = apply_deformation(sample, matrix, deformation, canvas)
+        else:
+            sample = apply_matrix(sample, matrix, canvas)
         image = self.intensity(sample.image, rng)
         if rng.random() < self.artefacts:
             image = burn_in(image, rng)
@@ -80,6 +96,18 @@ def apply_matrix(sample: Sample, matrix: np.ndarray, canvas: tuple[int, int]) ->
         sample,
         image=geometry.warp_image(sample.image, matrix, canvas),
         points=geometry.warp_points(sample.points, matrix),
+        to_source=sample.to_source @ np.linalg.inv(matrix),
+    )
+
+
+def apply_deformation(
+    sample: Sample, matrix: np.ndarray, deformation: Deformation, canvas: tuple[int, int]
+) -> Sample:
+    """``apply_matrix`` onto a canvas whose pixels are then moved by the inverse of ``deformation``."""
+    return replace(
+        sample,
+        image=geometry.read_image(sample.image, matrix, deformation.grid(canvas)),
+        points=deformation.inverse(geometry.warp_points(sample.points, matrix)),
         to_source=sample.to_source @ np.linalg.inv(matrix),
     )
 

@@ -1,11 +1,22 @@
-"""Does the predicted uncertainty tell the error? Expected against observed radial errors."""
+"""Does the predicted uncertainty tell the error? Expected against observed radial errors.
 
+A model predicts independent Laplace distributions along x and y. Its uncertainty, one length, is the root
+mean square of the radial error that they stand for, and the radius that holds a share of the errors is a
+fixed multiple of it.
+"""
+
+import math
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 
+SHARES = (0.68, 0.95)
+GROSS_MM = 4.0  # an error that would change a diagnosis
+_FLAGGED = 0.05
 _MAX_BINS = 10
+_LEAST_FACTOR = 1e-3
 
 
 @dataclass(frozen=True)
@@ -18,6 +29,8 @@ class Reliability:
     expected_mm: np.ndarray  # (M,) what the model predicts for each group
     observed_mm: np.ndarray  # (M,) what its errors are
     counts: np.ndarray  # (M,) landmarks
+    coverage_percent: dict[str, float]  # of the radius that should hold "68" or "95" percent of the errors
+    flagged_percent: float | None  # of the errors over 4 mm among the 5 % most uncertain; None without any
 
     @property
     def error_percent(self) -> float:
@@ -32,6 +45,8 @@ class Reliability:
             "expected_mm": self.expected_mm.tolist(),
             "observed_mm": self.observed_mm.tolist(),
             "counts": self.counts.tolist(),
+            "coverage_percent": self.coverage_percent,
+            "flagged_percent": self.flagged_percent,
         }
 
 
@@ -54,7 +69,63 @@ def reliability(radial_mm: np.ndarray, uncertainty_mm: np.ndarray, max_bins: int
         expected_mm=np.array([_rms(predicted[group]) for group in groups]),
         observed_mm=np.array([_rms(observed[group]) for group in groups]),
         counts=np.array([len(group) for group in groups]),
+        coverage_percent={
+            f"{share:.0%}".rstrip("%"): 100.0 * coverage(radial_mm, uncertainty_mm, share) for share in SHARES
+        },
+        flagged_percent=_flagged_percent(observed, predicted),
     )
+
+
+@cache
+def laplace_radius(share: float) -> float:
+    """The radius that holds ``share`` of the radial errors, in units of their root mean square.
+
+    For two independent Laplace axes of equal scale b, whose radial error has root mean square 2 b.
+    """
+    if not 0.0 < share < 1.0:
+        raise ValueError(f"share {share}: expected a number between 0 and 1, such as 0.95.")
+    low, high = 0.0, 100.0
+    while high - low > 1e-9:
+        middle = (low + high) / 2.0
+        low, high = (middle, high) if _laplace_share(middle) < share else (low, middle)
+    return low / 2.0
+
+
+def coverage(radial_mm: np.ndarray, uncertainty_mm: np.ndarray, share: float) -> float:
+    """Share, in [0, 1], of the annotated landmarks that lie in the radius that should hold ``share``."""
+    return float(np.mean(_ratios(radial_mm, uncertainty_mm) <= laplace_radius(share)))
+
+
+def fit_factor(radial_mm: np.ndarray, uncertainty_mm: np.ndarray) -> float:
+    """The factor on all uncertainties with which the radii of ``SHARES`` hold these shares of the errors.
+
+    The geometric mean of what either share asks for; 1 where nothing is annotated.
+    """
+    ratios = _ratios(radial_mm, uncertainty_mm)
+    if not len(ratios):
+        return 1.0
+    asked = np.quantile(ratios, SHARES) / [laplace_radius(share) for share in SHARES]
+    return float(np.exp(np.log(asked.clip(min=_LEAST_FACTOR)).mean()))
+
+
+def _laplace_share(radius: float) -> float:
+    """Probability that two independent Laplace variables of scale 1 lie within ``radius`` of the origin."""
+    steps = 20000
+    angle = (np.arange(steps) + 0.5) * (np.pi / 2.0 / steps)  # x = radius * sin(angle): smooth at both ends
+    x, y = radius * np.sin(angle), radius * np.cos(angle)
+    return float(np.sum(np.exp(-x) * -np.expm1(-y) * y) * (np.pi / 2.0 / steps))
+
+
+def _ratios(radial_mm: np.ndarray, uncertainty_mm: np.ndarray) -> np.ndarray:
+    """Errors of the annotated landmarks in units of their uncertainty."""
+    present = ~np.isnan(radial_mm)
+    return radial_mm[present] / uncertainty_mm[present]
+
+
+def _flagged_percent(observed: np.ndarray, predicted: np.ndarray) -> float | None:
+    gross = observed > GROSS_MM
+    doubtful = np.argsort(-predicted, kind="stable")[: math.ceil(_FLAGGED * len(gross))]
+    return float(100.0 * gross[doubtful].sum() / gross.sum()) if gross.any() else None
 
 
 def _rms(values: np.ndarray) -> float:

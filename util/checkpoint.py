@@ -9,6 +9,7 @@ labels        which annotations the model learnt from
 weights       state dict of the averaged model, the one to evaluate
 metrics       validation numbers of these weights
 iteration     optimizer steps done
+calibration   factor on the predicted scales, from the validation images; 1 where the key is missing
 training      only in ``last.pt``: what an exact continuation needs besides
 """
 
@@ -24,8 +25,10 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from datasets.landmarks import LandmarkSet
+from models.landmark_model import LandmarkModel
 from util.config import instantiate, require_sections, require_targets_in
 from util.files import write_atomic
+from util.weights_file import SUFFIX, read_weights
 
 FORMAT = "cephdetr-checkpoint-1"
 PREVIOUS = {"last.pt": "last.previous.pt"}
@@ -37,7 +40,7 @@ _EVALUATION_SECTIONS = ("model", "eval_transforms")
 class LoadedModel:
     """A trained model with what it was trained on."""
 
-    model: nn.Module  # in evaluation mode
+    model: LandmarkModel  # in evaluation mode
     config: DictConfig  # only ``model`` and ``eval_transforms`` are vetted for ``instantiate``
     landmark_set: LandmarkSet
     labels: str
@@ -53,31 +56,35 @@ def save_checkpoint(file: str | Path, checkpoint: Mapping[str, Any]) -> None:
 
 
 def load_checkpoint(file: str | Path) -> dict[str, Any]:
-    """Read a checkpoint onto the CPU.
+    """Read a checkpoint, or weights in half precision (util.weights_file), onto the CPU.
 
     Raises ValueError when it is missing, cut short, not a checkpoint, or holds anything but plain data.
     """
     file = Path(file)
     if not file.is_file():
         raise ValueError(f"checkpoint {file} not found.{_offer_previous(file)}")
-    if not zipfile.is_zipfile(file):
-        raise ValueError(
-            f"{file}: not a checkpoint, or cut short ({file.stat().st_size} bytes).{_offer_previous(file)}"
-        )
-    try:
-        checkpoint = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged or hostile pickle can make the unpickler raise anything
-        reason = str(error).strip().partition("\n")[0]
-        raise ValueError(
-            f"{file}: refused, damaged or holding more than plain data "
-            f"({type(error).__name__}: {reason}).{_offer_previous(file)}"
-        ) from error
+    checkpoint = read_weights(file) if file.suffix == SUFFIX else _unpickled(file)
     found = checkpoint.get("format") if isinstance(checkpoint, dict) else None
     if found != FORMAT or not checkpoint.keys() >= _KEYS:
         raise ValueError(
             f"{file}: format {found!r}, expected {FORMAT!r} with {sorted(_KEYS)}: not written by main.py."
         )
     return checkpoint
+
+
+def _unpickled(file: Path) -> Any:
+    if not zipfile.is_zipfile(file):
+        raise ValueError(
+            f"{file}: not a checkpoint, or cut short ({file.stat().st_size} bytes).{_offer_previous(file)}"
+        )
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged or hostile pickle can make the unpickler raise anything
+        reason = str(error).strip().partition("\n")[0]
+        raise ValueError(
+            f"{file}: refused, damaged or holding more than plain data "
+            f"({type(error).__name__}: {reason}).{_offer_previous(file)}"
+        ) from error
 
 
 def load_model(
@@ -95,8 +102,9 @@ def load_model(
     for section in _EVALUATION_SECTIONS:
         require_targets_in(config[section], packages, file)
     landmark_set = LandmarkSet.from_dict(checkpoint["landmark_set"], source=str(file))
-    model = instantiate(_untrained(config.model), num_landmarks=len(landmark_set))
+    model = instantiate(untrained(config.model), num_landmarks=len(landmark_set))
     load_weights(model, checkpoint["weights"], file)
+    model.uncertainty_factor.fill_(checkpoint.get("calibration", 1.0))
     return LoadedModel(
         model=model.to(device).eval(),
         config=config,
@@ -109,21 +117,25 @@ def load_model(
 
 def load_weights(model: nn.Module, weights: Mapping[str, Any], file: str | Path) -> None:
     """Load a state dict of exactly this model. Raises ValueError that lists the tensors that do not fit."""
-    own = model.state_dict()
-    wrong = [f"{name} missing" for name in own if name not in weights]
-    wrong += [f"{name} unknown to the model" for name in weights if name not in own]
+    shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    require_shapes(weights, shapes, file, advice="Use the config it was trained with.")
+    model.load_state_dict(weights)
+
+
+def require_shapes(
+    weights: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], file: str | Path, *, advice: str
+) -> None:
+    """Raise ValueError that lists what differs unless ``weights`` of ``file`` have these names and shapes."""
+    wrong = [f"{name} missing" for name in shapes if name not in weights]
+    wrong += [f"{name} unknown to the model" for name in weights if name not in shapes]
     wrong += [
-        f"{name} {tuple(weights[name].shape)} for {tuple(tensor.shape)}"
-        for name, tensor in own.items()
-        if name in weights and weights[name].shape != tensor.shape
+        f"{name} {tuple(weights[name].shape)} for {shape}"
+        for name, shape in shapes.items()
+        if name in weights and tuple(weights[name].shape) != shape
     ]
     if wrong:
         more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
-        raise ValueError(
-            f"{file}: a checkpoint of another model: {', '.join(wrong[:5])}{more}. "
-            "Use the config it was trained with."
-        )
-    model.load_state_dict(weights)
+        raise ValueError(f"{file}: a checkpoint of another model: {', '.join(wrong[:5])}{more}. {advice}")
 
 
 def require_same_landmarks(
@@ -147,14 +159,14 @@ def config_of(checkpoint: Mapping[str, Any], file: str | Path) -> DictConfig:
     return config
 
 
-def _untrained(node: Any) -> Any:
-    """The model's config without requests for pretrained weights: the checkpoint brings its own."""
+def untrained(node: Any) -> Any:
+    """A model's config without requests for pretrained weights, for when a checkpoint brings its own."""
     if isinstance(node, DictConfig):
         node = OmegaConf.to_container(node)
     if isinstance(node, dict):
         off = {"pretrained": False, "weights": None}
-        return {key: off[key] if key in off else _untrained(value) for key, value in node.items()}
-    return [_untrained(item) for item in node] if isinstance(node, list) else node
+        return {key: off[key] if key in off else untrained(value) for key, value in node.items()}
+    return [untrained(item) for item in node] if isinstance(node, list) else node
 
 
 def whole_previous(file: Path) -> Path | None:

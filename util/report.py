@@ -88,6 +88,10 @@ def _headline(evaluation: Evaluation) -> str:
             f"{evaluation.reliability.error_percent:.1f} %",
             "of the uncertainty; 0 % is calibrated",
         ),
+        "within the 95 % radius": (
+            f"{evaluation.reliability.coverage_percent['95']:.1f} %",
+            f"of the errors; {evaluation.reliability.coverage_percent['68']:.1f} % within the 68 % radius",
+        ),
     }
     cells = "".join(f"<div>{name}<b>{value}</b>{note}</div>" for name, (value, note) in tiles.items())
     return f'<div class="numbers">{cells}</div>'

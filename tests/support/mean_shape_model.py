@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from datasets.landmarks import LandmarkSet
+from models.landmark_model import LandmarkModel
 from models.prediction import Prediction
 from util.checkpoint import FORMAT, save_checkpoint
 
@@ -28,15 +29,14 @@ class MeanShapeOutputs:
         return self.predictions[-1]
 
 
-class MeanShapeModel(nn.Module):
+class MeanShapeModel(LandmarkModel):
     """Answers every image with ``mean_shape`` (K, 2), normalised."""
 
     def __init__(self, num_landmarks: int) -> None:
-        super().__init__()
-        self.register_buffer("mean_shape", torch.full((num_landmarks, 2), 0.5))
+        super().__init__(num_landmarks, mean=0.0, std=1.0)
 
     def forward(self, images: Tensor, targets: None = None) -> MeanShapeOutputs:
-        points = self.get_buffer("mean_shape").expand(len(images), -1, -1)
+        points = self.mean_shape.expand(len(images), -1, -1)
         return MeanShapeOutputs((Prediction(points, torch.full_like(points, math.log(SCALE))),))
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from datasets.sample import Sample
+from models.landmark_model import LandmarkModel
 from models.prediction import Prediction, Targets
 from transforms.geometry import scale, translate, warp_image, warp_points
 
@@ -27,15 +28,14 @@ class TinyReport:
     parts: dict[str, Tensor]
 
 
-class TinyModel(nn.Module):
+class TinyModel(LandmarkModel):
     """Two convolutions with BatchNorm and dropout: buffers and randomness, as a real model has."""
 
     def __init__(
         self, *, num_landmarks: int, width: int = 4, dropout: float = 0.2, noise: float = 1e-3
     ) -> None:
-        super().__init__()
+        super().__init__(num_landmarks, mean=0.0, std=1.0)
         self.noise = noise  # on the predicted points in training, normalised
-        self.register_buffer("mean_shape", torch.full((num_landmarks, 2), 0.5))
         self.trunk = nn.Sequential(
             nn.Conv2d(1, width, 3, stride=4, padding=1),
             nn.BatchNorm2d(width),
@@ -53,7 +53,7 @@ class TinyModel(nn.Module):
         points = self.mean_shape + 0.1 * offsets
         if targets is not None:
             points = points + self.noise * torch.randn_like(points)
-        return TinyOutputs((Prediction(points, self.log_scale.expand_as(points)),))
+        return TinyOutputs((self.calibrated(Prediction(points, self.log_scale.expand_as(points))),))
 
 
 def dropout_of(*, pretrained: bool, weights: str | None) -> float:

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 
 from datasets.prepared import PreparedDataset
 from datasets.sample import Batch, collate
+from util.calibration import fit_factor
 from util.checkpoint import FORMAT, save_checkpoint
 from util.files import WriteError
 from util.metrics import Errors, LandmarkEvaluator, concatenate, summarise
@@ -85,6 +86,7 @@ class TrainingRun:
         self.settings: TrainSettings = trainer.settings
         self.selection = Selection(self.settings.select, self.settings.patience)
         self.metrics: dict[str, Any] = {}
+        self.calibration = 1.0  # of the weights that ``metrics`` are of
         self._config = OmegaConf.to_yaml(config)
         self._seconds = 0.0  # of this run before its last continuation
         self._started = time.perf_counter()
@@ -100,6 +102,7 @@ class TrainingRun:
         training = checkpoint["training"]
         self.selection = Selection(**training["selection"])
         self.metrics, self._seconds = checkpoint["metrics"], training["seconds"]
+        self.calibration = checkpoint.get("calibration", 1.0)
 
     def run(self, on_step: Callable[[Progress], None] | None = None) -> Ending:
         """Train to the last iteration, to the end of patience, or to Ctrl-C or SIGTERM; write ``last.pt``.
@@ -154,6 +157,7 @@ class TrainingRun:
         loader: Any = self.data.val_loader
         errors = evaluate_shared(self.trainer.average.model, loader, self.trainer.accelerator.device)
         self.metrics = headline(summarise(errors))
+        self.calibration = fit_factor(errors.radial_mm, errors.uncertainty_mm)
         best = self.selection.update(self.trainer.iteration, self.metrics)
         if log is not None:
             log.write(self.trainer.iteration, self.seconds, flat(self.metrics, "val"))
@@ -179,6 +183,7 @@ class TrainingRun:
             "labels": self.data.val.labels,
             "weights": self.trainer.average.model.state_dict(),
             "metrics": self.metrics,
+            "calibration": self.calibration,
             "iteration": self.trainer.iteration,
             "training": self.trainer.state() | {"selection": asdict(self.selection), "seconds": self.seconds},
         }

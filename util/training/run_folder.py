@@ -30,7 +30,10 @@ from util.files import cannot_write, open_atomic, remove_leftovers, write_atomic
 
 logger = logging.getLogger(__name__)
 
-FREE_KEYS = ("train.output_dir", "train.save_every", "train.log_every", "data.workers")
+FREE_KEYS = (
+    *("train.output_dir", "train.save_every", "train.log_every", "data.workers"),
+    *("train.init_checkpoint", "train.init_parts"),  # they had their effect at the start
+)
 _MARKS = ("config.yaml", "metrics.jsonl", "last.pt", PREVIOUS["last.pt"], "best.pt")
 _FRESH = ".last.new.pt"  # the new last.pt, from when it is whole until it has its name
 

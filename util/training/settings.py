@@ -31,6 +31,8 @@ class TrainSettings:
     select: str = "mre"  # what makes the best checkpoint: lowest MRE ("mre") or highest SDR at 2 mm ("sdr2")
     mixed_precision: str = "no"  # "fp16" on a GPU, "bf16" on a CPU
     seed: int = 0
+    init_checkpoint: str | None = None  # a file whose averaged weights the model starts from
+    init_parts: Sequence[str] | None = None  # its modules to take over, such as ["backbone"]; None: all
 
     def __post_init__(self) -> None:
         for name in ("iterations", "batch_size", "accumulate_steps", "eval_every", "save_every", "log_every"):
@@ -47,6 +49,7 @@ class TrainSettings:
                     f"train.{name}={getattr(self, name)!r}, expected a number from 0 to below 1."
                 )
         self._require_milestones()
+        self._require_start()
         if self.select not in CRITERIA:
             raise ValueError(f"train.select={self.select!r}, expected one of {CRITERIA}.")
         if self.mixed_precision not in PRECISIONS:
@@ -75,6 +78,22 @@ class TrainSettings:
             raise ValueError(
                 f"train.milestones={self.milestones!r}, expected rising shares of the training between 0 "
                 "and 1 such as [0.7, 0.9], or null for a cosine."
+            )
+
+    def _require_start(self) -> None:
+        if self.init_checkpoint is not None and not isinstance(self.init_checkpoint, str):
+            raise ValueError(f"train.init_checkpoint={self.init_checkpoint!r}, expected a file, or null.")
+        if self.init_parts is None:
+            return
+        parts = self.init_parts if isinstance(self.init_parts, Sequence) else ()
+        if isinstance(parts, str) or not parts or not all(isinstance(part, str) for part in parts):
+            raise ValueError(
+                f"train.init_parts={self.init_parts!r}, expected names of modules such as [backbone], or "
+                "null for the whole model."
+            )
+        if self.init_checkpoint is None:
+            raise ValueError(
+                f"train.init_parts={list(parts)} of no file. Give one as train.init_checkpoint=FILE."
             )
 
     def _require(self, name: str, kind: type | tuple[type, ...], least: float, expected: str) -> None:
