@@ -1,0 +1,161 @@
+"""Images as another machine might have made them: deterministic changes on which to test a shipped model.
+
+A shift is a callable ``(Sample, Generator) -> Sample`` that makes a shifted copy of a source image, before
+the letterbox. ``to_source`` still leads to the unshifted image, so errors on both are in the same mm of
+anatomy. Lengths are shares of the image's height, so that a shift means the same at every resolution.
+"""
+
+import string
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import cv2
+import numpy as np
+
+from transforms import geometry
+from transforms.augment import apply_matrix
+from transforms.sample import Sample
+
+Shift = Callable[[Sample, np.random.Generator], Sample]
+
+_LETTERS = list(string.ascii_uppercase + string.digits)
+_CAPITAL = 21.0  # pixels, about the height of a capital at size 1 in the fonts of OpenCV 4 and 5
+
+
+def gamma(sample: Sample, _: np.random.Generator, *, exponent: float) -> Sample:
+    """Grey values g in [0, 1] become g ** exponent: below 1 brighter, above 1 darker."""
+    return _with_grey(sample, 255.0 * (sample.image / 255.0) ** exponent)
+
+
+def invert(sample: Sample, _: np.random.Generator) -> Sample:
+    """Black for white, as films are shown by some viewers."""
+    return _with_grey(sample, 255.0 - sample.image)
+
+
+def contrast(sample: Sample, _: np.random.Generator, *, factor: float) -> Sample:
+    """Differences from the image's mean grey value times ``factor``; what leaves [0, 255] is cut off."""
+    mean = sample.image.mean()
+    return _with_grey(sample, mean + factor * (sample.image - mean))
+
+
+def brightness(sample: Sample, _: np.random.Generator, *, levels: float) -> Sample:
+    """``levels`` of 255 added to every pixel; what leaves [0, 255] is cut off."""
+    return _with_grey(sample, sample.image + levels)
+
+
+def blur(sample: Sample, _: np.random.Generator, *, sigma: float) -> Sample:
+    """Gaussian blur; ``sigma`` as a share of the image's height."""
+    return replace(sample, image=cv2.GaussianBlur(sample.image, (0, 0), sigma * sample.image.shape[0]))
+
+
+def noise(sample: Sample, rng: np.random.Generator, *, levels: float, rows: int = 512) -> Sample:
+    """Normal grain with a standard deviation of ``levels`` of 255.
+
+    It is drawn ``rows`` to the image's height and enlarged, so that it survives the shrinking to a canvas
+    about as well from every resolution; noise drawn pixel by pixel would average out in large images.
+    """
+    height, width = sample.image.shape
+    grain = rng.standard_normal((rows, max(round(rows * width / height), 1)))
+    grain = cv2.resize(grain, (width, height), interpolation=cv2.INTER_LINEAR)
+    return _with_grey(sample, sample.image + levels * grain / grain.std())
+
+
+def scale(sample: Sample, _: np.random.Generator, *, factor: float) -> Sample:
+    """The head ``factor`` times as large, about the middle of a frame of unchanged size."""
+    return _moved_about_middle(sample, geometry.scale(factor, factor))
+
+
+def rotate(sample: Sample, _: np.random.Generator, *, degrees: float) -> Sample:
+    """The head turned about the middle of the frame, clockwise as one sees it for positive ``degrees``."""
+    return _moved_about_middle(sample, geometry.rotate(degrees))
+
+
+def crop(sample: Sample, rng: np.random.Generator, *, low: float, high: float) -> Sample:
+    """A frame that leaves out a share between ``low`` and ``high`` of each side, drawn side by side."""
+    width, height = sample.size
+    left, right = np.rint(rng.uniform(low, high, 2) * width).astype(int)
+    top, bottom = np.rint(rng.uniform(low, high, 2) * height).astype(int)
+    frame = int(width - left - right), int(height - top - bottom)
+    return _moved(sample, geometry.translate(-left, -top), frame)
+
+
+def text(
+    sample: Sample, rng: np.random.Generator, *, lines: int, band: float, height: float, stroke: float
+) -> Sample:
+    """White ``lines`` of letters and digits, within a ``band`` at the top or bottom; 0.5 is the whole image.
+
+    ``band``, ``height`` of a capital and ``stroke`` are shares of the image's height. In training, text is
+    one line of 0.041 at most.
+    """
+    image = sample.image.copy()
+    rows, columns = image.shape
+    style = cv2.FONT_HERSHEY_SIMPLEX, height * rows / _CAPITAL, 255, max(round(stroke * rows), 1), cv2.LINE_AA
+    for _ in range(lines):
+        words = "".join(rng.choice(_LETTERS, rng.integers(6, 14)))
+        depth = rng.uniform(0.0, band)
+        baseline = 1.0 - depth if rng.random() < 0.5 else height + depth
+        cv2.putText(image, words, (int(rng.uniform(0.0, 0.6) * columns), int(baseline * rows)), *style)
+    return replace(sample, image=image)
+
+
+SHIFTS: dict[str, Shift] = {
+    "gamma_0.5": partial(gamma, exponent=0.5),
+    "gamma_2": partial(gamma, exponent=2.0),
+    "invert": invert,
+    "contrast_0.5": partial(contrast, factor=0.5),
+    "contrast_2": partial(contrast, factor=2.0),
+    "darker": partial(brightness, levels=-64.0),
+    "brighter": partial(brightness, levels=64.0),
+    "blur": partial(blur, sigma=0.004),
+    "noise": partial(noise, levels=20.0),
+    "scale_0.7": partial(scale, factor=0.7),
+    "scale_0.85": partial(scale, factor=0.85),
+    "scale_1.2": partial(scale, factor=1.2),
+    "scale_1.4": partial(scale, factor=1.4),
+    "rotate_-15": partial(rotate, degrees=-15.0),
+    "rotate_-7.5": partial(rotate, degrees=-7.5),
+    "rotate_7.5": partial(rotate, degrees=7.5),
+    "rotate_15": partial(rotate, degrees=15.0),
+    "crop": partial(crop, low=0.03, high=0.12),
+    "text": partial(text, lines=3, band=0.04, height=0.045, stroke=0.006),
+    "text_on_head": partial(text, lines=3, band=0.5, height=0.045, stroke=0.006),
+}
+
+
+def shifted_copy(sample: Sample, name: str) -> Sample:
+    """``sample`` under shift ``name``: a function of the two alone, so every model is shown the same copy."""
+    seed = [zlib.crc32(word.encode()) for word in (name, sample.case)]
+    return SHIFTS[name](sample, np.random.default_rng(seed))
+
+
+class ShiftedTransforms:
+    """Evaluation transforms that see a shifted copy in place of each source image."""
+
+    def __init__(self, name: str, transforms: Shift) -> None:
+        self.name, self.transforms = name, transforms
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        """``rng`` goes to the transforms; the shift does not depend on it."""
+        return self.transforms(shifted_copy(sample, self.name), rng)
+
+
+def _with_grey(sample: Sample, values: np.ndarray) -> Sample:
+    """``values`` (H, W) float as the sample's image: rounded, and cut off at 0 and 255."""
+    return replace(sample, image=np.clip(np.rint(values), 0, 255).astype(np.uint8))
+
+
+def _moved_about_middle(sample: Sample, matrix: np.ndarray) -> Sample:
+    width, height = sample.size
+    return _moved(sample, geometry.about(matrix, width / 2, height / 2), sample.size)
+
+
+def _moved(sample: Sample, matrix: np.ndarray, frame: tuple[int, int]) -> Sample:
+    """Image and points by ``matrix`` into a (width, height) frame, black where the image does not reach.
+
+    A landmark that the frame does not show is missing.
+    """
+    moved = apply_matrix(sample, matrix, frame)
+    inside = ((moved.points >= 0.0) & (moved.points <= frame)).all(-1, keepdims=True)
+    return replace(moved, points=np.where(inside, moved.points, np.nan))
