@@ -15,9 +15,9 @@ from datasets.prepared import PreparedDataset
 from util.config import instantiate, load_config, require_sections
 from util.figures import png
 from util.files import write_atomic
-from util.heatmap_target import TargetMaker
 from util.inspection.dataset_figures import mean_shape_figure
 from util.inspection.dataset_pictures import case_pictures, choose_cases, sheet_tiles, spread_cases
+from util.inspection.heatmap_target import TargetMaker
 from util.inspection.shape_spread import measure_spread
 from util.visualise import contact_sheet, encode_png, require_free_folder
 

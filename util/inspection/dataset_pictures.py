@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from datasets.prepared import PreparedDataset
 from datasets.sample import Sample, collate
 from models.prediction import Targets
-from util.canvas_drawing import Canvas
-from util.heatmap_target import TargetMaker
+from util.inspection.canvas_drawing import Canvas
 from util.inspection.dataset_figures import augmentation_figure, landmarks_figure, target_figure
+from util.inspection.heatmap_target import TargetMaker
 from util.inspection.input import mm_per_pixel
 
 

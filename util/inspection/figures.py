@@ -10,7 +10,7 @@ from matplotlib import colormaps
 from matplotlib.colors import BoundaryNorm, Normalize
 from matplotlib.figure import Figure
 
-from util.canvas_drawing import (
+from util.inspection.canvas_drawing import (
     REFERENCE,
     TRACE,
     Canvas,
@@ -23,8 +23,8 @@ from util.canvas_drawing import (
     show_map,
     whole,
 )
+from util.inspection.name_drawing import draw_names, named_figure
 from util.inspection.views import PathStep, SalienceView
-from util.name_drawing import draw_names, named_figure
 
 
 def prediction_figure(canvas: Canvas, final: PathStep) -> Figure:

@@ -12,9 +12,9 @@ from torch import Tensor
 from datasets.image_files import SourceImage, read_images
 from datasets.landmarks import LandmarkSet
 from transforms.sample import Sample
-from util.canvas_drawing import Canvas
 from util.config import nearest
 from util.image_landmarks import Transforms, canvas_sample, model_input
+from util.inspection.canvas_drawing import Canvas
 
 
 def open_image(

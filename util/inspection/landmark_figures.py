@@ -11,7 +11,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from util.canvas_drawing import (
+from util.inspection.canvas_drawing import (
     PREDICTED,
     REFERENCE,
     TRACE,

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from util.canvas_drawing import Canvas
+from util.inspection.canvas_drawing import Canvas
 from util.inspection.figures import attention_figure, paths_figure, prediction_figure, salience_figure
 from util.inspection.gradients import gradient_maps
 from util.inspection.landmark_figures import (
