@@ -4,7 +4,8 @@
     python inference.py --checkpoint runs/NAME/best.pt --input xray.dcm folder/ --output landmarks.json
 
 The first line uses the weights that ship, of the 38 landmarks of a lateral cephalogram, and draws what it
-finds.
+finds. Several checkpoints are averaged as one ensemble; --scales and --crop look at each image more than
+once (docs/test_time.md).
 
 Large archives in shards that can be killed and started again (docs/scaling.md): ``--shard 3/100``, or
 
@@ -28,6 +29,7 @@ from tqdm import tqdm
 from datasets.image_files import SourceImage
 from util.image_landmarks import ImageLandmarks
 from util.landmark_files import write_landmark_files
+from util.looks import Looks, add_arguments
 from util.predict import Predictor, load_predictor
 from util.predict_files import FilePredictor, Found, list_files
 from util.shard import Shard
@@ -61,9 +63,13 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--checkpoint",
         type=Path,
-        default=SHIPPED,
-        help="RUN/best.pt, weights/NAME.safetensors or an exported .onnx (default: the 38 landmarks)",
+        nargs="+",
+        default=[SHIPPED],
+        metavar="F",
+        help="RUN/best.pt, weights/NAME.safetensors or an exported .onnx; several: an ensemble "
+        "(default: the 38 landmarks)",
     )
+    add_arguments(parser)
     parser.add_argument(
         "--input", type=Path, nargs="+", required=True, metavar="PATH", help="images or folders"
     )
@@ -113,7 +119,8 @@ def parse_arguments() -> argparse.Namespace:
 
 def predict_at_once(args: argparse.Namespace) -> tuple[int, int]:
     """Predict everything in this process and write the result; the numbers of images and of failures."""
-    predictor = load_predictor(args.checkpoint, args.device)
+    looks = Looks.of(args)
+    predictor = load(looks, args.device)
     found = Found()
     files = some_files(args.input, found)
     show = OverlayWriter(args.show_dir) if args.show_dir else lambda _image, _landmarks: None
@@ -124,7 +131,7 @@ def predict_at_once(args: argparse.Namespace) -> tuple[int, int]:
             part = predict(chunk)
             found.images += part.images
             found.failed += part.failed
-    model = describe(predictor)
+    model = describe(predictor, looks)
     written = write_landmark_files(args.output, model=model, images=found.images, failed=found.failed)
     return written, len(found.failed)
 
@@ -134,19 +141,22 @@ def predict_shard(args: argparse.Namespace) -> tuple[int | None, int]:
     from util.archive import Archive
     from util.files import sha256
 
-    predictor, shard = load_predictor(args.checkpoint, args.device), args.shard
+    looks, shard = Looks.of(args), args.shard
+    predictor = load(looks, args.device)
     pause = 0.1 if sys.stderr.isatty() else 30.0  # seconds between updates: a log file wants few lines
     with tqdm(desc=f"shard {shard.index}/{shard.count}", unit="file", mininterval=pause) as bar:
         predict = FilePredictor(predictor, args.batch_size, args.spacing, on_file=bar.update)
         settings = {
-            "checkpoint_sha256": sha256(args.checkpoint),
+            "checkpoint_sha256": [sha256(file) for file in looks.checkpoints],
+            "scales": looks.scales,
+            "crop": looks.crop,
             "input": [str(path.absolute()) for path in args.input],
             "spacing": args.spacing,
             "shards": shard.count,
             "batch_size": args.batch_size,
             "chunk_size": predict.chunk_size,
         }
-        archive = Archive(args.output, settings, describe(predictor))
+        archive = Archive(args.output, settings, describe(predictor, looks))
         archive.prepare(lambda found: some_files(args.input, found))
         if args.retry_failed:
             archive.retry_failed(shard, predict)
@@ -155,6 +165,11 @@ def predict_shard(args: argparse.Namespace) -> tuple[int | None, int]:
         print(f"shard {shard.index}/{shard.count} is done, {len(open_shards)} others are not.")
         return None, 0
     return archive.merge(shard.count)
+
+
+def load(looks: Looks, device: str) -> Predictor:
+    """What ``looks`` asks for, ready to predict."""
+    return looks.predictor([load_predictor(file, device) for file in looks.checkpoints])
 
 
 def some_files(paths: list[Path], found: Found) -> list[Path]:
@@ -194,11 +209,12 @@ class OverlayWriter:
         return name
 
 
-def describe(predictor: Predictor) -> dict:
-    """What the results say about the model that found them."""
+def describe(predictor: Predictor, looks: Looks) -> dict:
+    """What the results say about the model that found them, or the models."""
     landmark_set = predictor.landmark_set
     return {
         "checkpoint": str(predictor.file),
+        "test_time": looks.to_dict(),
         "landmark_set": landmark_set.name,
         "landmark_names": landmark_set.note,
         "labels": predictor.labels,

@@ -3,6 +3,9 @@
 python test.py --checkpoint runs/NAME/best.pt --report report.html
 
 In N processes, each on its share of the images: torchrun --nproc_per_node N test.py ...
+
+Several checkpoints are evaluated as one ensemble; --scales and --crop look at each image more than once
+(docs/test_time.md).
 """
 
 import argparse
@@ -17,28 +20,36 @@ from tqdm import tqdm
 from datasets.loader import eval_loader
 from datasets.prepared import PreparedDataset
 from util.calibration import Reliability
-from util.checkpoint import LoadedModel, load_model
+from util.checkpoint import load_model
+from util.evaluate_predictor import evaluate_predictor
 from util.evaluation import Evaluation, text_table
 from util.evaluation_data import open_dataset
 from util.files import write_atomic
+from util.looks import Looks, add_arguments
 from util.metrics import summarise
-from util.predict import pick_device
+from util.predict import LandmarkPredictor, pick_device
 from util.training.engine import evaluate_shared
 from util.visualise import overlay, write_png
 
 
 def main() -> None:
     args = parse_arguments()
+    looks = Looks.of(args)
     device = pick_device(args.device)
     processes = PartialState(cpu=device.type == "cpu")
     if processes.num_processes > 1:
         device = processes.device or device
-    loaded = load_model(args.checkpoint, device)
-    dataset = open_dataset(loaded, args.data, args.subset)
-    share = {"rank": processes.process_index, "num_ranks": processes.num_processes}
-    loader: Any = eval_loader(dataset, args.batch_size, args.workers, **share)
-    batches: Any = tqdm(loader, desc="evaluating", unit="batch", disable=not processes.is_main_process)
-    errors = evaluate_shared(loaded.model, batches, device)
+        require_plain(looks, processes.num_processes)
+    models = [load_model(file, device) for file in looks.checkpoints]
+    dataset = open_dataset(models[0], args.data, args.subset)
+    if looks.plain:
+        labels = models[0].labels
+        errors = evaluate_shared(models[0].model, own_batches(dataset, processes, args), device)
+    else:
+        predictor = looks.predictor([LandmarkPredictor(model) for model in models])
+        labels = predictor.labels
+        cases = tqdm(range(len(dataset)), desc="evaluating", unit="image")
+        errors = evaluate_predictor(predictor, map(dataset.load, cases), args.batch_size)
     if not processes.is_main_process:
         return
     evaluation = Evaluation(
@@ -46,19 +57,28 @@ def main() -> None:
         summary=summarise(errors),
         landmark_set=dataset.landmark_set,
         labels=dataset.labels,
-        checkpoint=args.checkpoint,
+        checkpoint=args.checkpoint[0],
         folder=dataset.folder,
         subset=dataset.subset,
+        looks=looks,
     )
-    print_results(evaluation, loaded)
+    print_results(evaluation, labels)
     write_results(evaluation, dataset, args)
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Evaluate a checkpoint on prepared data.")
-    parser.add_argument("--checkpoint", type=Path, required=True, help="RUN/best.pt or RUN/last.pt")
     parser.add_argument(
-        "--data", type=Path, help="prepared folder; default: the one that the run was trained on"
+        "--checkpoint",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="F",
+        help="RUN/best.pt; several: an ensemble",
+    )
+    add_arguments(parser)
+    parser.add_argument(
+        "--data", type=Path, help="prepared folder; default: the one that the (first) run was trained on"
     )
     parser.add_argument("--subset", default="test", help="subset of the prepared folder (default: test)")
     parser.add_argument(
@@ -79,11 +99,30 @@ def positive(text: str) -> int:
     return value
 
 
-def print_results(evaluation: Evaluation, loaded: LoadedModel) -> None:
+def require_plain(looks: Looks, num_processes: int) -> None:
+    """Raise ValueError unless ``looks`` can be shared out to several processes."""
+    if not looks.plain:
+        raise ValueError(
+            f"{num_processes} processes, expected one: an ensemble, --scales and --crop are not shared out. "
+            "Start test.py without a launcher."
+        )
+
+
+def own_batches(dataset: PreparedDataset, processes: PartialState, args: argparse.Namespace) -> Any:
+    """This process's share of the images, with a progress bar."""
+    share = {"rank": processes.process_index, "num_ranks": processes.num_processes}
+    loader: Any = eval_loader(dataset, args.batch_size, args.workers, **share)
+    return tqdm(loader, desc="evaluating", unit="batch", disable=not processes.is_main_process)
+
+
+def print_results(evaluation: Evaluation, labels: str) -> None:
+    """``labels``: what the model learnt from, or the models."""
     summary = evaluation.summary
     print(text_table(evaluation))
     print(f"\n{summary.num_images} images of {evaluation.folder}, subset {evaluation.subset}")
-    print(f"measured against {evaluation.labels!r} labels; trained on {loaded.labels!r} labels")
+    print(f"measured against {evaluation.labels!r} labels; trained on {labels!r} labels")
+    if evaluation.looks and not evaluation.looks.plain:
+        print(f"test-time options: {evaluation.looks}")
     rates = ", ".join(f"{rate:.2f} % within {key} mm" for key, rate in summary.sdr_percent.items())
     print(f"MRE {summary.mre_mm:.3f} mm; {rates}")
     print(uncertainty_line(evaluation.reliability))

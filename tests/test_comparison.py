@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from datasets.landmarks import LandmarkSet
+from tests.support.run_tool import run_tool
 from util.comparison import MEASURES, EvaluatedRun, compare, paired_difference, read_run, require_comparable
 from util.comparison_tables import markdown_table, text_table
 from util.evaluation import Evaluation
@@ -104,6 +105,17 @@ def test_reading_and_comparing_runs(tmp_path):
     assert "| 12 | 3.0 |" in markdown_table(rows)
     picture = png(comparison_picture({"a": radial, "b": radial + 1}, {"a": 24.0, "b": 12.4}))
     assert picture.startswith(b"\x89PNG") and picture != png(comparison_picture({"a": radial, "b": radial}))
+
+
+def test_an_ensemble_is_called_by_its_file_and_has_no_latency(tmp_path):
+    """A run folder's name would pass it off for one model, and one model's time for its own."""
+    looks = {"checkpoints": ["a/best.pt", "b/best.pt"], "scales": [1.0], "crop": False}
+    folder = write_evaluation(tmp_path / "both", hard_and_easy_images(), test_time=looks)
+    found = read_run(folder / "test.json")
+    assert not found.one_look and found.name == str(folder / "test.json")
+    done = run_tool("tools/compare.py", folder / "test.json")
+    assert done.returncode == 1 and "Add --no-latency." in done.stderr and "Traceback" not in done.stderr
+    assert run_tool("tools/compare.py", folder / "test.json", "--no-latency").returncode == 0
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ from datasets.landmarks import LandmarkSet
 from tests.support.mean_shape_model import SCALE, MeanShapeModel, write_mean_shape_checkpoint
 from util.checkpoint import LoadedModel
 from util.landmark_files import image_record
+from util.looks import Looks
 from util.predict import LandmarkPredictor, pick_device, stream
 
 ROOT = Path(__file__).parent.parent
@@ -75,6 +76,7 @@ def test_one_bad_file_is_named_and_the_rest_go_on(inferred, images: Path):
 def test_landmarks_are_source_pixels_in_index_coordinates(inferred):
     record = json.loads((inferred[0] / "landmarks.json").read_text())
     assert set(record) == {"model", "images", "failed"}
+    assert record["model"]["test_time"] is None
     first = record["images"][0]
     assert (first["width"], first["height"], first["spacing_mm"]) == (192, 256, None)
     one, two = first["landmarks"]
@@ -116,6 +118,30 @@ def test_a_given_spacing_brings_millimetres(checkpoint: Path, images: Path, tmp_
     assert sorted(file.name for file in tmp_path.iterdir()) == ["o.csv", "o.json"]
 
 
+def test_several_checkpoints_and_looks_are_combined_and_named(checkpoint: Path, images: Path, tmp_path: Path):
+    """On whole images the ensemble is the mean of both shapes; the other looks are as put together here."""
+    members = [predictor(), predictor(SHAPE + 0.1)]
+    other = tmp_path / "other.pt"
+    write_mean_shape_checkpoint(other, SHAPE + 0.1, SET, size=CANVAS, folder=tmp_path)
+    options = ("--scales", 0.9, 1, "--crop", "--output", tmp_path / "o.json")
+    done = run("--checkpoint", checkpoint, other, "--input", images / "a", *options)
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "o.json").read_text())
+    files = (checkpoint, other)
+    assert record["model"]["checkpoint"] == str(checkpoint)
+    assert record["model"]["test_time"] == {
+        "checkpoints": list(map(str, files)),
+        "scales": [0.9, 1.0],
+        "crop": True,
+    }
+    image = source(192, 256)
+    (expected,) = Looks(files, (0.9, 1.0), crop=True).predictor(members)([image])
+    found = [(landmark["x"] + 0.5, landmark["y"] + 0.5) for landmark in record["images"][0]["landmarks"]]
+    np.testing.assert_allclose(found, expected.points, atol=1e-3)
+    (whole,) = Looks(files).predictor(members)([image])
+    np.testing.assert_allclose(whole.points, (SHAPE + 0.05).numpy() * (192, 256), atol=1e-3)
+
+
 def test_shards_merge_to_what_one_process_writes(inferred, checkpoint: Path, images: Path, tmp_path: Path):
     """One shard as given, one as a launcher's rank, at once; the last one merges and reports the failure."""
     script = [
@@ -146,6 +172,7 @@ def test_shards_merge_to_what_one_process_writes(inferred, checkpoint: Path, ima
         (("--shard", "3/2", "--output", "o.json"), "expected I/N"),
         (("--spacing", "0", "--output", "o.json"), "positive"),
         (("--output", "o.json", "--checkpoint", "pyproject.toml"), "not a checkpoint"),
+        (("--output", "o.json", "--scales", "0.9", "0"), "expected distinct numbers from 0.5 to 2.0"),
     ],
 )
 def test_bad_arguments_end_with_two(checkpoint: Path, images: Path, arguments: tuple[str, ...], message: str):
@@ -154,9 +181,9 @@ def test_bad_arguments_end_with_two(checkpoint: Path, images: Path, arguments: t
     assert message in done.stderr and "Traceback" not in done.stderr
 
 
-def predictor() -> LandmarkPredictor:
+def predictor(shape: torch.Tensor = SHAPE) -> LandmarkPredictor:
     model = MeanShapeModel(2)
-    model.load_state_dict({"mean_shape": SHAPE})
+    model.load_state_dict({"mean_shape": shape})
     config = OmegaConf.create(
         {"eval_transforms": {"_target_": "transforms.augment:EvalTransforms", "size": list(CANVAS)}}
     )

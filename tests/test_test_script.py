@@ -12,7 +12,13 @@ import torch
 
 from datasets.landmarks import LandmarkSet
 from datasets.prepared import PreparedDataset
+from tests.support.centroid_model import write_centroid_checkpoint
 from tests.support.mean_shape_model import SCALE, write_mean_shape_checkpoint
+from util.checkpoint import load_model
+from util.evaluate_predictor import evaluate_predictor
+from util.looks import Looks
+from util.metrics import json_ready
+from util.predict import LandmarkPredictor
 
 ROOT = Path(__file__).parent.parent
 CANVAS = (192, 160)  # (height, width): twice the tiny data's images, so the letterbox has no border
@@ -61,6 +67,7 @@ def test_the_numbers_are_those_of_the_known_predictions(evaluated: tuple[Path, s
     assert record["mre_mm"] == pytest.approx(np.nanmean(expected), abs=1e-3)
     assert list(record["sdr_percent"]) == ["2.0", "2.5", "3.0", "4.0"]
     assert (record["num_images"], record["num_landmarks"], record["subset"]) == (3, 5, "train")
+    assert record["test_time"] is None
     assert record["labels"] == "synthetic" and record["data"] == str(tiny_prepared)
     scale_mm = np.array([80, 96]) * SCALE * 0.5
     uncertainty = np.sqrt(2 * np.mean(scale_mm) ** 2 * 2)
@@ -80,6 +87,38 @@ def test_it_prints_a_table_and_writes_an_overlay_a_case_and_a_report(evaluated: 
     assert (drawn[..., 1] > drawn[..., 2] + 100).any() and (drawn[..., 2] > drawn[..., 1] + 100).any()
     assert "synthetic labels" in (folder / "r.html").read_text(encoding="utf-8")
     assert sorted(file.name for file in folder.iterdir()) == ["best.pt", "numbers.json", "r.html", "show"]
+
+
+def test_an_ensemble_that_looks_more_than_once_is_evaluated_and_named(
+    evaluated: tuple[Path, str], tiny_prepared: Path, tmp_path: Path
+):
+    """The mean shape and a model that sees; what the script wires up is what is put together here by hand."""
+    dataset = PreparedDataset(tiny_prepared, "train")
+    other = write_centroid_checkpoint(
+        tmp_path / "other.pt", dataset.landmark_set, size=CANVAS, folder=tiny_prepared
+    )
+    files = (evaluated[0] / "best.pt", other)
+    options = ("--subset", "train", "--scales", "0.9", "1", "--crop", "--batch-size", "2")
+    outputs = ("--json", tmp_path / "numbers.json", "--report", tmp_path / "r.html")
+    done = run("--checkpoint", *files, *options, *outputs)
+    assert done.returncode == 0, done.stderr
+    looks = Looks(files, (0.9, 1.0), crop=True)
+    members = [LandmarkPredictor(load_model(file, packages=("tests", "transforms"))) for file in files]
+    samples = [dataset.load(index) for index in range(len(dataset))]
+    expected = evaluate_predictor(looks.predictor(members), samples, batch_size=2)
+    record = json.loads((tmp_path / "numbers.json").read_text())
+    assert record["errors_mm"] == json_ready(expected.radial_mm)
+    assert record["errors_mm"] != json.loads((evaluated[0] / "numbers.json").read_text())["errors_mm"]
+    assert record["test_time"] == {"checkpoints": list(map(str, files)), "scales": [0.9, 1.0], "crop": True}
+    assert f"test-time options: {looks}" in done.stdout
+    assert str(looks) in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
+def test_a_checkpoint_given_twice_is_refused(evaluated: tuple[Path, str]):
+    file = evaluated[0] / "best.pt"
+    done = run("--checkpoint", file, file)
+    assert done.returncode != 0 and "Traceback" not in done.stderr
+    assert f"{file}: given twice" in done.stderr
 
 
 def test_a_checkpoint_of_other_landmarks_is_refused(tiny_prepared: Path, tmp_path: Path):
@@ -111,18 +150,24 @@ def test_a_truncated_image_is_named_and_nothing_is_written(tiny_prepared: Path, 
 def test_two_processes_write_what_one_writes(
     evaluated: tuple[Path, str], tiny_prepared: Path, tmp_path: Path
 ):
-    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m")
     arguments = ("--checkpoint", evaluated[0] / "best.pt", "--subset", "train", "--workers", "0")
-    done = subprocess.run(
-        [
-            *(sys.executable, *launcher, "tests.support.run_script", "test.py", *map(str, arguments)),
-            *("--batch-size", "2", "--json", str(tmp_path / "numbers.json")),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_two_processes(*arguments, "--batch-size", "2", "--json", tmp_path / "numbers.json")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "numbers.json").read_text() == (evaluated[0] / "numbers.json").read_text()
     assert done.stdout.count("measured against") == 1
+
+
+@pytest.mark.slow
+def test_several_looks_are_not_shared_out(evaluated: tuple[Path, str], tmp_path: Path):
+    done = run_two_processes(
+        "--checkpoint", evaluated[0] / "best.pt", "--crop", "--json", tmp_path / "n.json"
+    )
+    assert done.returncode != 0 and "2 processes, expected one" in done.stderr
+    assert not (tmp_path / "n.json").exists()
+
+
+def run_two_processes(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m")
+    script = (*launcher, "tests.support.run_script", "test.py")
+    command = [sys.executable, *script, *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

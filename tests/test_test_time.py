@@ -1,4 +1,4 @@
-"""Averaging over models and scales: by predicted variance, home in pixels of the whole image."""
+"""Averaging over models, scales and crops: by predicted variance, home in pixels of the whole image."""
 
 import math
 from collections.abc import Sequence
@@ -9,8 +9,16 @@ import pytest
 
 from datasets.image_files import SourceImage
 from datasets.landmarks import LandmarkSet
-from util.predict import ImageLandmarks
-from util.test_time import Ensemble, ScaleAveraged, combine
+from datasets.loader import eval_loader
+from datasets.prepared import PreparedDataset
+from tests.support.centroid_model import write_centroid_checkpoint
+from transforms.augment import EvalTransforms
+from util.checkpoint import load_model
+from util.evaluate_predictor import evaluate_predictor
+from util.looks import Looks
+from util.predict import ImageLandmarks, LandmarkPredictor
+from util.test_time import Ensemble, ScaleAveraged, SelfCropped, combine
+from util.training.engine import evaluate
 
 SET = LandmarkSet("two", ("one", "other"), ("1", "2"))
 UNKNOWN = np.full(2, np.nan)
@@ -160,3 +168,121 @@ def test_predictions_far_outside_the_image_still_give_a_window():
 def test_scales_that_make_no_sense_are_refused(scales):
     with pytest.raises(ValueError, match="expected distinct numbers from 0.5 to 2.0"):
         ScaleAveraged(Finder(), scales)
+
+
+@pytest.mark.parametrize(
+    "points", [[(20, 30), (45, 60)], [(0, 0), (99, 119)], [(0, 119), (60, 117)], [(99, 0), (50, 50)]]
+)
+def test_a_crop_leads_back_to_the_same_pixels(points):
+    finder, image = Finder(), marked(100, 120, *points)
+    (found,) = SelfCropped(finder)([image])
+    np.testing.assert_allclose(found.points, np.array(points) + 0.5, atol=1e-9)
+    np.testing.assert_allclose(found.uncertainty_px, 0.2)
+    assert len(finder.seen) == 2
+
+
+def test_a_crop_is_the_landmarks_and_room_around_them_black_beyond_the_image():
+    finder = Finder()
+    inside, full = marked(100, 120, (30, 40), (60, 50)), marked(100, 120, (2, 2), (97, 117))
+    SelfCropped(finder, margin=0.4)([inside, full])
+    np.testing.assert_array_equal(finder.seen[2], inside.image[28:63, 18:73])  # 12 around 30.5 to 60.5
+    assert finder.seen[3].shape == (208, 188)  # 46 around 2.5 to 97.5 and 2.5 to 117.5
+    assert finder.seen[3].sum(dtype=int) == full.image.sum(dtype=int)
+
+
+def test_a_crop_is_combined_with_the_first_look_unless_the_head_was_too_small_or_too_large_there():
+    """The answer is the same in the crop's own pixels, so the second look lies off by the crop's corner."""
+    points = np.array([[10, 10], [40, 20]])  # the crop is 54x34 pixels and begins at (-2, -2)
+    cropped = SelfCropped(Fixed(points.tolist(), [1.0, 2.0]), margin=0.4)
+    similar, small, large = cropped([marked(60, 42), marked(100, 120), marked(42, 30)])
+    np.testing.assert_allclose(similar.points, points - 1)
+    np.testing.assert_allclose(
+        similar.uncertainty_px**2, [1 + 2, 4 + 2]
+    )  # each look lies (1, 1) off the mean
+    for replaced in (small, large):
+        np.testing.assert_allclose(replaced.points, points - 2)
+        np.testing.assert_array_equal(replaced.uncertainty_px, [1.0, 2.0])
+
+
+@pytest.mark.parametrize(
+    "points",
+    [[[50, 60], [50, 60]], [[-500, 900], [-480, 950]], [[-400, 60], [500, 60]], [[1e7, 1e7], [-1e7, -1e7]]],
+    ids=["one spot", "outside", "wider than the image", "far apart"],
+)
+def test_where_the_first_look_is_nonsense_it_stays_the_only_one(points):
+    recorded = Recorder(Fixed(points, 3.0))
+    (found,) = SelfCropped(recorded)([marked(100, 120)])
+    np.testing.assert_array_equal(found.points, points)
+    assert len(recorded.seen) == 1
+
+
+def test_nonsense_on_one_image_of_a_batch_leaves_the_others_their_second_look():
+    finder = Finder()
+    near, apart = ((50, 60), (51, 60)), ((20, 30), (45, 60))
+    images = [marked(100, 120, *points) for points in (near, apart, near)]
+    found = SelfCropped(finder)(images)
+    np.testing.assert_allclose([one.points for one in found], np.array([near, apart, near]) + 0.5)
+    assert [shown.shape for shown in finder.seen[:3]] == [(120, 100)] * 3
+    assert len(finder.seen) == 4 and finder.seen[3].shape != (120, 100)
+
+
+@pytest.mark.parametrize("margin", [0.0, -0.1, 1.5, math.nan])
+def test_a_margin_that_makes_no_sense_is_refused(margin):
+    with pytest.raises(ValueError, match="expected a share of the landmarks' extent"):
+        SelfCropped(Finder(), margin)
+
+
+@pytest.mark.parametrize(
+    ("options", "passes"),
+    [
+        ({}, 1),
+        ({"scales": (0.9, 1.0, 1.1)}, 3),
+        ({"scales": (0.9, 1.1)}, 3),
+        ({"crop": True}, 2),
+        ({"scales": (0.9, 1.0, 1.1), "crop": True}, 6),
+    ],
+)
+def test_looks_cost_as_many_passes_of_each_model_as_the_docs_say(options, passes):
+    looks, finders = Looks((Path("a.pt"), Path("b.pt")), **options), (Finder(), Finder())
+    (found,) = looks.predictor(finders)([marked(100, 120, (20, 30), (45, 60))])
+    np.testing.assert_allclose(found.points, [[20.5, 30.5], [45.5, 60.5]])
+    assert [len(finder.seen) for finder in finders] == [passes, passes]
+
+
+def test_looks_say_what_they_are():
+    one, two = Looks((Path("a.pt"),)), Looks((Path("a.pt"), Path("b.pt")), (0.9, 1.0), crop=True)
+    assert one.plain and one.to_dict() is None and str(one) == "a.pt"
+    assert two.to_dict() == {"checkpoints": ["a.pt", "b.pt"], "scales": [0.9, 1.0], "crop": True}
+    assert str(two) == "a.pt + b.pt, scales 0.9 1, self-crop" and not two.plain
+    finder = Finder()
+    assert one.predictor([finder]) is finder
+
+
+def test_looks_that_make_no_sense_are_refused():
+    with pytest.raises(ValueError, match=r"runs/\.\./a\.pt: given twice"):
+        Looks((Path("a.pt"), Path("b.pt"), Path("runs/../a.pt")))
+    with pytest.raises(ValueError, match="expected distinct numbers"):
+        Looks((Path("a.pt"),), scales=(0.0,))
+
+
+def test_a_predictor_has_the_errors_that_its_model_has(tiny_prepared: Path, tmp_path: Path):
+    """On a canvas with borders, and with a case that lacks a landmark."""
+    size = (64, 96)
+    dataset = PreparedDataset(tiny_prepared, "train", EvalTransforms(size))
+    file = tmp_path / "best.pt"
+    write_centroid_checkpoint(file, dataset.landmark_set, size=size, folder=tiny_prepared)
+    loaded = load_model(file, packages=("tests", "transforms"))
+    expected = evaluate(loaded.model, eval_loader(dataset, 2, workers=0), "cpu")
+    samples = (dataset.load(index) for index in range(len(dataset)))
+    found = evaluate_predictor(LandmarkPredictor(loaded), samples, batch_size=2)
+    assert found.cases == expected.cases
+    np.testing.assert_allclose(found.predicted, expected.predicted, rtol=0, atol=1e-3)
+    np.testing.assert_allclose(found.truth, expected.truth, rtol=0, atol=1e-3)
+    np.testing.assert_array_equal(found.spacing, expected.spacing)
+    np.testing.assert_allclose(found.uncertainty_mm, expected.uncertainty_mm, rtol=1e-5)
+    assert np.isnan(found.radial_mm).sum() == 1
+
+
+def test_an_evaluation_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="no image was evaluated"):
+        evaluate_predictor(Finder(), [], batch_size=2)

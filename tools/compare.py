@@ -62,7 +62,16 @@ def named_apart(runs: Sequence[EvaluatedRun]) -> list[EvaluatedRun]:
 
 
 def measure_speed(runs: Sequence[EvaluatedRun], args: argparse.Namespace) -> list[dict[str, Any]]:
-    """Median milliseconds of one image, its size, and millions of parameters, of every run's checkpoint."""
+    """Median milliseconds of one image, its size, and millions of parameters, of every run's checkpoint.
+
+    Raises ValueError for an ensemble or several looks, which no single model's time stands for.
+    """
+    for evaluated in runs:
+        if not evaluated.one_look:
+            raise ValueError(
+                f"{evaluated.file}: several models or looks at each image, whose time is not measured here. "
+                "Add --no-latency."
+            )
     if args.threads is not None:
         torch.set_num_threads(args.threads)
     device = pick_device(args.device)

@@ -28,6 +28,7 @@ class EvaluatedRun:
     labels: str
     mre_ci95_mm: tuple[float, float]
     calibration_error_percent: float
+    one_look: bool = True  # by one model at the whole image, as opposed to docs/test_time.md
 
 
 def read_run(path: Path) -> EvaluatedRun:
@@ -145,8 +146,9 @@ def _difference(measure: Measure, radial_mm: np.ndarray, reference_mm: np.ndarra
 
 def _run(record: dict[str, Any], file: Path) -> EvaluatedRun:
     checkpoint = Path(record["checkpoint"])
+    one_look = record.get("test_time") is None
     return EvaluatedRun(
-        name=checkpoint.absolute().parent.name,
+        name=checkpoint.absolute().parent.name if one_look else str(file),
         file=file,
         checkpoint=checkpoint,
         cases=tuple(record["cases"]),
@@ -156,4 +158,5 @@ def _run(record: dict[str, Any], file: Path) -> EvaluatedRun:
         labels=record["labels"],
         mre_ci95_mm=tuple(record["mre_ci95_mm"]),
         calibration_error_percent=record["calibration"]["error_percent"],
+        one_look=one_look,
     )

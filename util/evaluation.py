@@ -1,4 +1,4 @@
-"""One evaluation of one checkpoint: its numbers as JSON and as a table for the terminal."""
+"""One evaluation of one checkpoint, or of several together: its numbers as JSON and as a table."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,6 +8,7 @@ from typing import Any
 from datasets.landmarks import LandmarkSet
 from datasets.prepared import INDEX_TO_CONTINUOUS
 from util.calibration import Reliability, reliability
+from util.looks import Looks
 from util.metrics import OUTLIER_MM, Errors, Statistics, Summary, json_ready
 
 
@@ -19,9 +20,10 @@ class Evaluation:
     summary: Summary
     landmark_set: LandmarkSet
     labels: str  # whose landmarks count as the truth, as the prepared data states it
-    checkpoint: Path
+    checkpoint: Path  # the first, of several
     folder: Path
     subset: str
+    looks: Looks | None = None  # what was evaluated, where it may be more than ``checkpoint`` alone
 
     @cached_property
     def reliability(self) -> Reliability:
@@ -35,6 +37,7 @@ class Evaluation:
             **self.summary.to_dict(),
             "calibration": self.reliability.to_dict(),
             "checkpoint": str(self.checkpoint),
+            "test_time": self.looks and self.looks.to_dict(),
             "data": str(self.folder),
             "subset": self.subset,
             "labels": self.labels,

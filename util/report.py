@@ -60,7 +60,7 @@ def worst_images(radial_mm: np.ndarray, count: int) -> list[int]:
 
 def _origin(evaluation: Evaluation) -> str:
     facts = {
-        "Checkpoint": str(evaluation.checkpoint),
+        "Checkpoint": str(evaluation.looks or evaluation.checkpoint),
         "Data": f"{evaluation.folder}, subset {evaluation.subset}",
         "Measured against": f"{evaluation.labels} labels",
         "Landmark set": f"{evaluation.landmark_set.name}, {len(evaluation.landmark_set)} landmarks",

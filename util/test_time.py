@@ -1,4 +1,7 @@
-"""Several looks at one image, by several models or at several scales, averaged by predicted variance."""
+"""Several looks at one image, by several models, at several scales or close up, and what they come to.
+
+Each class is a predictor around others, so they can be nested (``util.looks``).
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,6 +16,11 @@ from util.predict import ImageLandmarks, Predictor
 SCALE_RANGE = (0.5, 2.0)  # what a model trained with zooms of 0.8 to 1.25 can be asked for, generously
 _MARGIN = 0.05  # around the landmarks, as a share of the longer side of their bounding box
 _SIGMAS = 3.0  # a landmark may lie this many predicted errors from where it was first seen
+_CROP_MARGIN = 0.4  # cephalograms then fill the canvas about as they do in training
+_TRAINED_ZOOM = (0.8, 1.25)  # of TrainTransforms; a crop beyond says that the head was too small or too large
+_CROP_RANGE = (0.1, 2.0)  # longer side of a crop as a share of the image's; beyond, the first look was wrong
+
+Window = tuple[np.ndarray, np.ndarray]  # corner (2,) and size (2,) in whole pixels of the image
 
 
 class Ensemble:
@@ -49,10 +57,7 @@ class ScaleAveraged:
     """
 
     def __init__(self, predictor: Predictor, scales: Sequence[float]) -> None:
-        low, high = SCALE_RANGE
-        wrong = [scale for scale in scales if not low <= scale <= high]
-        if wrong or not scales or len(set(scales)) != len(scales):
-            raise ValueError(f"scales {list(scales)}: expected distinct numbers from {low} to {high}.")
+        require_scales(scales)
         self._predictor, self._scales = predictor, tuple(scales)
         self.landmark_set, self.labels, self.file = predictor.landmark_set, predictor.labels, predictor.file
 
@@ -66,14 +71,46 @@ class ScaleAveraged:
         self, images: Sequence[SourceImage], whole: Sequence[ImageLandmarks], scale: float
     ) -> list[ImageLandmarks]:
         windows = [_window(image, found, scale) for image, found in zip(images, whole, strict=True)]
-        views = [
-            replace(image, image=_cut(image.image, *window))
-            for image, window in zip(images, windows, strict=True)
-        ]
-        return [
-            replace(found, points=found.points + corner)
-            for found, (corner, _) in zip(self._predictor(views), windows, strict=True)
-        ]
+        return _look_through(self._predictor, images, windows)
+
+
+class SelfCropped:
+    """A predictor that shows another the image twice: whole, and then only what lies around its landmarks.
+
+    The crop is the landmarks' bounding box and ``margin`` times its longer side around it, black beyond the
+    image. So landmarks fill the second view alike, whether the head was small in the picture or filled it.
+    It replaces the first look, or is combined with it where that was close to it in scale. Where the first
+    look cannot be right (no extent, outside the image, far beyond it), there is no second.
+    """
+
+    def __init__(self, predictor: Predictor, margin: float = _CROP_MARGIN) -> None:
+        if not 0.0 < margin <= 1.0:
+            raise ValueError(
+                f"margin {margin}: expected a share of the landmarks' extent, over 0 and at most 1."
+            )
+        self._predictor, self._margin = predictor, margin
+        self.landmark_set, self.labels, self.file = predictor.landmark_set, predictor.labels, predictor.file
+
+    def __call__(self, images: Sequence[SourceImage]) -> list[ImageLandmarks]:
+        """Landmarks of each image, in order, in pixels of the whole image."""
+        found = list(self._predictor(images))
+        crops = [_crop(*seen, self._margin) for seen in zip(images, found, strict=True)]
+        again = {index: crop for index, crop in enumerate(crops) if crop is not None}
+        if again:
+            chosen = [images[index] for index in again]
+            closer = _look_through(self._predictor, chosen, list(again.values()))
+            for index, image, second in zip(again, chosen, closer, strict=True):
+                count_both = _similar_scale(image, again[index])
+                found[index] = combine([found[index], second], image.spacing) if count_both else second
+        return found
+
+
+def require_scales(scales: Sequence[float]) -> None:
+    """Raise ValueError unless ``scales`` are some that ScaleAveraged takes."""
+    low, high = SCALE_RANGE
+    wrong = [scale for scale in scales if not low <= scale <= high]
+    if wrong or not scales or len(set(scales)) != len(scales):
+        raise ValueError(f"scales {list(scales)}: expected distinct numbers from {low} to {high}.")
 
 
 def combine(looks: Sequence[ImageLandmarks], spacing: np.ndarray) -> ImageLandmarks:
@@ -99,8 +136,42 @@ def _combine_each(
     return [combine(found, image.spacing) for *found, image in zip(*looks, images, strict=True)]
 
 
-def _window(image: SourceImage, found: ImageLandmarks, scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """Corner (2,) and size (2,) in whole pixels of what is shown of ``image`` at ``scale``.
+def _look_through(
+    predictor: Predictor, images: Sequence[SourceImage], windows: Sequence[Window]
+) -> list[ImageLandmarks]:
+    """Landmarks of each image, in pixels of the whole image, from its window alone."""
+    views = [
+        replace(image, image=_cut(image.image, *window))
+        for image, window in zip(images, windows, strict=True)
+    ]
+    return [
+        replace(found, points=found.points + corner)
+        for found, (corner, _) in zip(predictor(views), windows, strict=True)
+    ]
+
+
+def _crop(image: SourceImage, found: ImageLandmarks, margin: float) -> Window | None:
+    """The landmarks with room around them; None if they cannot be those of a head on this image."""
+    extent = np.array(image.image.shape[::-1])
+    low, high = found.points.min(0), found.points.max(0)
+    room = margin * (high - low).max()
+    share = ((high - low).max() + 2.0 * room) / extent.max()
+    centre = (low + high) / 2.0
+    inside = ((centre >= 0.0) & (centre <= extent)).all()
+    if not (inside and _CROP_RANGE[0] <= share <= _CROP_RANGE[1]):
+        return None
+    corner = np.floor(low - room).astype(int)
+    return corner, np.ceil(high + room).astype(int) - corner
+
+
+def _similar_scale(image: SourceImage, crop: Window) -> bool:
+    """Whether the model sees landmarks in ``crop`` about as large as in the whole image."""
+    low, high = _TRAINED_ZOOM
+    return low <= (np.array(image.image.shape[::-1]) / crop[1]).min() <= high
+
+
+def _window(image: SourceImage, found: ImageLandmarks, scale: float) -> Window:
+    """What is shown of ``image`` at ``scale``.
 
     Its aspect is that of the image, so that a letterbox enlarges it as far as its size says.
     """
