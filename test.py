@@ -45,6 +45,7 @@ def main() -> None:
     if looks.plain:
         labels = models[0].labels
         errors = evaluate_shared(models[0].model, own_batches(dataset, processes, args), device)
+        part(processes)
     else:
         predictor = looks.predictor([LandmarkPredictor(model) for model in models])
         labels = predictor.labels
@@ -113,6 +114,12 @@ def own_batches(dataset: PreparedDataset, processes: PartialState, args: argpars
     share = {"rank": processes.process_index, "num_ranks": processes.num_processes}
     loader: Any = eval_loader(dataset, args.batch_size, args.workers, **share)
     return tqdm(loader, desc="evaluating", unit="batch", disable=not processes.is_main_process)
+
+
+def part(processes: PartialState) -> None:
+    """End the talk between the processes. One that ends with it open may abort: its threads still listen."""
+    processes.wait_for_everyone()
+    processes.destroy_process_group()
 
 
 def print_results(evaluation: Evaluation, labels: str) -> None:
