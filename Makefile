@@ -23,7 +23,7 @@ export UV_HTTP_TIMEOUT := 300
 
 help:
 	@echo "make demo     set up, generate phantoms, train, evaluate, show where to look (at most 10 minutes)"
-	@echo "make test     set up, run the whole test suite (at most 5 minutes)"
+	@echo "make test     set up, run the whole test suite (about 5 minutes)"
 	@echo "make challenge  CL-Detection 2023 from a stack to the package, six steps (at most 5 minutes)"
 	@echo "make check    ruff, formatting, pyright"
 	@echo "make format   let ruff rewrite what it can"
