@@ -19,7 +19,6 @@ from tqdm import tqdm
 
 from datasets.loader import eval_loader
 from datasets.prepared import PreparedDataset
-from util.calibration import Reliability
 from util.checkpoint import load_model
 from util.evaluate_predictor import evaluate_predictor
 from util.evaluation import Evaluation, text_table
@@ -132,13 +131,26 @@ def print_results(evaluation: Evaluation, labels: str) -> None:
         print(f"test-time options: {evaluation.looks}")
     rates = ", ".join(f"{rate:.2f} % within {key} mm" for key, rate in summary.sdr_percent.items())
     print(f"MRE {summary.mre_mm:.3f} mm; {rates}")
-    print(uncertainty_line(evaluation.reliability))
+    print(offset_line(evaluation))
+    print(uncertainty_line(evaluation))
 
 
-def uncertainty_line(found: Reliability) -> str:
+def offset_line(evaluation: Evaluation) -> str:
+    """How much of the error is the same in every image, in one line."""
+    found, names = evaluation.systematic, evaluation.landmark_set.landmarks
+    largest = ", ".join(
+        "{} ({:+.2f}, {:+.2f})".format(names[k], *found.offset_mm[k]) for k in found.largest(3)
+    )
+    return f"offsets: MRE {found.mre_mm:.3f} mm without each landmark's mean error; largest, in mm: {largest}"
+
+
+def uncertainty_line(evaluation: Evaluation) -> str:
     """How far the predicted uncertainty can be believed, in one line."""
+    found, without = evaluation.reliability, evaluation.coverage_without_offsets
     held = ", ".join(
-        f"{share} % radius holds {percent:.1f} %" for share, percent in found.coverage_percent.items()
+        f"{share} % radius holds {percent:.1f} %"
+        + (f" ({without[share]:.1f} without the offsets)" if without else "")
+        for share, percent in found.coverage_percent.items()
     )
     gross = "no error over 4 mm"
     if found.flagged_percent is not None:

@@ -70,6 +70,9 @@ def test_a_report_of_a_single_image(tmp_path):
     evaluation = make_evaluation(tmp_path, num_images=1)
     write_report(tmp_path / "r.html", evaluation, lambda _: np.zeros((128, 128), np.uint8))
     assert "case00" in (tmp_path / "r.html").read_text(encoding="utf-8")
+    record = json.loads(json.dumps(evaluation.to_dict(), allow_nan=False))
+    assert record["systematic"]["mre_without_mm"] is None  # one image does not tell an offset from chance
+    assert record["systematic"]["coverage_without_percent"] == {}
 
 
 def test_a_report_that_fails_half_way_leaves_no_file(tmp_path):
@@ -93,13 +96,17 @@ def test_json_and_table_hold_the_same_numbers(tmp_path):
     assert [row[2] for row in record["errors_mm"]] == [None] * 9
     assert record["calibration"]["error_percent"] == evaluation.reliability.error_percent
     assert sum(record["calibration"]["counts"]) == record["count"]
+    assert record["systematic"]["mre_without_mm"] == evaluation.systematic.mre_mm
+    assert record["systematic"]["offset_mm"][2] == [None, None]
     present = [value for row in record["errors_mm"] for value in row if value is not None]
     assert record["mre_mm"] == pytest.approx(np.mean(present))
     np.testing.assert_allclose(np.array(record["points"]["predicted"]) + 0.5, evaluation.errors.predicted)
     lines = text_table(evaluation).splitlines()
     assert len({len(line) for line in lines}) == 1
     assert lines[2].split()[:3] == ["all", "18", f"{record['mre_mm']:.3f}"]
-    assert lines[-1].split()[:5] == ["3", "never", "seen", "0", "-"]
+    assert lines[2].endswith(f"without: {evaluation.systematic.mre_mm:.3f}")
+    assert lines[4].endswith("{:+.2f}, {:+.2f}".format(*evaluation.systematic.offset_mm[0]))
+    assert lines[-1].split()[:5] == ["3", "never", "seen", "0", "-"] and lines[-1].endswith(" -")
 
 
 def test_atomic_writing_keeps_the_old_file_and_no_rest_when_it_fails(tmp_path):

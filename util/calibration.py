@@ -69,9 +69,7 @@ def reliability(radial_mm: np.ndarray, uncertainty_mm: np.ndarray, max_bins: int
         expected_mm=np.array([_rms(predicted[group]) for group in groups]),
         observed_mm=np.array([_rms(observed[group]) for group in groups]),
         counts=np.array([len(group) for group in groups]),
-        coverage_percent={
-            f"{share:.0%}".rstrip("%"): 100.0 * coverage(radial_mm, uncertainty_mm, share) for share in SHARES
-        },
+        coverage_percent=coverage_percent(radial_mm, uncertainty_mm),
         flagged_percent=_flagged_percent(observed, predicted),
     )
 
@@ -94,6 +92,15 @@ def laplace_radius(share: float) -> float:
 def coverage(radial_mm: np.ndarray, uncertainty_mm: np.ndarray, share: float) -> float:
     """Share, in [0, 1], of the annotated landmarks that lie in the radius that should hold ``share``."""
     return float(np.mean(_ratios(radial_mm, uncertainty_mm) <= laplace_radius(share)))
+
+
+def coverage_percent(radial_mm: np.ndarray, uncertainty_mm: np.ndarray) -> dict[str, float]:
+    """What the radii of ``SHARES`` hold, by share: "68", "95"; empty where nothing is annotated."""
+    if np.isnan(radial_mm).all():
+        return {}
+    return {
+        f"{share:.0%}".rstrip("%"): 100.0 * coverage(radial_mm, uncertainty_mm, share) for share in SHARES
+    }
 
 
 def fit_factor(radial_mm: np.ndarray, uncertainty_mm: np.ndarray) -> float:

@@ -7,9 +7,10 @@ from typing import Any
 
 from datasets.landmarks import LandmarkSet
 from datasets.prepared import INDEX_TO_CONTINUOUS
-from util.calibration import Reliability, reliability
+from util.calibration import Reliability, coverage_percent, reliability
 from util.looks import Looks
 from util.metrics import OUTLIER_MM, Errors, Statistics, Summary, json_ready
+from util.systematic import Systematic, systematic
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,27 @@ class Evaluation:
         """How far the predicted uncertainty can be believed."""
         return reliability(self.errors.radial_mm, self.errors.uncertainty_mm)
 
+    @cached_property
+    def systematic(self) -> Systematic:
+        """The errors told apart into an offset a landmark and the rest."""
+        return systematic(self.errors)
+
+    @property
+    def coverage_without_offsets(self) -> dict[str, float]:
+        """What the radii of the predicted uncertainty hold of the errors without each landmark's offset,
+        which no model can know of; empty where no landmark is annotated twice.
+        """
+        return coverage_percent(self.systematic.radial_mm, self.errors.uncertainty_mm)
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready. Points in index coordinates of the prepared images; null where missing."""
         points = {"predicted": self.errors.predicted, "truth": self.errors.truth}
         return {
             **self.summary.to_dict(),
+            "systematic": {
+                **self.systematic.to_dict(),
+                "coverage_without_percent": self.coverage_without_offsets,
+            },
             "calibration": self.reliability.to_dict(),
             "checkpoint": str(self.checkpoint),
             "test_time": self.looks and self.looks.to_dict(),
@@ -50,22 +67,33 @@ class Evaluation:
         }
 
 
-def table_header(summary: Summary) -> list[str]:
+def table_header(evaluation: Evaluation) -> list[str]:
     """Column titles that go with ``table_rows``."""
-    rates = [f"SDR {key}" for key in summary.sdr_percent]
-    return ["landmark", "n", "MRE", "95 %", "SD", "median", *rates, "SDR 2.0 95 %", f"> {OUTLIER_MM:g} mm"]
+    rates = [f"SDR {key}" for key in evaluation.summary.sdr_percent]
+    over = f"> {OUTLIER_MM:g} mm"
+    return ["landmark", "n", "MRE", "95 %", "SD", "median", *rates, "SDR 2.0 95 %", over, "offset"]
 
 
-def table_rows(summary: Summary, landmark_set: LandmarkSet) -> list[list[str]]:
-    """All landmarks together, then each: lengths in mm, shares in percent, "-" where nothing is annotated."""
-    names = [f"{index} {name}" for index, name in enumerate(landmark_set.landmarks, start=1)]
-    groups = zip(["all", *names], [summary, *summary.per_landmark], strict=True)
-    return [[name, *_cells(group)] for name, group in groups]
+def table_rows(evaluation: Evaluation) -> list[list[str]]:
+    """All landmarks together, then each: lengths in mm, shares in percent, "-" where nothing is annotated.
+
+    The offset is the mean error to the right and down; for all together what the MRE would be without it.
+    """
+    summary, found = evaluation.summary, evaluation.systematic
+    names = [f"{index} {name}" for index, name in enumerate(evaluation.landmark_set.landmarks, start=1)]
+    offsets = ["{:+.2f}, {:+.2f}".format(*offset) for offset in found.offset_mm]
+    groups = zip(
+        ["all", *names],
+        [summary, *summary.per_landmark],
+        [f"without: {found.mre_mm:.3f}", *offsets],
+        strict=True,
+    )
+    return [[name, *_cells(group), offset if group.count else "-"] for name, group, offset in groups]
 
 
 def text_table(evaluation: Evaluation) -> str:
     """The table for a terminal."""
-    rows = [table_header(evaluation.summary), *table_rows(evaluation.summary, evaluation.landmark_set)]
+    rows = [table_header(evaluation), *table_rows(evaluation)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
         "  ".join(

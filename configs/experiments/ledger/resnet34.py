@@ -1,4 +1,4 @@
-"""25 training images."""
+"""A deeper backbone: ResNet-34."""
 
 from configs.experiments.ledger.base import (
     criterion,
@@ -12,5 +12,5 @@ from configs.experiments.ledger.base import (
     train_transforms,
 )
 
-data.update(train="train:25")
-train.update(output_dir="runs/ledger_few_images", iterations=1000, eval_every=250)
+model.backbone.name = "resnet34"
+train.update(output_dir="runs/ledger_resnet34")

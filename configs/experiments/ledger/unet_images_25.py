@@ -1,6 +1,6 @@
 """The heatmap baseline with 25 training images."""
 
-from configs.experiments.ledger.few_images import (
+from configs.experiments.ledger.images_25 import (
     data,
     eval_transforms,
     optimizer,
@@ -10,4 +10,4 @@ from configs.experiments.ledger.few_images import (
 )
 from configs.models.unet_resnet18 import criterion, model
 
-train.update(output_dir="runs/ledger_unet_few_images")
+train.update(output_dir="runs/ledger_unet_images_25")

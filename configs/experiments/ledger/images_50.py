@@ -1,0 +1,16 @@
+"""50 training images."""
+
+from configs.experiments.ledger.base import (
+    criterion,
+    data,
+    embed_dim,
+    eval_transforms,
+    model,
+    optimizer,
+    size,
+    train,
+    train_transforms,
+)
+
+data.update(train="train:50")
+train.update(output_dir="runs/ledger_images_50", iterations=1000, eval_every=250)
