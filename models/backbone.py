@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import timm
+import torch
 from timm.layers import GroupNorm  # pyright: ignore[reportPrivateImportUsage]
 from torch import Tensor, nn
 
@@ -55,6 +56,19 @@ class TimmBackbone(nn.Module):
         maps = self.features(images)
         picked = tuple(maps[index] for index in self._picked)
         return tuple(m.permute(0, 3, 1, 2).contiguous() for m in picked) if self._channels_last else picked
+
+
+def require_multiple(images: Tensor, multiple: int) -> None:
+    """Raise ValueError unless (B, 1, H, W) images have sides that ``multiple`` divides.
+
+    Not asked while compiling or exporting, where sides are symbols.
+    """
+    height, width = images.shape[-2:]
+    if not torch.compiler.is_compiling() and (height % multiple or width % multiple):
+        raise ValueError(
+            f"images of {height}x{width} pixels (height x width), expected multiples of {multiple}: the "
+            "model's maps of that stride must fit. Change size in the config."
+        )
 
 
 def _create(name: str, pretrained: bool, options: dict[str, Any]) -> nn.Module:

@@ -13,7 +13,7 @@ from segmentation_models_pytorch.encoders import get_encoder, get_encoder_names
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.backbone import STRIDES, TimmBackbone
+from models.backbone import STRIDES, TimmBackbone, require_multiple
 
 ARCHITECTURES = ("Unet", "UnetPlusPlus", "UPerNet")
 _UPERNET_STRIDE = 4  # of the map that its decoder gives
@@ -92,19 +92,6 @@ class ConcatTrunk(nn.Module):
         size = maps[0].shape[-2:]
         fine = [F.interpolate(m, size, mode="bilinear", align_corners=False) for m in maps[1:]]
         return self.mix(torch.cat([maps[0], *fine], 1))
-
-
-def require_multiple(images: Tensor, multiple: int) -> None:
-    """Raise ValueError unless (B, 1, H, W) images have sides that ``multiple`` divides.
-
-    Not asked while exporting, where sides are symbols.
-    """
-    height, width = images.shape[-2:]
-    if not torch.compiler.is_compiling() and (height % multiple or width % multiple):
-        raise ValueError(
-            f"images of {height}x{width} pixels (height x width), expected multiples of {multiple}: the "
-            "model's maps of that stride must fit. Change size in the config."
-        )
 
 
 def _levels_read(architecture: str, stride: int, depth: int) -> list[int]:

@@ -6,8 +6,9 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from models.backbone import TimmBackbone
+from models.backbone import STRIDES, TimmBackbone, require_multiple
 from models.decoder import LandmarkDecoder, Queries, StartQueries
 from models.encoder import SalienceEncoder
 from models.heatmap import HeatmapHead, read_peaks, salience_levels
@@ -24,7 +25,7 @@ class LandmarkOutputs:
 
     predictions: tuple[Prediction, ...]  # one per decoder layer and ROI stage, coarse to fine
     denoised: tuple[Prediction, ...]  # the same stages started from jittered truth; empty outside training
-    heatmaps: Tensor  # (B, K, H/4, W/4) logits
+    heatmaps: Tensor  # (B, K, h, w) logits on the fine map
 
     @property
     def final(self) -> Prediction:
@@ -36,7 +37,9 @@ class LandmarkDetr(LandmarkModel):
 
     ``roi_windows`` are half heights of the windows as shares of the canvas height: (0.0235, 0.008) is
     +-5.6 and +-1.9 mm on a 240 mm high X-ray. ``jitter`` is the Laplace scale of the denoising groups,
-    as a share of the canvas for the decoder and of the half window for the ROI stages.
+    as a share of the canvas for the decoder and of the half window for the ROI stages. The backbone sees
+    the canvas ``shrink`` times smaller, the last ROI stage's stem sees all of it: where to look is cheap to
+    find, and detail is read only there.
     """
 
     landmark_tensors = ("heatmap.classify.weight", "start.content")
@@ -53,11 +56,14 @@ class LandmarkDetr(LandmarkModel):
         fine_dim: int = 64,
         stem_channels: int = 16,
         jitter: tuple[float, float] = (0.02, 0.35),
+        shrink: int = 1,
         mean: float = 0.45,
         std: float = 0.25,
     ) -> None:
         super().__init__(num_landmarks, mean, std)
-        self.jitter = jitter
+        if shrink < 1:
+            raise ValueError(f"model.shrink={shrink}: expected a whole number from 1.")
+        self.jitter, self.shrink = jitter, shrink
         self.backbone = backbone
         self.neck = PyramidNeck(backbone.channels, embed_dim, fine_dim=fine_dim)
         self.heatmap = HeatmapHead(fine_dim, num_landmarks)
@@ -73,10 +79,12 @@ class LandmarkDetr(LandmarkModel):
     def forward(self, images: Tensor, targets: Targets | None = None) -> LandmarkOutputs:
         """(B, 1, H, W) images in [0, 1] -> landmarks at every stage.
 
-        With ``targets`` (training) a second group of queries starts at annotated points plus noise.
+        With ``targets`` (training) a second group of queries starts at annotated points plus noise. Raises
+        ValueError for a canvas that does not divide into the backbone's coarsest cells.
         """
+        require_multiple(images, STRIDES[-1] * self.shrink)
         images = self.normalised(images)
-        features = self.neck(self.backbone(images))
+        features = self.neck(self.backbone(F.avg_pool2d(images, self.shrink) if self.shrink > 1 else images))
         heatmaps = self.heatmap(features.fine)
         salience = salience_levels(heatmaps, [m.shape[-2:] for m in features.levels])
         levels = self.encoder(features.levels, salience)
