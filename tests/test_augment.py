@@ -123,6 +123,25 @@ def test_every_change_of_intensity_is_drawn_on_its_own():
     assert np.mean([np.array_equal(one, image) for one in draws]) < 0.1
 
 
+def test_grain_is_the_size_of_the_noise_s_grains():
+    """Neighbouring pixels of a noisy grey image differ less where the grains are larger than they."""
+    image = np.full((64, 64), 128, np.uint8)
+
+    def roughness(grain: float) -> float:
+        """Mean squared difference of neighbours over twice the variance: 1 for white noise."""
+        intensity = Intensity(1.0, grain=grain, cutout=0.0, invert=0.0)
+        intensity.pixels.transforms[:4] = []  # all but the noise
+        noisy = [intensity(image, np.random.default_rng(seed)).astype(float) for seed in range(40)]
+        changed = [one for one in noisy if one.std() > 2]
+        assert len(changed) > 4
+        return float(np.mean([np.mean(np.diff(one) ** 2) / (2 * one.var()) for one in changed]))
+
+    assert roughness(1.0) == pytest.approx(1.0, abs=0.1)
+    assert roughness(2.0) < 0.6
+    with pytest.raises(ValueError, match=r"grain=0.5"):
+        Intensity(grain=0.5)
+
+
 def test_artefacts_leave_the_image_they_are_given_alone():
     image = textured().image
     before = image.copy()

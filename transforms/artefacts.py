@@ -9,18 +9,22 @@ _LETTERS = np.array(list(string.ascii_uppercase + string.digits))
 
 
 def burn_in(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(H, W) uint8 with one random artefact: a line of text, a ruler along an edge, or a border."""
+    """(H, W) uint8 with one random artefact: lines of text, a ruler along an edge, or a border."""
     draw = (_text, _ruler, _border)[rng.integers(3)]
     return draw(image.copy(), rng)
 
 
 def _text(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """One to three lines, from small print to capitals of a tenth of the image's height, anywhere."""
     height, width = image.shape
-    text = "".join(rng.choice(_LETTERS, rng.integers(2, 12)))
-    origin = int(rng.uniform(0, 0.8) * width), int(rng.uniform(0.05, 1.0) * height)
-    size = rng.uniform(0.3, 1.0) * height / 512
+    size = float(np.exp(rng.uniform(*np.log((0.3, 2.4))))) * height / 512
+    stroke = max(1, round(size * rng.uniform(0.5, 3.0)))
     grey = int(rng.integers(150, 256)) if rng.random() < 0.7 else int(rng.integers(0, 60))
-    return cv2.putText(image, text, origin, cv2.FONT_HERSHEY_SIMPLEX, size, grey, 1, cv2.LINE_AA)
+    for _ in range(rng.integers(1, 4)):
+        text = "".join(rng.choice(_LETTERS, rng.integers(2, 12)))
+        origin = int(rng.uniform(0, 0.8) * width), int(rng.uniform(0.05, 1.0) * height)
+        cv2.putText(image, text, origin, cv2.FONT_HERSHEY_SIMPLEX, size, grey, stroke, cv2.LINE_AA)
+    return image
 
 
 def _ruler(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -11,12 +11,17 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it calls home on impor
 class Intensity:
     """Gamma, contrast, inversion, blur, noise, local contrast and cut-outs; pixels keep their places.
 
-    ``strength`` scales the ranges; 0 changes nothing.
+    ``strength`` scales the ranges; 0 changes nothing. ``grain`` is the size of the noise's grains and the
+    unit of the blur, in pixels of the canvas: at a canvas of twice the size, 2 gives the same picture.
     """
 
-    def __init__(self, strength: float = 1.0, *, invert: float = 0.05, cutout: float = 0.1) -> None:
+    def __init__(
+        self, strength: float = 1.0, *, grain: float = 1.0, invert: float = 0.05, cutout: float = 0.1
+    ) -> None:
         if not 0.0 <= strength <= 2.0:
             raise ValueError(f"intensity strength={strength}: expected a value from 0 to 2.")
+        if not 1.0 <= grain <= 8.0:
+            raise ValueError(f"intensity grain={grain}: expected pixels from 1 to 8.")
         import albumentations as A  # only training needs it: prediction shares this package without it
 
         gamma = (100.0 / (1.0 + 0.8 * strength), 100.0 * (1.0 + 0.8 * strength))
@@ -27,12 +32,16 @@ class Intensity:
                 A.CLAHE(clip_limit=(1.0, 1.0 + 3.0 * strength), p=0.1),
                 A.OneOf(
                     [
-                        A.GaussianBlur(blur_limit=0, sigma_limit=(0.3, 0.3 + 1.2 * strength)),
+                        A.GaussianBlur(
+                            blur_limit=0, sigma_limit=(0.3 * grain, (0.3 + 1.2 * strength) * grain)
+                        ),
                         A.Sharpen(alpha=(0.1, 0.1 + 0.3 * strength)),
                     ],
                     p=0.2,
                 ),
-                A.GaussNoise(std_range=(0.005, 0.005 + 0.04 * strength), p=0.3),
+                A.GaussNoise(
+                    std_range=(0.005, 0.005 + 0.04 * strength), noise_scale_factor=1.0 / grain, p=0.3
+                ),
                 A.CoarseDropout((1, 3), (0.03, 0.12), (0.03, 0.12), fill="random_uniform", p=cutout),
                 A.InvertImg(p=invert),
             ],

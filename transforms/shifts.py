@@ -87,7 +87,7 @@ def text(
     """White ``lines`` of letters and digits, within a ``band`` at the top or bottom; 0.5 is the whole image.
 
     ``band``, ``height`` of a capital and ``stroke`` are shares of the image's height. In training, text is
-    one line of 0.041 at most.
+    up to three lines of 0.1 at most.
     """
     image = sample.image.copy()
     rows, columns = image.shape
