@@ -13,6 +13,7 @@ from models.decoder import LandmarkDecoder, Queries, StartQueries
 from models.encoder import SalienceEncoder
 from models.heatmap import HeatmapHead, read_peaks, salience_levels
 from models.landmark_model import LandmarkModel
+from models.local_contrast import local_contrast
 from models.neck import PyramidNeck
 from models.precision import full_precision
 from models.prediction import Prediction, Targets
@@ -39,7 +40,8 @@ class LandmarkDetr(LandmarkModel):
     +-5.6 and +-1.9 mm on a 240 mm high X-ray. ``jitter`` is the Laplace scale of the denoising groups,
     as a share of the canvas for the decoder and of the half window for the ROI stages. The backbone sees
     the canvas ``shrink`` times smaller, the last ROI stage's stem sees all of it: where to look is cheap to
-    find, and detail is read only there.
+    find, and detail is read only there. With ``contrast`` the layers see ``local_contrast`` in place of grey
+    values.
     """
 
     landmark_tensors = ("heatmap.classify.weight", "start.content")
@@ -57,13 +59,14 @@ class LandmarkDetr(LandmarkModel):
         stem_channels: int = 16,
         jitter: tuple[float, float] = (0.02, 0.35),
         shrink: int = 1,
+        contrast: bool = False,
         mean: float = 0.45,
         std: float = 0.25,
     ) -> None:
         super().__init__(num_landmarks, mean, std)
         if shrink < 1:
             raise ValueError(f"model.shrink={shrink}: expected a whole number from 1.")
-        self.jitter, self.shrink = jitter, shrink
+        self.jitter, self.shrink, self.contrast = jitter, shrink, contrast
         self.backbone = backbone
         self.neck = PyramidNeck(backbone.channels, embed_dim, fine_dim=fine_dim)
         self.heatmap = HeatmapHead(fine_dim, num_landmarks)
@@ -83,7 +86,7 @@ class LandmarkDetr(LandmarkModel):
         ValueError for a canvas that does not divide into the backbone's coarsest cells.
         """
         require_multiple(images, STRIDES[-1] * self.shrink)
-        images = self.normalised(images)
+        images = local_contrast(images) if self.contrast else self.normalised(images)
         features = self.neck(self.backbone(F.avg_pool2d(images, self.shrink) if self.shrink > 1 else images))
         heatmaps = self.heatmap(features.fine)
         salience = salience_levels(heatmaps, [m.shape[-2:] for m in features.levels])

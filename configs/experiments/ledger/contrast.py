@@ -1,0 +1,16 @@
+"""Local contrast in place of grey values: soft tissue is dark, and exposures differ."""
+
+from configs.experiments.ledger.base import (
+    criterion,
+    data,
+    embed_dim,
+    eval_transforms,
+    model,
+    optimizer,
+    size,
+    train,
+    train_transforms,
+)
+
+model.contrast = True
+train.update(output_dir="runs/ledger_contrast")
