@@ -145,7 +145,7 @@ def test_grain_is_the_size_of_the_noise_s_grains():
 def test_artefacts_leave_the_image_they_are_given_alone():
     image = textured().image
     before = image.copy()
-    burnt = [burn_in(image, np.random.default_rng(seed)) for seed in range(20)]
+    burnt = [burn_in(image, np.random.default_rng(seed), 0.1) for seed in range(20)]
     assert np.array_equal(image, before)
     assert all(one.shape == image.shape and one.dtype == np.uint8 for one in burnt)
     assert sum(not np.array_equal(one, image) for one in burnt) >= 15

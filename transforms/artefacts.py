@@ -5,20 +5,25 @@ import string
 import cv2
 import numpy as np
 
+CAPITAL = 21.0  # pixels, about the height of a capital at size 1 in the fonts of OpenCV 4 and 5
 _LETTERS = np.array(list(string.ascii_uppercase + string.digits))
 
 
-def burn_in(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(H, W) uint8 with one random artefact: lines of text, a ruler along an edge, or a border."""
-    draw = (_text, _ruler, _border)[rng.integers(3)]
-    return draw(image.copy(), rng)
+def burn_in(image: np.ndarray, rng: np.random.Generator, capital: float) -> np.ndarray:
+    """(H, W) uint8 with one random artefact: lines of text, a ruler along an edge, or a border.
+
+    ``capital``: height of the largest letters as a share of H.
+    """
+    image = image.copy()
+    kind = rng.integers(3)
+    return _text(image, rng, capital) if kind == 0 else (_ruler, _border)[kind - 1](image, rng)
 
 
-def _text(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """One to three lines, from small print to capitals of a tenth of the image's height, anywhere."""
+def _text(image: np.ndarray, rng: np.random.Generator, capital: float) -> np.ndarray:
+    """One to three lines anywhere, of letters from a third of ``capital`` up."""
     height, width = image.shape
-    size = float(np.exp(rng.uniform(*np.log((0.3, 2.4))))) * height / 512
-    stroke = max(1, round(size * rng.uniform(0.5, 3.0)))
+    size = capital * height / CAPITAL * rng.uniform(0.3, 1.0)
+    stroke = max(1, round(size * rng.uniform(0.5, 2.0)))
     grey = int(rng.integers(150, 256)) if rng.random() < 0.7 else int(rng.integers(0, 60))
     for _ in range(rng.integers(1, 4)):
         text = "".join(rng.choice(_LETTERS, rng.integers(2, 12)))

@@ -41,7 +41,7 @@ class TrainTransforms:
     ``zoom`` is a range of factors, drawn log-uniformly; ``rotation`` in degrees and ``shift`` as a share
     of the canvas are the largest absolute values; ``elastic`` is the standard deviation of the displacements
     of a deformation grid as a share of the canvas height, 0 for none; ``artefacts`` is the probability of a
-    burnt-in artefact.
+    burnt-in artefact, ``capital`` the height of the largest burnt-in letters as a share of the canvas height.
 
     A deformation has no matrix, so with one ``to_source`` is where the pixels would lie without it.
     """
@@ -56,6 +56,7 @@ class TrainTransforms:
         elastic: float = 0.0,
         intensity: Intensity | None = None,
         artefacts: float = 0.2,
+        capital: float = 0.041,
     ) -> None:
         if not 0.0 < zoom[0] <= zoom[1]:
             raise ValueError(
@@ -65,7 +66,8 @@ class TrainTransforms:
             raise ValueError(f"train_transforms.elastic={elastic}: expected a share from 0 to 0.05.")
         self.letterbox, self.elastic = EvalTransforms(size), elastic
         self.log_zoom = np.log(zoom)
-        self.rotation, self.shift, self.artefacts = rotation, shift, artefacts
+        self.rotation, self.shift = rotation, shift
+        self.artefacts, self.capital = artefacts, capital
         self.intensity = intensity or Intensity()
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
@@ -79,7 +81,7 @@ class TrainTransforms:
             sample = apply_matrix(sample, matrix, canvas)
         image = self.intensity(sample.image, rng)
         if rng.random() < self.artefacts:
-            image = burn_in(image, rng)
+            image = burn_in(image, rng, self.capital)
         return replace(sample, image=image)
 
     def _similarity(self, canvas: tuple[int, int], rng: np.random.Generator) -> np.ndarray:

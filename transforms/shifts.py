@@ -15,13 +15,13 @@ import cv2
 import numpy as np
 
 from transforms import geometry
+from transforms.artefacts import CAPITAL
 from transforms.augment import apply_matrix
 from transforms.sample import Sample
 
 Shift = Callable[[Sample, np.random.Generator], Sample]
 
 _LETTERS = list(string.ascii_uppercase + string.digits)
-_CAPITAL = 21.0  # pixels, about the height of a capital at size 1 in the fonts of OpenCV 4 and 5
 
 
 def gamma(sample: Sample, _: np.random.Generator, *, exponent: float) -> Sample:
@@ -87,11 +87,11 @@ def text(
     """White ``lines`` of letters and digits, within a ``band`` at the top or bottom; 0.5 is the whole image.
 
     ``band``, ``height`` of a capital and ``stroke`` are shares of the image's height. In training, text is
-    up to three lines of 0.1 at most.
+    up to three lines of 0.041 at most.
     """
     image = sample.image.copy()
     rows, columns = image.shape
-    style = cv2.FONT_HERSHEY_SIMPLEX, height * rows / _CAPITAL, 255, max(round(stroke * rows), 1), cv2.LINE_AA
+    style = cv2.FONT_HERSHEY_SIMPLEX, height * rows / CAPITAL, 255, max(round(stroke * rows), 1), cv2.LINE_AA
     for _ in range(lines):
         words = "".join(rng.choice(_LETTERS, rng.integers(6, 14)))
         depth = rng.uniform(0.0, band)
