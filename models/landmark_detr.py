@@ -6,7 +6,6 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from models.backbone import STRIDES, TimmBackbone, require_multiple
 from models.decoder import LandmarkDecoder, Queries, StartQueries
@@ -26,7 +25,7 @@ class LandmarkOutputs:
 
     predictions: tuple[Prediction, ...]  # one per decoder layer and ROI stage, coarse to fine
     denoised: tuple[Prediction, ...]  # the same stages started from jittered truth; empty outside training
-    heatmaps: Tensor  # (B, K, h, w) logits on the fine map
+    heatmaps: Tensor  # (B, K, H/4, W/4) logits
 
     @property
     def final(self) -> Prediction:
@@ -38,10 +37,8 @@ class LandmarkDetr(LandmarkModel):
 
     ``roi_windows`` are half heights of the windows as shares of the canvas height: (0.0235, 0.008) is
     +-5.6 and +-1.9 mm on a 240 mm high X-ray. ``jitter`` is the Laplace scale of the denoising groups,
-    as a share of the canvas for the decoder and of the half window for the ROI stages. The backbone sees
-    the canvas ``shrink`` times smaller, the last ROI stage's stem sees all of it: where to look is cheap to
-    find, and detail is read only there. With ``contrast`` the layers see ``local_contrast`` in place of grey
-    values.
+    as a share of the canvas for the decoder and of the half window for the ROI stages. With ``contrast``
+    the layers see ``local_contrast`` in place of grey values.
     """
 
     landmark_tensors = ("heatmap.classify.weight", "start.content")
@@ -58,15 +55,12 @@ class LandmarkDetr(LandmarkModel):
         fine_dim: int = 64,
         stem_channels: int = 16,
         jitter: tuple[float, float] = (0.02, 0.35),
-        shrink: int = 1,
         contrast: bool = False,
         mean: float = 0.45,
         std: float = 0.25,
     ) -> None:
         super().__init__(num_landmarks, mean, std)
-        if shrink < 1:
-            raise ValueError(f"model.shrink={shrink}: expected a whole number from 1.")
-        self.jitter, self.shrink, self.contrast = jitter, shrink, contrast
+        self.jitter, self.contrast = jitter, contrast
         self.backbone = backbone
         self.neck = PyramidNeck(backbone.channels, embed_dim, fine_dim=fine_dim)
         self.heatmap = HeatmapHead(fine_dim, num_landmarks)
@@ -85,9 +79,9 @@ class LandmarkDetr(LandmarkModel):
         With ``targets`` (training) a second group of queries starts at annotated points plus noise. Raises
         ValueError for a canvas that does not divide into the backbone's coarsest cells.
         """
-        require_multiple(images, STRIDES[-1] * self.shrink)
+        require_multiple(images, STRIDES[-1])
         images = local_contrast(images) if self.contrast else self.normalised(images)
-        features = self.neck(self.backbone(F.avg_pool2d(images, self.shrink) if self.shrink > 1 else images))
+        features = self.neck(self.backbone(images))
         heatmaps = self.heatmap(features.fine)
         salience = salience_levels(heatmaps, [m.shape[-2:] for m in features.levels])
         levels = self.encoder(features.levels, salience)

@@ -36,7 +36,7 @@ def check_forward(model_config: str) -> None:
     """Build what the YAML says and run it on 96 x 64 pixels; experiments share models, so once for each."""
     detr: LandmarkDetr = instantiate(OmegaConf.create(model_config), num_landmarks=7).eval()
     with torch.no_grad():
-        outputs = detr(random_images(2, 96 * detr.shrink, 64 * detr.shrink))
+        outputs = detr(random_images(2, 96, 64))
     assert len(outputs.predictions) == len(detr.decoder.layers) + len(detr.roi)
     for stage in outputs.predictions:
         assert stage.points.shape == stage.log_scale.shape == (2, 7, 2)
@@ -51,24 +51,9 @@ def test_the_model_of_every_config_builds_and_runs(file):
     check_forward(OmegaConf.to_yaml(load_config(file, ["size=[96, 64]"]).model))
 
 
-def test_what_shrinking_loses_reaches_the_last_stage_only():
-    model = small_detr(shrink=2)
-    wake(model)
-    images = 0.25 + 0.5 * random_images(2, 128, 64)
-    fine = 0.2 * torch.tensor([[1.0, -1.0], [-1.0, 1.0]]).repeat(64, 32)  # its mean over 2 x 2 pixels is 0
-    with torch.no_grad():
-        plain, detailed = (model.eval()(one) for one in (images, images + fine))
-    assert plain.heatmaps.shape == (2, 5, 128 // 8, 64 // 8)
-    torch.testing.assert_close(plain.heatmaps, detailed.heatmaps)
-    torch.testing.assert_close(plain.predictions[-2].points, detailed.predictions[-2].points)
-    assert (plain.final.points - detailed.final.points).abs().max() > 1e-4
-
-
-def test_a_canvas_that_does_not_divide_is_refused():
-    with pytest.raises(ValueError, match=r"96x64 pixels.*multiples of 64"):
-        small_detr(shrink=2)(random_images(1, 96, 64))
-    with pytest.raises(ValueError, match=r"model.shrink=0"):
-        small_detr(shrink=0)
+def test_a_canvas_that_does_not_divide_is_refused(model):
+    with pytest.raises(ValueError, match=r"96x80 pixels.*multiples of 32"):
+        model(random_images(1, 96, 80))
 
 
 def test_under_autocast_coordinates_stay_float32(model):

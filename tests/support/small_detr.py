@@ -13,9 +13,7 @@ from models.prediction import Targets
 DIM = 32
 
 
-def small_detr(
-    num_landmarks: int = 5, *, name: str = "resnet10t", norm: str = "native", shrink: int = 1
-) -> LandmarkDetr:
+def small_detr(num_landmarks: int = 5, *, name: str = "resnet10t", norm: str = "native") -> LandmarkDetr:
     """Seeded; every part of the large models is there: two encoder and decoder layers, two ROI stages."""
     torch.manual_seed(0)
     return LandmarkDetr(
@@ -25,7 +23,6 @@ def small_detr(
         encoder=SalienceEncoder(DIM, num_heads=4, layer_ratios=(1.0, 0.5)),
         decoder=LandmarkDecoder(DIM, num_heads=4, num_layers=2),
         fine_dim=16,
-        shrink=shrink,
     )
 
 
