@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from models.heatmap_codec import GaussianHeatmaps
 from models.heatmap_trunks import ConcatTrunk, SmpTrunk
 from models.landmark_model import LandmarkModel
+from models.normalisation import Normalisation
 from models.precision import full_precision
 from models.prediction import Prediction, Targets
 
@@ -38,10 +39,9 @@ class HeatmapNet(LandmarkModel):
         num_landmarks: int,
         trunk: SmpTrunk | ConcatTrunk,
         codec: GaussianHeatmaps,
-        mean: float = 0.45,
-        std: float = 0.25,
+        normalise: Normalisation | None = None,
     ) -> None:
-        super().__init__(num_landmarks, mean, std)
+        super().__init__(num_landmarks, normalise)
         self.codec = codec
         self.trunk = trunk
         self.resize = _resize(trunk.channels, trunk.stride, codec.stride)
@@ -52,7 +52,7 @@ class HeatmapNet(LandmarkModel):
 
         Raises ValueError for sides that the strides do not divide.
         """
-        features = self.resize(self.trunk(self.normalised(images)))
+        features = self.resize(self.trunk(self.normalise(images)))
         with full_precision(images):
             heatmaps = self.head(features.float())
             return HeatmapOutputs(self.calibrated(self.codec.decode(heatmaps.detach())), heatmaps, self.codec)

@@ -12,8 +12,8 @@ from models.decoder import LandmarkDecoder, Queries, StartQueries
 from models.encoder import SalienceEncoder
 from models.heatmap import HeatmapHead, read_peaks, salience_levels
 from models.landmark_model import LandmarkModel
-from models.local_contrast import local_contrast
 from models.neck import PyramidNeck
+from models.normalisation import Normalisation
 from models.precision import full_precision
 from models.prediction import Prediction, Targets
 from models.roi import ImageStem, RoiStage
@@ -37,8 +37,7 @@ class LandmarkDetr(LandmarkModel):
 
     ``roi_windows`` are half heights of the windows as shares of the canvas height: (0.0235, 0.008) is
     +-5.6 and +-1.9 mm on a 240 mm high X-ray. ``jitter`` is the Laplace scale of the denoising groups,
-    as a share of the canvas for the decoder and of the half window for the ROI stages. With ``contrast``
-    the layers see ``local_contrast`` in place of grey values.
+    as a share of the canvas for the decoder and of the half window for the ROI stages.
     """
 
     landmark_tensors = ("heatmap.classify.weight", "start.content")
@@ -55,12 +54,10 @@ class LandmarkDetr(LandmarkModel):
         fine_dim: int = 64,
         stem_channels: int = 16,
         jitter: tuple[float, float] = (0.02, 0.35),
-        contrast: bool = False,
-        mean: float = 0.45,
-        std: float = 0.25,
+        normalise: Normalisation | None = None,
     ) -> None:
-        super().__init__(num_landmarks, mean, std)
-        self.jitter, self.contrast = jitter, contrast
+        super().__init__(num_landmarks, normalise)
+        self.jitter = jitter
         self.backbone = backbone
         self.neck = PyramidNeck(backbone.channels, embed_dim, fine_dim=fine_dim)
         self.heatmap = HeatmapHead(fine_dim, num_landmarks)
@@ -80,7 +77,7 @@ class LandmarkDetr(LandmarkModel):
         ValueError for a canvas that does not divide into the backbone's coarsest cells.
         """
         require_multiple(images, STRIDES[-1])
-        images = local_contrast(images) if self.contrast else self.normalised(images)
+        images = self.normalise(images)
         features = self.neck(self.backbone(images))
         heatmaps = self.heatmap(features.fine)
         salience = salience_levels(heatmaps, [m.shape[-2:] for m in features.levels])

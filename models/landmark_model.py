@@ -5,13 +5,15 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from models.normalisation import FixedScale, Normalisation
 from models.prediction import Prediction
 
 
 class LandmarkModel(nn.Module):
     """Base of the models: K landmarks from (B, 1, H, W) images in [0, 1].
 
-    ``mean_shape`` (K, 2), normalised: set it from the training set before training. ``uncertainty_factor``
+    ``normalise`` makes of an image what the layers see (default: ``FixedScale()``). ``mean_shape`` (K, 2),
+    normalised: set it from the training set before training. ``uncertainty_factor``
     widens the predicted scales of the final stage: 1 while training, then what the validation images ask for
     (``util.calibration``). It is no weight, so checkpoints keep it beside the weights.
 
@@ -23,15 +25,11 @@ class LandmarkModel(nn.Module):
     mean_shape: Tensor
     uncertainty_factor: Tensor
 
-    def __init__(self, num_landmarks: int, mean: float, std: float) -> None:
+    def __init__(self, num_landmarks: int, normalise: Normalisation | None = None) -> None:
         super().__init__()
-        self.num_landmarks, self.mean, self.std = num_landmarks, mean, std
+        self.num_landmarks, self.normalise = num_landmarks, normalise or FixedScale()
         self.register_buffer("mean_shape", torch.full((num_landmarks, 2), 0.5))
         self.register_buffer("uncertainty_factor", torch.ones(()), persistent=False)
-
-    def normalised(self, images: Tensor) -> Tensor:
-        """Images in [0, 1] -> what the layers were made for: mean 0, standard deviation 1."""
-        return (images - self.mean) / self.std
 
     def calibrated(self, prediction: Prediction) -> Prediction:
         """The same points with their scales times ``uncertainty_factor``."""

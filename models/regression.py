@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from models.backbone import TimmBackbone
 from models.landmark_model import LandmarkModel
 from models.losses import LossReport, l1_mm, laplace_nll
+from models.normalisation import Normalisation
 from models.precision import full_precision
 from models.prediction import Prediction, Targets
 
@@ -26,9 +27,9 @@ class RegressionNet(LandmarkModel):
     landmark_tensors = ("head.weight", "head.bias")
 
     def __init__(
-        self, *, num_landmarks: int, backbone: TimmBackbone, mean: float = 0.45, std: float = 0.25
+        self, *, num_landmarks: int, backbone: TimmBackbone, normalise: Normalisation | None = None
     ) -> None:
-        super().__init__(num_landmarks, mean, std)
+        super().__init__(num_landmarks, normalise)
         self.backbone = backbone
         self.head = nn.Linear(backbone.channels[-1], 4 * num_landmarks)
         nn.init.zeros_(self.head.weight)
@@ -36,7 +37,7 @@ class RegressionNet(LandmarkModel):
 
     def forward(self, images: Tensor, targets: Targets | None = None) -> RegressionOutputs:
         """(B, 1, H, W) images in [0, 1] -> landmarks and their scales."""
-        coarse = self.backbone(self.normalised(images))[-1]
+        coarse = self.backbone(self.normalise(images))[-1]
         with full_precision(images):
             outputs = self.head(coarse.float().mean((-2, -1))).unflatten(-1, (self.num_landmarks, 4))
             step, log_scale = outputs.chunk(2, -1)  # (B, K, 2) each

@@ -10,6 +10,7 @@ from models.backbone import TimmBackbone
 from models.heatmap_window import local_moments
 from models.landmark_model import LandmarkModel
 from models.losses import LossReport
+from models.normalisation import Normalisation
 from models.precision import full_precision
 from models.prediction import Prediction, Targets
 
@@ -86,10 +87,9 @@ class SimccNet(LandmarkModel):
         backbone: TimmBackbone,
         size: tuple[int, int],
         codec: SimccCodec,
-        mean: float = 0.45,
-        std: float = 0.25,
+        normalise: Normalisation | None = None,
     ) -> None:
-        super().__init__(num_landmarks, mean, std)
+        super().__init__(num_landmarks, normalise)
         self.codec = codec
         self.size = (size[0], size[1])
         if min(self.size) < _STRIDE or any(side % _STRIDE for side in self.size):
@@ -110,7 +110,7 @@ class SimccNet(LandmarkModel):
                 f"images of {images.shape[-2]}x{images.shape[-1]} pixels (height x width), expected "
                 f"{self.size[0]}x{self.size[1]}, for which this SimCC model was made."
             )
-        coarse = self.backbone(self.normalised(images))[-1]
+        coarse = self.backbone(self.normalise(images))[-1]
         with full_precision(images):
             cells = self.to_landmarks(coarse.float()).flatten(2)  # (B, K, cells)
             x, y = self.classify_x(cells), self.classify_y(cells)

@@ -27,14 +27,14 @@ class CentroidModel(LandmarkModel):
     """Landmark k is the centre of mass of channel k of two convolutions; its scale the channel's spread."""
 
     def __init__(self, num_landmarks: int) -> None:
-        super().__init__(num_landmarks, mean=0.4, std=0.3)
+        super().__init__(num_landmarks)
         self.backbone = nn.Sequential(
             nn.Conv2d(1, 8, 5, 2, 2), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, num_landmarks, 3, 2, 1)
         )
 
     def forward(self, images: Tensor, targets: None = None) -> CentroidOutputs:
         """(B, 1, H, W) images in [0, 1] -> one Prediction."""
-        weights = self.backbone(self.normalised(images)).sigmoid()  # (B, K, h, w)
+        weights = self.backbone(self.normalise(images)).sigmoid()  # (B, K, h, w)
         weights = weights / weights.sum((-2, -1), keepdim=True)
         x, y = (weights.sum(axis) for axis in (-2, -1))  # (B, K, w), (B, K, h)
         moments = [_moments(share) for share in (x, y)]

@@ -11,6 +11,8 @@ from configs.experiments.ledger.base import (
     train,
     train_transforms,
 )
+from models.normalisation import LocalContrast
+from util.config import L
 
-model.contrast = True
+model.normalise = L(LocalContrast)()
 train.update(output_dir="runs/ledger_contrast")

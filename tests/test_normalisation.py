@@ -1,10 +1,14 @@
-"""Local contrast: exposure cancels out, structure stays."""
+"""Normalisation: exposure cancels out of local contrast, structure stays."""
 
 import pytest
 import torch
 from torch import Tensor
 
-from models.local_contrast import local_contrast
+from models.normalisation import FixedScale, LocalContrast
+
+
+def test_a_fixed_scale_is_two_numbers():
+    torch.testing.assert_close(FixedScale(0.5, 0.25)(torch.tensor([0.5, 1.0])), torch.tensor([0.0, 2.0]))
 
 
 def texture(height: int = 256, width: int = 192) -> Tensor:
@@ -15,9 +19,9 @@ def texture(height: int = 256, width: int = 192) -> Tensor:
 
 def test_brightness_and_contrast_cancel_out():
     image = texture()
-    plain, changed = local_contrast(image), local_contrast(0.7 * image + 0.1)
+    plain, changed = LocalContrast()(image), LocalContrast()(0.7 * image + 0.1)
     torch.testing.assert_close(plain, changed, rtol=0.15, atol=0.02)
-    torch.testing.assert_close(local_contrast(1.0 - image), -plain, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(LocalContrast()(1.0 - image), -plain, rtol=1e-3, atol=1e-4)
     assert plain.shape == image.shape
     assert abs(float(plain.mean())) < 0.1 and float(plain.std()) == pytest.approx(1.0, abs=0.2)
 
@@ -25,18 +29,18 @@ def test_brightness_and_contrast_cancel_out():
 def test_a_dark_part_counts_as_much_as_a_bright_one():
     image = texture()
     image[..., 96:] *= 0.25
-    found = local_contrast(image)
+    found = LocalContrast()(image)
     assert float(found[..., 128:].std() / found[..., :64].std()) > 0.7
     assert float(image[..., 128:].std() / image[..., :64].std()) == pytest.approx(0.25, abs=0.02)
 
 
 def test_an_image_without_structure_has_no_contrast():
     for grey in (0.0, 0.3, 1.0):
-        found = local_contrast(torch.full((2, 1, 64, 96), grey))
+        found = LocalContrast()(torch.full((2, 1, 64, 96), grey))
         torch.testing.assert_close(found, torch.zeros(2, 1, 64, 96), atol=0.02, rtol=0.0)
 
 
 def test_a_constant_region_has_a_gradient():
     image = torch.full((1, 1, 64, 64), 0.5, requires_grad=True)
-    local_contrast(image).sum().backward()
+    LocalContrast()(image).sum().backward()
     assert image.grad is not None and image.grad.isfinite().all()
