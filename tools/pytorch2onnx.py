@@ -95,14 +95,15 @@ def describe(loaded: LoadedModel, *, raw: bool, precision: str) -> OnnxMetadata:
             f"{loaded.file}: evaluated with {type(transforms).__name__}, expected EvalTransforms: the "
             "exported file would not say how to prepare an image."
         )
+    normalise = getattr(loaded.model, "normalise", None)
     record = environment_record()
     changes = " with uncommitted changes" if record["uncommitted_changes"] else ""
     return OnnxMetadata(
         landmark_set=loaded.landmark_set,
         labels=loaded.labels,
         size=(transforms.height, transforms.width),
-        mean=getattr(loaded.model, "mean", None),
-        std=getattr(loaded.model, "std", None),
+        mean=getattr(normalise, "mean", None),
+        std=getattr(normalise, "std", None),
         precision=precision,
         raw=raw,
         checkpoint=str(loaded.file),

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from datasets.landmarks import LandmarkSet
 from models.landmark_model import LandmarkModel
+from models.normalisation import FixedScale
 from models.prediction import Prediction
 from util.checkpoint import FORMAT, save_checkpoint
 
@@ -27,7 +28,7 @@ class CentroidModel(LandmarkModel):
     """Landmark k is the centre of mass of channel k of two convolutions; its scale the channel's spread."""
 
     def __init__(self, num_landmarks: int) -> None:
-        super().__init__(num_landmarks)
+        super().__init__(num_landmarks, FixedScale(0.4, 0.3))
         self.backbone = nn.Sequential(
             nn.Conv2d(1, 8, 5, 2, 2), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, num_landmarks, 3, 2, 1)
         )

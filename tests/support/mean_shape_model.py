@@ -9,6 +9,7 @@ from torch import Tensor
 
 from datasets.landmarks import LandmarkSet
 from models.landmark_model import LandmarkModel
+from models.normalisation import FixedScale
 from models.prediction import Prediction
 from util.checkpoint import FORMAT, save_checkpoint
 
@@ -33,7 +34,7 @@ class MeanShapeModel(LandmarkModel):
     """Answers every image with ``mean_shape`` (K, 2), normalised."""
 
     def __init__(self, num_landmarks: int) -> None:
-        super().__init__(num_landmarks, mean=0.0, std=1.0)
+        super().__init__(num_landmarks, FixedScale(0.0, 1.0))
 
     def forward(self, images: Tensor, targets: None = None) -> MeanShapeOutputs:
         points = self.mean_shape.expand(len(images), -1, -1)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from datasets.sample import Sample
 from models.landmark_model import LandmarkModel
+from models.normalisation import FixedScale
 from models.prediction import Prediction, Targets
 from transforms.geometry import scale, translate, warp_image, warp_points
 
@@ -34,7 +35,7 @@ class TinyModel(LandmarkModel):
     def __init__(
         self, *, num_landmarks: int, width: int = 4, dropout: float = 0.2, noise: float = 1e-3
     ) -> None:
-        super().__init__(num_landmarks, mean=0.0, std=1.0)
+        super().__init__(num_landmarks, FixedScale(0.0, 1.0))
         self.noise = noise  # on the predicted points in training, normalised
         self.trunk = nn.Sequential(
             nn.Conv2d(1, width, 3, stride=4, padding=1),

@@ -13,9 +13,7 @@ INPUT, OUTPUTS = "images", ("points", "scales")
 RAW_INPUT = "image"
 
 _CANVAS = {
-    "input": (
-        "images: (B, 1, height, width) float32 in [0, 1], grey, letterboxed; mean and std are applied inside"
-    ),
+    "input": ("images: (B, 1, height, width) float32 in [0, 1], grey, letterboxed; normalised inside"),
     "output": (
         "points: (B, K, 2) float32 (x, y) as shares of the canvas, which spans [0, 1]; "
         "scales: (B, K, 2) Laplace scale b per axis, same unit"
@@ -45,7 +43,7 @@ class OnnxMetadata:
     landmark_set: LandmarkSet
     labels: str  # which annotations the model learnt from
     size: tuple[int, int]  # (height, width) of the canvas
-    mean: float | None  # what the graph subtracts from images in [0, 1], and divides by
+    mean: float | None  # what the graph subtracts from images in [0, 1], and divides by; None: otherwise
     std: float | None
     precision: str  # fp32, fp16 or int8
     raw: bool  # the graph takes an image of any size and answers in its pixels
