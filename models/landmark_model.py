@@ -13,8 +13,8 @@ class LandmarkModel(nn.Module):
     """Base of the models: K landmarks from (B, 1, H, W) images in [0, 1].
 
     ``normalise`` makes of an image what the layers see (default: ``FixedScale()``). ``mean_shape`` (K, 2),
-    normalised: set it from the training set before training. ``uncertainty_factor``
-    widens the predicted scales of the final stage: 1 while training, then what the validation images ask for
+    normalised: set it from the training set before training. ``uncertainty_factor`` widens the predicted
+    scales of the final stage: 1 while training, then what the validation images ask for
     (``util.calibration``). It is no weight, so checkpoints keep it beside the weights.
 
     ``landmark_tensors``, which a model declares: its other tensors whose first axis runs over the landmarks,

@@ -21,9 +21,7 @@ class Systematic:
     without any, ``radial_mm`` has a slightly larger mean than the errors themselves.
     """
 
-    offset_mm: (
-        np.ndarray
-    )  # (K, 2) prediction less truth, to the right and down; NaN where nothing is annotated
+    offset_mm: np.ndarray  # (K, 2) prediction less truth, right and down; NaN where nothing is annotated
     radial_mm: np.ndarray  # (N, K) what is left; NaN where missing, or annotated in one image only
 
     @property

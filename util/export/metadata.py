@@ -13,7 +13,7 @@ INPUT, OUTPUTS = "images", ("points", "scales")
 RAW_INPUT = "image"
 
 _CANVAS = {
-    "input": ("images: (B, 1, height, width) float32 in [0, 1], grey, letterboxed; normalised inside"),
+    "input": "images: (B, 1, height, width) float32 in [0, 1], grey, letterboxed; normalised inside",
     "output": (
         "points: (B, K, 2) float32 (x, y) as shares of the canvas, which spans [0, 1]; "
         "scales: (B, K, 2) Laplace scale b per axis, same unit"

@@ -1,4 +1,4 @@
-"""The other heatmap baseline: HRNet-W32, in half the steps, since each takes three times as long."""
+"""The other heatmap baseline: HRNet-W32, with the steps that fit into the minutes of the base."""
 
 from configs.experiments.ledger.base import data, eval_transforms, optimizer, size, train, train_transforms
 from configs.models.hrnet_w32 import criterion, model

@@ -1,6 +1,6 @@
 """50 training images."""
 
-from configs.experiments.ledger.base import (
+from configs.experiments.ledger.images_25 import (
     criterion,
     data,
     embed_dim,
@@ -13,4 +13,4 @@ from configs.experiments.ledger.base import (
 )
 
 data.update(train="train:50")
-train.update(output_dir="runs/ledger_images_50", iterations=1000, eval_every=250)
+train.update(output_dir="runs/ledger_images_50")
