@@ -8,8 +8,8 @@ import numpy as np
 from datasets.cl_detection2023 import LANDMARKS, read_images
 from datasets.mha_files import Stack, open_stack
 from datasets.prepared_case import INDEX_TO_CONTINUOUS
+from util.looks import Looks
 from util.predict import Predictor, load_predictor, stream
-from util.test_time import Ensemble, ScaleAveraged
 
 
 def load_challenge_predictor(
@@ -17,14 +17,13 @@ def load_challenge_predictor(
 ) -> Predictor:
     """The model of the challenge's 38 landmarks, or the ensemble of several, at each of ``scales``.
 
-    Raises ValueError for a model of other landmarks.
+    Raises ValueError for a model of other landmarks, a checkpoint given twice, scales that make no sense.
     """
-    predictors = [load_predictor(file, device) for file in checkpoints]
-    for predictor in predictors:
-        _require_challenge_landmarks(predictor)
-    if tuple(scales) != (1.0,):
-        predictors = [ScaleAveraged(predictor, scales) for predictor in predictors]
-    return predictors[0] if len(predictors) == 1 else Ensemble(predictors)
+    looks = Looks(tuple(checkpoints), tuple(scales))
+    members = [load_predictor(file, device) for file in checkpoints]
+    for member in members:
+        _require_challenge_landmarks(member)
+    return looks.predictor(members)
 
 
 def predict_stack(predictor: Predictor, stack_file: Path, batch_size: int) -> dict[int, np.ndarray]:
