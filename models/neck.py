@@ -45,9 +45,9 @@ class PyramidNeck(nn.Module):
     def forward(self, features: Sequence[Tensor]) -> FeatureMaps:
         """Four maps of strides 4 to 32 -> the fine map and the levels of strides 8 to 64."""
         maps = [lateral(feature) for lateral, feature in zip(self.laterals, features[1:], strict=True)]
-        levels = [self.smooth[-1](maps[-1])]
-        for lateral, smooth in zip(maps[-2::-1], list(self.smooth)[-2::-1], strict=True):
-            levels.insert(0, smooth(_add_upsampled(lateral, levels[0])))
+        for index in range(len(maps) - 1, 0, -1):
+            maps[index - 1] = _add_upsampled(maps[index - 1], maps[index])
+        levels = [smooth(m) for smooth, m in zip(self.smooth, maps, strict=True)]
         fine = _add_upsampled(self.fine_lateral(features[0]), self.fine_context(levels[0]))
         return FeatureMaps(fine=self.fine(fine), levels=(*levels, self.coarsest(maps[-1])))
 
