@@ -22,6 +22,7 @@ from util.predict_stack import load_challenge_predictor, predict_stack  # noqa: 
 
 INPUT = Path("/input/images/lateral-dental-x-rays")
 OUTPUT = Path("/output/orthodontic-landmarks.json")
+CHECKPOINTS = (".pt", ".safetensors")  # of a run; to hand out
 SCALES = "CEPHDETR_SCALES"  # set by container/build.sh
 
 
@@ -52,9 +53,12 @@ def only_stack(folder: Path) -> Path:
 
 def load(args: argparse.Namespace) -> Predictor:
     """The model of every checkpoint in the weights folder. Raises ValueError when there is none."""
-    checkpoints = sorted(args.weights.glob("*.pt"))
+    checkpoints = sorted(file for file in args.weights.glob("*") if file.suffix in CHECKPOINTS)
     if not checkpoints:
-        raise ValueError(f"{args.weights}: no .pt file. Build the image with container/build.sh CHECKPOINT.")
+        raise ValueError(
+            f"{args.weights}: no {' or '.join(CHECKPOINTS)} file. "
+            "Build the image with container/build.sh CHECKPOINT."
+        )
     predictor = load_challenge_predictor(checkpoints, args.device, args.scales)
     print(f"weights: {', '.join(file.name for file in checkpoints)}; scales {args.scales}")
     return predictor

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Copy checkpoints to a folder that is made anew, in the order given, as container/process.py reads them:
+# Copy checkpoints (RUN/best.pt, or weights to hand out such as weights/cephdetr38.safetensors) to a folder that is
+# made anew, in the order given, as container/process.py reads them:
 #
 #   container/stage_weights.sh FOLDER CHECKPOINT...
 set -euo pipefail
@@ -8,6 +9,10 @@ set -euo pipefail
 weights=$1
 shift
 for file in "$@"; do
+    case $file in
+        *.pt | *.safetensors) ;;
+        *) echo "$0: $file: expected a .pt or .safetensors file, such as RUN/best.pt." >&2; exit 2 ;;
+    esac
     [ -f "$file" ] || { echo "$0: $file not found. Give files that main.py wrote, such as RUN/best.pt." >&2; exit 2; }
 done
 rm -rf "$weights"
@@ -15,6 +20,6 @@ mkdir -p "$weights"
 number=0
 for file in "$@"; do
     number=$((number + 1))
-    run=$(basename "$(dirname "$(realpath "$file")")")
-    install -m 644 "$file" "$weights/$(printf %02d "$number")_$run.pt"
+    folder=$(basename "$(dirname "$(realpath "$file")")") # best.pt alone says nothing of its run
+    install -m 644 "$file" "$weights/$(printf %02d "$number")_${folder}_$(basename "$file")"
 done

@@ -86,8 +86,23 @@ def test_process_needs_exactly_one_stack(tmp_path: Path, stack: Path, names: lis
 def test_process_says_when_no_weights_are_there(tmp_path: Path, stack: Path) -> None:
     done = process("--input", stack.parent, "--weights", tmp_path, "--output", tmp_path / "found.json")
     assert done.returncode == 1
-    assert f"{tmp_path}: no .pt file" in done.stderr and "container/build.sh" in done.stderr
+    assert f"{tmp_path}: no .pt or .safetensors file" in done.stderr and "container/build.sh" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_process_loads_the_shipped_weights_beside_a_run(tmp_path: Path) -> None:
+    """As container/build.sh stages and checks them."""
+    shipped, run = ROOT / "weights/cephdetr38.safetensors", tmp_path / "shape/best.pt"
+    run.parent.mkdir()
+    landmarks = load_landmark_set("cl38")
+    write_mean_shape_checkpoint(run, torch.full((38, 2), 0.5), landmarks, size=(96, 96), folder=tmp_path)
+    staged = run_shell(CONTAINER / "stage_weights.sh", tmp_path / "weights", shipped, run)
+    assert staged.returncode == 0, staged.stderr
+    arguments = ("--check", "--weights", tmp_path / "weights", "--device", "cpu")
+    command = [sys.executable, "-m", "tests.support.run_script", "container/process.py", *arguments]
+    done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "weights: 01_weights_cephdetr38.safetensors, 02_shape_best.pt" in done.stdout
 
 
 def test_process_writes_nothing_for_a_truncated_stack(tmp_path: Path, stack: Path) -> None:
@@ -179,13 +194,15 @@ def test_build_sh_stages_the_weights_in_order(tmp_path: Path, docker: Path) -> N
     done = run_shell(tmp_path / "container/build.sh", *checkpoints)
     assert done.returncode == 0, done.stderr
     weights = sorted((tmp_path / "container/weights").iterdir())
-    assert [file.name for file in weights] == ["01_second.pt", "02_first.pt"]
+    assert [file.name for file in weights] == ["01_second_best.pt", "02_first_best.pt"]
     assert [file.read_text() for file in weights] == ["second", "first"]
     [build] = calls(docker)
     assert build[0] == "build" and build[-1] == str(tmp_path)  # the context is the root of the repository
     assert build[build.index("--file") + 1] == str(tmp_path / "container/Dockerfile")
     missing = run_shell(tmp_path / "container/build.sh", tmp_path / "third/best.pt")
     assert missing.returncode == 2 and "third/best.pt not found" in missing.stderr
+    other = run_shell(tmp_path / "container/build.sh", CONTAINER / "Dockerfile")
+    assert other.returncode == 2 and "expected a .pt or .safetensors file" in other.stderr
     assert len(calls(docker)) == 1 and len(list((tmp_path / "container/weights").iterdir())) == 2
 
 
