@@ -31,6 +31,7 @@ class TimmBackbone(nn.Module):
     ) -> None:
         super().__init__()
         options = dict(options or {})
+        self.norm = norm
         if norm == "group":
             options["norm_layer"] = GroupNorm
         elif norm != "native":

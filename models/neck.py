@@ -1,8 +1,9 @@
-"""Feature pyramid neck: one width for all strides, and context brought down to the fine map."""
+"""Necks: one width for strides 8 to 64, and context brought down to a finer map of stride 4."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -15,13 +16,51 @@ class FeatureMaps:
     levels: tuple[Tensor, ...]  # L maps (B, C, H/s, W/s), s = 8, 16, 32, 64
 
 
-def conv_norm_act(in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
-    """Convolution, GroupNorm (which does not mix the cases of a batch) and ReLU."""
+def conv_norm_act(
+    in_channels: int, out_channels: int, *, stride: int = 1, batch_norm: bool = False
+) -> nn.Sequential:
+    """3x3 convolution, GroupNorm (which does not mix the cases of a batch) or BatchNorm, and ReLU."""
+    norm = nn.BatchNorm2d(out_channels) if batch_norm else nn.GroupNorm(out_channels // 8, out_channels)
     return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, bias=False),
-        nn.GroupNorm(out_channels // 8, out_channels),
-        nn.ReLU(inplace=True),
+        nn.Conv2d(in_channels, out_channels, 3, stride, 1, bias=False), norm, nn.ReLU(inplace=True)
     )
+
+
+class UNetNeck(nn.Module):
+    """The expanding path of a UNet (Ronneberger et al., 2015) over strides 32 to 4, with a stride-64 level.
+
+    Each level concatenates the enlarged coarser map with the backbone's own and mixes them by two 3x3
+    convolutions. A map of the backbone that is wider than its level is narrowed first, so the neck's cost
+    does not grow with the backbone's. The fine map has its own, usually smaller, width. BatchNorm learns
+    faster here than GroupNorm; ``group_norm`` is for batches under 8.
+    """
+
+    def __init__(
+        self, in_channels: Sequence[int], embed_dim: int, *, fine_dim: int, group_norm: bool = False
+    ) -> None:
+        super().__init__()
+        widths = [fine_dim, *[embed_dim] * (len(in_channels) - 2)]  # of strides 4, 8, 16
+        skips = list(zip(in_channels[:-1], widths, strict=True))
+        self.top = nn.Conv2d(in_channels[-1], embed_dim, 1)
+        self.skips = nn.ModuleList(
+            nn.Conv2d(channels, width, 1) if channels > width else nn.Identity() for channels, width in skips
+        )
+        self.merge = nn.ModuleList(
+            nn.Sequential(
+                conv_norm_act(embed_dim + min(channels, width), width, batch_norm=not group_norm),
+                conv_norm_act(width, width, batch_norm=not group_norm),
+            )
+            for channels, width in skips
+        )
+        self.coarsest = conv_norm_act(embed_dim, embed_dim, stride=2, batch_norm=not group_norm)
+
+    def forward(self, features: Sequence[Tensor]) -> FeatureMaps:
+        """Four maps of strides 4 to 32 -> the fine map and the levels of strides 8 to 64."""
+        maps = [self.top(features[-1])]  # coarse to fine
+        for feature, skip, merge in reversed(list(zip(features[:-1], self.skips, self.merge, strict=True))):
+            enlarged = F.interpolate(maps[-1], size=feature.shape[-2:], mode="bilinear")
+            maps.append(merge(torch.cat([enlarged, skip(feature)], 1)))
+        return FeatureMaps(fine=maps[-1], levels=(*maps[-2::-1], self.coarsest(maps[0])))
 
 
 class PyramidNeck(nn.Module):
@@ -54,3 +93,14 @@ class PyramidNeck(nn.Module):
 
 def _add_upsampled(fine: Tensor, coarse: Tensor) -> Tensor:
     return fine + F.interpolate(coarse, size=fine.shape[-2:], mode="bilinear")
+
+
+def create_neck(
+    name: str, in_channels: Sequence[int], embed_dim: int, *, fine_dim: int, group_norm: bool
+) -> UNetNeck | PyramidNeck:
+    """ "unet" or "pyramid"; ValueError for another name. The pyramid has GroupNorm always."""
+    if name == "unet":
+        return UNetNeck(in_channels, embed_dim, fine_dim=fine_dim, group_norm=group_norm)
+    if name == "pyramid":
+        return PyramidNeck(in_channels, embed_dim, fine_dim=fine_dim)
+    raise ValueError(f"neck {name!r}, expected 'unet' or 'pyramid'. Change model.neck in the config.")

@@ -70,7 +70,7 @@ def test_gradient_maps_of_the_landmark_detr(model: LandmarkDetr):
 def test_the_gradient_is_that_of_the_way_from_start_to_prediction(model: LandmarkDetr):
     """A stage holds the point that it starts from, so the sum of the stages' gradients is the steps'."""
     features = []
-    handle = model.neck.fine.register_forward_hook(lambda *call: features.append(call[2]))
+    handle = model.neck.merge[0].register_forward_hook(lambda *call: features.append(call[2]))
     outputs = model(IMAGE)
     handle.remove()
     stages = [stage.points[0, 0, 0] for stage in outputs.predictions]
@@ -79,7 +79,7 @@ def test_the_gradient_is_that_of_the_way_from_start_to_prediction(model: Landmar
     (along_x,) = torch.autograd.grad(way * IMAGE.shape[-1], features, retain_graph=True)
     (summed,) = torch.autograd.grad(sum(stages) * IMAGE.shape[-1], features)
     torch.testing.assert_close(along_x, summed)
-    (one, _) = gradient_maps(model, IMAGE, 0, part="neck.fine")
+    (one, _) = gradient_maps(model, IMAGE, 0, part="neck.merge.0")
     assert one.cellwise.shape == along_x.shape[-2:]
     assert (one.cellwise >= (along_x * features[0]).sum(1)[0].abs().detach().numpy() - 1e-6).all()
 
