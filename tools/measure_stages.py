@@ -8,27 +8,17 @@ model's own heatmaps, read by DARK as a heatmap model reads them. docs/inspect.m
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
-import numpy as np
-import torch
-from torch import Tensor, nn
 from tqdm import tqdm
 
 from datasets.loader import eval_loader
-from datasets.sample import Batch
-from models.heatmap_decoding import dark
-from models.prediction import Prediction
 from util.checkpoint import load_model
 from util.evaluation_data import open_dataset
-from util.inspection.inspect import inspect_model
-from util.metrics import Errors, LandmarkEvaluator, summarise
+from util.inspection.stages import stage_errors, stage_table
 from util.predict import pick_device
-
-_BLUR = 1.0  # cells; the standard deviation of the Gaussians that the heatmaps are trained on
 
 
 def main() -> None:
@@ -39,41 +29,6 @@ def main() -> None:
     errors = stage_errors(loaded.model, batches, pick_device(args.device))
     print(f"{len(dataset)} images of {dataset.folder}, subset {dataset.subset}, {dataset.labels!r} labels\n")
     print(stage_table(errors))
-
-
-def stage_errors(
-    model: nn.Module, batches: Iterable[Batch], device: torch.device | str
-) -> list[tuple[str, Errors]]:
-    """Each stage's name and errors, coarse to fine. ``batches`` of one image each."""
-    evaluators: dict[str, LandmarkEvaluator] = {}
-    for batch in batches:
-        batch = batch.to(device)
-        for name, points in _stages(model, batch.images):
-            unused = torch.zeros_like(points)  # not every stage has an uncertainty, and none is shown
-            evaluators.setdefault(name, LandmarkEvaluator()).update(Prediction(points, unused), batch)
-    return [(name, evaluator.errors()) for name, evaluator in evaluators.items()]
-
-
-def stage_table(errors: Iterable[tuple[str, Errors]]) -> str:
-    """Per stage: mean radial error with its interval, median, percent within 2 mm and over 4 mm."""
-    lines = [f"{'after':<18}{'MRE':>8}{'95 %':>18}{'median':>9}{'SDR 2':>8}{'> 4 mm':>9}"]
-    for name, found in errors:
-        summary = summarise(found)
-        interval = "{:.3f} to {:.3f}".format(*summary.mre_ci95_mm)
-        rates = f"{summary.sdr_percent['2.0']:>8.1f}{100.0 - summary.sdr_percent['4.0']:>9.2f}"
-        lines.append(f"{name:<18}{summary.mre_mm:>8.3f}{interval:>18}{summary.median_mm:>9.3f}{rates}")
-    return "\n".join(lines)
-
-
-def _stages(model: nn.Module, image: Tensor) -> Iterator[tuple[str, Tensor]]:
-    """Names and (1, K, 2) normalised points for a (1, 1, H, W) image."""
-    inspection = inspect_model(model, image)
-    if inspection.heatmaps is not None and len(inspection.path) > 1:  # else they are the prediction
-        maps = image.new_tensor(inspection.heatmaps)[None]
-        log_maps = maps.clamp(min=torch.finfo(maps.dtype).tiny).log()
-        yield "heatmaps, DARK", dark(log_maps, _BLUR) / maps.new_tensor(maps.shape[:-3:-1])
-    for step in inspection.path:
-        yield step.name, image.new_tensor(np.asarray(step.points))[None]
 
 
 def parse_arguments() -> argparse.Namespace:
