@@ -70,7 +70,8 @@ class LandmarkDetr(LandmarkModel):
         self.decoder = decoder
         self.stem = ImageStem(stem_channels)
         self.roi = nn.ModuleList(
-            RoiStage(embed_dim, (fine_dim, stem_channels), window) for window in roi_windows
+            RoiStage(embed_dim, (fine_dim,) if index == 0 else (fine_dim, stem_channels), window)
+            for index, window in enumerate(roi_windows)
         )
 
     def forward(self, images: Tensor, targets: Targets | None = None) -> LandmarkOutputs:

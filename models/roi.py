@@ -62,11 +62,6 @@ class RoiStage(nn.Module):
         self.mix = nn.Sequential(
             nn.LayerNorm(token_dim), nn.ReLU(), nn.Linear(token_dim, token_dim), nn.ReLU()
         )
-        self.local = nn.Sequential(
-            nn.GroupNorm(1, token_dim), nn.ReLU(), nn.Conv2d(token_dim, token_dim, 3, padding=1)
-        )
-        nn.init.zeros_(self.local[-1].weight)
-        nn.init.zeros_(self.local[-1].bias)
         self.score = nn.Linear(token_dim, 1, bias=False)  # a softmax ignores a bias
         self.summary = nn.Linear(token_dim + 2, embed_dim)
         self.head = PointHead(embed_dim)
@@ -95,8 +90,4 @@ class RoiStage(nn.Module):
         sampled = torch.cat([F.grid_sample(m, grid, align_corners=False) for m in maps], dim=1)
         sampled = sampled.permute(0, 2, 3, 1).unflatten(1, queries.points.shape[1:3])  # (B, G, K, S, sum C_m)
         tokens = self.tokens(sampled) + self.position + self.query(queries.content)[..., None, :]
-        tokens = tokens + self.mix(tokens)
-        side = round(tokens.shape[-2] ** 0.5)
-        grid = tokens.flatten(0, 2).transpose(1, 2).unflatten(-1, (side, side))  # (B * G * K, T, D, D)
-        local = self.local(grid).flatten(2).transpose(1, 2)
-        return tokens + local.unflatten(0, tokens.shape[:3])
+        return tokens + self.mix(tokens)
