@@ -122,9 +122,8 @@ def test_all_but_the_landmarks_is_taken_where_none_is_known(tmp_path):
 def test_another_model_is_refused_by_tensor_and_gives_the_parts_that_fit(tmp_path):
     file = save(tmp_path / "old.pt", small_detr(4), SOURCE)
     torch.manual_seed(1)
-    config = load_config(
-        ROOT / "configs/models/landmark_detr_resnet18.py", ["embed_dim=64", "model.backbone.name=resnet10t"]
-    ).model
+    overrides = ["embed_dim=64", "model.backbone.name=resnet10t", "model.decoder.num_layers=3"]
+    config = load_config(ROOT / "configs/models/landmark_detr_resnet18.py", overrides).model
     model = instantiate(config, num_landmarks=5)
     fresh = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     with pytest.raises(ValueError, match=r"old\.pt: .*layers\.2.* missing.* and \d+ more\. .*init_parts=\["):

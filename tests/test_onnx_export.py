@@ -56,6 +56,9 @@ def detr() -> nn.Module:
     model.encoder = SalienceEncoder(DIM, num_heads=4)
     model.decoder = LandmarkDecoder(DIM, num_heads=4, num_layers=1)
     wake(model, 0.02)
+    with torch.no_grad():  # statistics of BatchNorm as training leaves them: else nothing reaches the points
+        for _ in range(20):
+            model.train()(random_images(4, *SIZE))
     return model.eval()
 
 
