@@ -19,10 +19,11 @@ sys.path.insert(0, str(HERE.parent))  # run as a script, from anywhere
 from datasets.cl_predictions import write_predictions  # noqa: E402
 from util.predict import Predictor  # noqa: E402
 from util.predict_stack import load_challenge_predictor, predict_stack  # noqa: E402
+from util.weights_file import SUFFIX  # noqa: E402
 
 INPUT = Path("/input/images/lateral-dental-x-rays")
 OUTPUT = Path("/output/orthodontic-landmarks.json")
-CHECKPOINTS = (".pt", ".safetensors")  # of a run; to hand out
+CHECKPOINTS = (".pt", SUFFIX)  # of a run; to hand out
 SCALES = "CEPHDETR_SCALES"  # set by container/build.sh
 
 

@@ -17,10 +17,10 @@ class FeatureMaps:
 
 
 def conv_norm_act(
-    in_channels: int, out_channels: int, *, stride: int = 1, batch_norm: bool = False
+    in_channels: int, out_channels: int, *, stride: int = 1, group_norm: bool = True
 ) -> nn.Sequential:
     """3x3 convolution, GroupNorm (which does not mix the cases of a batch) or BatchNorm, and ReLU."""
-    norm = nn.BatchNorm2d(out_channels) if batch_norm else nn.GroupNorm(out_channels // 8, out_channels)
+    norm = nn.GroupNorm(out_channels // 8, out_channels) if group_norm else nn.BatchNorm2d(out_channels)
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, 3, stride, 1, bias=False), norm, nn.ReLU(inplace=True)
     )
@@ -47,12 +47,12 @@ class UNetNeck(nn.Module):
         )
         self.merge = nn.ModuleList(
             nn.Sequential(
-                conv_norm_act(embed_dim + min(channels, width), width, batch_norm=not group_norm),
-                conv_norm_act(width, width, batch_norm=not group_norm),
+                conv_norm_act(embed_dim + min(channels, width), width, group_norm=group_norm),
+                conv_norm_act(width, width, group_norm=group_norm),
             )
             for channels, width in skips
         )
-        self.coarsest = conv_norm_act(embed_dim, embed_dim, stride=2, batch_norm=not group_norm)
+        self.coarsest = conv_norm_act(embed_dim, embed_dim, stride=2, group_norm=group_norm)
 
     def forward(self, features: Sequence[Tensor]) -> FeatureMaps:
         """Four maps of strides 4 to 32 -> the fine map and the levels of strides 8 to 64."""
@@ -98,7 +98,7 @@ def _add_upsampled(fine: Tensor, coarse: Tensor) -> Tensor:
 def create_neck(
     name: str, in_channels: Sequence[int], embed_dim: int, *, fine_dim: int, group_norm: bool
 ) -> UNetNeck | PyramidNeck:
-    """ "unet" or "pyramid"; ValueError for another name. The pyramid has GroupNorm always."""
+    """The neck called "unet" or "pyramid", which has GroupNorm always; ValueError for another name."""
     if name == "unet":
         return UNetNeck(in_channels, embed_dim, fine_dim=fine_dim, group_norm=group_norm)
     if name == "pyramid":

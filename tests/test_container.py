@@ -70,6 +70,12 @@ def process(*arguments: object) -> subprocess.CompletedProcess[str]:
     return run_tool("container/process.py", *arguments)
 
 
+def process_with_models_of_tests(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """For checkpoints of models that tests/support defines."""
+    command = [sys.executable, "-m", "tests.support.run_script", "container/process.py", *arguments]
+    return subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True)
+
+
 @pytest.mark.parametrize("names", [[], ["a.mha", "b.mha"], ["a.png"]])
 def test_process_needs_exactly_one_stack(tmp_path: Path, stack: Path, names: list[str]) -> None:
     folder, output = tmp_path / "input", tmp_path / "output"
@@ -99,8 +105,7 @@ def test_process_loads_the_shipped_weights_beside_a_run(tmp_path: Path) -> None:
     staged = run_shell(CONTAINER / "stage_weights.sh", tmp_path / "weights", shipped, run)
     assert staged.returncode == 0, staged.stderr
     arguments = ("--check", "--weights", tmp_path / "weights", "--device", "cpu")
-    command = [sys.executable, "-m", "tests.support.run_script", "container/process.py", *arguments]
-    done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True)
+    done = process_with_models_of_tests(*arguments)
     assert done.returncode == 0, done.stderr
     assert "weights: 01_weights_cephdetr38.safetensors, 02_shape_best.pt" in done.stdout
 
@@ -115,8 +120,7 @@ def test_process_writes_nothing_for_a_truncated_stack(tmp_path: Path, stack: Pat
     )
     (folder / "short.mha").write_bytes(stack.read_bytes()[:-1000])
     arguments = ("--input", folder, "--weights", weights, "--output", output / "found.json")
-    command = [sys.executable, "-m", "tests.support.run_script", "container/process.py", *arguments]
-    done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True)
+    done = process_with_models_of_tests(*arguments)
     assert done.returncode == 1
     assert "short.mha" in done.stderr and "bytes, expected" in done.stderr
     assert not output.exists()
