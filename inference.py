@@ -18,7 +18,6 @@ results and exits with 0 or 1; the others exit with 0.
 
 import argparse
 import logging
-import math
 import os
 import sys
 from itertools import islice
@@ -27,6 +26,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from datasets.image_files import SourceImage
+from util.arguments import add_device_argument, positive
 from util.image_landmarks import ImageLandmarks
 from util.landmark_files import write_landmark_files
 from util.looks import Looks, add_arguments
@@ -81,13 +81,13 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--show-dir", type=Path, help="write an overlay an image")
     parser.add_argument(
         "--spacing",
-        type=float,
+        type=positive(float),
         nargs="+",
         metavar="MM",
         help="mm per pixel, one number or x and y; overrides the files",
     )
-    parser.add_argument("--batch-size", type=int, default=4)
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--batch-size", type=positive(int), default=4)
+    add_device_argument(parser)
     parser.add_argument(
         "--shard",
         metavar="I/N",
@@ -95,17 +95,13 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--retry-failed", action="store_true", help="with shards: read failed files again")
     args = parser.parse_args()
-    if args.spacing and (
-        len(args.spacing) > 2 or not all(math.isfinite(mm) and mm > 0 for mm in args.spacing)
-    ):
-        parser.error(f"--spacing {args.spacing}: expected one or two positive numbers, mm per pixel.")
+    if args.spacing and len(args.spacing) > 2:
+        parser.error(f"--spacing {args.spacing}: expected one or two numbers, mm per pixel.")
     if args.output is None:
         args.output = DEFAULT_OUTPUT
         args.show_dir = args.show_dir or (None if args.shard else DEFAULT_OUTPUT.parent)
     if args.output.suffix not in (".json", ".csv"):
         parser.error(f"--output {args.output}: expected FILE.json (or FILE.csv); both are written.")
-    if args.batch_size < 1:
-        parser.error(f"--batch-size {args.batch_size}: expected 1 or more.")
     try:
         args.shard = Shard.parse(args.shard) if args.shard else Shard.of_launcher(os.environ)
     except ValueError as error:

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from datasets.loader import eval_loader
 from datasets.prepared import PreparedDataset
+from util.arguments import add_data_arguments, positive
 from util.checkpoint import load_model
 from util.evaluate_predictor import evaluate_predictor
 from util.evaluation import Evaluation, text_table
@@ -77,26 +78,14 @@ def parse_arguments() -> argparse.Namespace:
         help="RUN/best.pt; several: an ensemble",
     )
     add_arguments(parser)
-    parser.add_argument(
-        "--data", type=Path, help="prepared folder; default: the one that the (first) run was trained on"
-    )
-    parser.add_argument("--subset", default="test", help="subset of the prepared folder (default: test)")
+    add_data_arguments(parser)
+    parser.add_argument("--batch-size", type=positive(int), default=8)
     parser.add_argument(
         "--show-dir", type=Path, help="write an overlay an image: truth red, prediction green"
     )
     parser.add_argument("--json", type=Path, help="write every number, errors and points included")
     parser.add_argument("--report", type=Path, help="write a self-contained HTML report")
-    parser.add_argument("--batch-size", type=positive, default=8)
-    parser.add_argument("--workers", type=int, default=2, help="processes that read images; 0: none")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     return parser.parse_args()
-
-
-def positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value}, expected 1 or more")
-    return value
 
 
 def require_plain(looks: Looks, num_processes: int) -> None:

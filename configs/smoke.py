@@ -15,6 +15,5 @@ size = (96, 96)
 embed_dim = 32
 model.backbone.name = "resnet10t"
 model.fine_dim = 16
-model.decoder.num_layers = 1
 data.update(workers=0)
 train.update(output_dir="runs/smoke", iterations=4, batch_size=2, eval_every=2, save_every=2, log_every=1)

@@ -78,7 +78,7 @@ class LandmarkDecoder(nn.Module):
         self,
         embed_dim: int,
         *,
-        num_layers: int = 3,
+        num_layers: int = 1,
         num_heads: int = 8,
         num_levels: int = 4,
         num_points: int = 4,

@@ -12,7 +12,7 @@ from models.decoder import LandmarkDecoder, Queries, StartQueries
 from models.encoder import SalienceEncoder
 from models.heatmap import HeatmapHead, read_peaks, salience_levels
 from models.landmark_model import LandmarkModel
-from models.neck import create_neck
+from models.neck import UNetNeck
 from models.normalisation import Normalisation
 from models.precision import full_precision
 from models.prediction import Prediction, Targets
@@ -37,8 +37,8 @@ class LandmarkDetr(LandmarkModel):
 
     ``roi_windows`` are half heights of the windows as shares of the canvas height: (0.0235, 0.008) is
     +-5.6 and +-1.9 mm on a 240 mm high X-ray. ``jitter`` is the Laplace scale of the denoising groups,
-    as a share of the canvas for the decoder and of the half window for the ROI stages. ``neck`` is "unet", or
-    "pyramid" as checkpoints have that do not name one; ``fine_dim`` is the width of its finest map.
+    as a share of the canvas for the decoder and of the half window for the ROI stages. ``fine_dim`` is the
+    width of the neck's finest map.
     """
 
     landmark_tensors = ("heatmap.classify.weight", "start.content")
@@ -51,7 +51,6 @@ class LandmarkDetr(LandmarkModel):
         embed_dim: int,
         encoder: SalienceEncoder,
         decoder: LandmarkDecoder,
-        neck: str = "pyramid",
         roi_windows: Sequence[float] = (0.0235, 0.008),
         fine_dim: int = 64,
         stem_channels: int = 16,
@@ -61,8 +60,8 @@ class LandmarkDetr(LandmarkModel):
         super().__init__(num_landmarks, normalise)
         self.jitter = jitter
         self.backbone = backbone
-        self.neck = create_neck(
-            neck, backbone.channels, embed_dim, fine_dim=fine_dim, group_norm=backbone.norm == "group"
+        self.neck = UNetNeck(
+            backbone.channels, embed_dim, fine_dim=fine_dim, group_norm=backbone.norm == "group"
         )
         self.heatmap = HeatmapHead(fine_dim, num_landmarks)
         self.encoder = encoder

@@ -1,10 +1,10 @@
-"""Both necks: sizes and widths, and what the UNet's owes to its options."""
+"""The neck: sizes and widths, and what it owes to its options."""
 
 import pytest
 import torch
 from torch import nn
 
-from models.neck import UNetNeck, create_neck
+from models.neck import UNetNeck
 
 CHANNELS = (8, 16, 64, 128)
 
@@ -20,16 +20,14 @@ def features(batch: int = 2, height: int = 96, width: int = 160) -> list[torch.T
 
 
 @pytest.mark.parametrize("group_norm", [False, True])
-@pytest.mark.parametrize("name", ["unet", "pyramid"])
-def test_one_width_for_strides_8_to_64_and_a_finer_map(name: str, group_norm: bool):
-    maps = create_neck(name, CHANNELS, 32, fine_dim=16, group_norm=group_norm)(features())
+def test_one_width_for_strides_8_to_64_and_a_finer_map(group_norm: bool):
+    maps = UNetNeck(CHANNELS, 32, fine_dim=16, group_norm=group_norm)(features())
     assert maps.fine.shape == (2, 16, 24, 40)
     assert [m.shape[1:] for m in maps.levels] == [(32, 12, 20), (32, 6, 10), (32, 3, 5), (32, 2, 3)]
 
 
-@pytest.mark.parametrize("name", ["unet", "pyramid"])
-def test_the_fine_map_sees_every_map_of_the_backbone(name: str):
-    neck = create_neck(name, CHANNELS, 32, fine_dim=16, group_norm=False).eval()
+def test_the_fine_map_sees_every_map_of_the_backbone():
+    neck = UNetNeck(CHANNELS, 32, fine_dim=16).eval()
     maps = [m.requires_grad_() for m in features()]
     gradients = torch.autograd.grad(neck(maps).fine.square().sum(), maps)
     assert all(gradient.abs().sum() > 0 for gradient in gradients)
@@ -50,8 +48,3 @@ def test_a_wide_backbone_does_not_widen_the_convolutions():
     wide = UNetNeck([4 * count for count in (16, 32, 64, 128)], 32, fine_dim=16)
     for convolution in (module for module in wide.modules() if isinstance(module, nn.Conv2d)):
         assert convolution.kernel_size == (1, 1) or convolution.in_channels <= 64
-
-
-def test_an_unknown_neck_is_refused():
-    with pytest.raises(ValueError, match="neck 'fpn', expected 'unet' or 'pyramid'"):
-        create_neck("fpn", CHANNELS, 32, fine_dim=16, group_norm=False)

@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tqdm import tqdm
 
 from datasets.loader import eval_loader
+from util.arguments import add_data_arguments, positive
 from util.calibration import SHARES, coverage, fit_factor
 from util.checkpoint import load_checkpoint, load_model, save_checkpoint
 from util.evaluation_data import open_dataset
@@ -52,12 +53,9 @@ def held(errors: Errors, factor: float, share: float) -> float:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Fit a model's uncertainty to annotated images.")
     parser.add_argument("--checkpoint", type=Path, required=True, help="RUN/best.pt or RUN/last.pt")
-    parser.add_argument("--data", type=Path, help="prepared folder; default: the one of the training")
-    parser.add_argument("--subset", default="val", help="images that were not trained on (default: val)")
+    add_data_arguments(parser, subset="val")
+    parser.add_argument("--batch-size", type=positive(int), default=8)
     parser.add_argument("--output", type=Path, required=True, help="FILE.pt, the checkpoint with its factor")
-    parser.add_argument("--batch-size", type=int, default=8)
-    parser.add_argument("--workers", type=int, default=2, help="processes that read images; 0: none")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     return parser.parse_args()
 
 

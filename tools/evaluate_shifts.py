@@ -9,7 +9,7 @@ landmarks on the unshifted images. docs/domain_shift.md describes the shifts.
 import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from tqdm import tqdm
 from datasets.loader import eval_loader
 from datasets.prepared import PreparedDataset
 from transforms.shifts import SHIFTS, ShiftedTransforms
+from util.arguments import add_data_arguments, positive
 from util.checkpoint import LoadedModel, load_model
 from util.config import instantiate
 from util.evaluation_data import open_dataset
@@ -65,8 +66,8 @@ def parse_arguments() -> argparse.Namespace:
         metavar="FILE",
         help="RUN/best.pt; compared in turn",
     )
-    parser.add_argument("--data", type=Path, help="prepared folder; default: that of the first checkpoint")
-    parser.add_argument("--subset", default="test", help="subset of the prepared folder (default: test)")
+    add_data_arguments(parser)
+    parser.add_argument("--batch-size", type=positive(int), default=8)
     parser.add_argument(
         "--shifts", nargs="+", default=list(SHIFTS), choices=list(SHIFTS), metavar="NAME", help="default: all"
     )
@@ -76,22 +77,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--show-dir", type=Path, help="new or empty folder for a picture a checkpoint: one image, every shift"
     )
-    parser.add_argument("--batch-size", type=positive(int), default=8)
-    parser.add_argument("--workers", type=int, default=2, help="processes that read images; 0: none")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     return parser.parse_args()
-
-
-def positive(kind: type[int] | type[float]) -> Callable[[str], int | float]:
-    """Reads an argument that is a number above 0."""
-
-    def number(text: str) -> int | float:
-        value = kind(text)
-        if not value > 0:
-            raise argparse.ArgumentTypeError(f"{value}, expected a number above 0")
-        return value
-
-    return number
 
 
 def measure(loaded: LoadedModel, dataset: PreparedDataset, args: argparse.Namespace) -> dict[str, Errors]:

@@ -2,7 +2,8 @@
 
     python tools/export_weights.py --checkpoint runs/NAME/best.pt --output weights/NAME.safetensors
 
-Written only when the landmarks on 16 images stay where they are, to 0.1 px of the input.
+Written only when the landmarks on 16 images stay where they are: 99 % of them to 0.1 px of the input, the
+others, whose heatmap may have two peaks of nearly the same height, to 1 px.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from util.checkpoint import LoadedModel, load_checkpoint, load_model
 from util.evaluation_data import open_dataset
 from util.weights_file import SUFFIX, write_weights
 
-_LIMIT_PX = 0.1
+_LIMITS_PX = {0.99: 0.1, 1.0: 1.0}  # quantile of the distances: at most
 _IMAGES = 16
 
 
@@ -32,11 +33,13 @@ def main() -> None:
     try:
         write_weights(unchecked, load_checkpoint(args.checkpoint))
         moved = displacement(loaded, load_model(unchecked), dataset)
-        if not moved.max() <= _LIMIT_PX:
-            raise ValueError(
-                f"half precision moves a landmark by {moved.max():.3f} px of the input, expected at most "
-                f"{_LIMIT_PX}. Hand out the .pt file."
-            )
+        for quantile, limit in _LIMITS_PX.items():
+            reached = moved.flatten().quantile(quantile)
+            if not reached <= limit:
+                raise ValueError(
+                    f"half precision moves {quantile:.0%} of the landmarks by up to {reached:.3f} px of the "
+                    f"input, expected at most {limit}. Hand out the .pt file."
+                )
         unchecked.replace(args.output)
     finally:
         unchecked.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 from tqdm import tqdm
 
 from datasets.loader import eval_loader
+from util.arguments import add_data_arguments
 from util.checkpoint import load_model
 from util.evaluation_data import open_dataset
 from util.inspection.stages import stage_errors, stage_table
@@ -34,10 +35,7 @@ def main() -> None:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="A model's error after each of its stages.")
     parser.add_argument("--checkpoint", type=Path, required=True, help="RUN/best.pt or RUN/last.pt")
-    parser.add_argument("--data", type=Path, help="prepared folder; default: the one of the training")
-    parser.add_argument("--subset", default="test", help="subset of the prepared folder (default: test)")
-    parser.add_argument("--workers", type=int, default=2, help="processes that read images; 0: none")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    add_data_arguments(parser)
     return parser.parse_args()
 
 

@@ -17,6 +17,7 @@ sys.path.insert(0, str(ROOT))  # run as a script, from anywhere
 
 from datasets.cl_predictions import write_predictions  # noqa: E402
 from datasets.mha_files import open_stack  # noqa: E402
+from util.arguments import add_device_argument, positive  # noqa: E402
 from util.predict_stack import load_challenge_predictor, predict_slices  # noqa: E402
 
 
@@ -40,16 +41,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         "--scales", type=float, nargs="+", default=[1.0], help="scales to average over, such as 0.9 1 1.1 (1)"
     )
-    parser.add_argument("--batch-size", type=positive, default=4, help="slices in memory at once (4)")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto)")
+    parser.add_argument("--batch-size", type=positive(int), default=4, help="slices in memory at once (4)")
+    add_device_argument(parser)
     return parser.parse_args()
-
-
-def positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value}, expected 1 or more")
-    return value
 
 
 if __name__ == "__main__":

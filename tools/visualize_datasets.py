@@ -12,6 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
 from datasets.prepared import PreparedDataset
+from util.arguments import positive
 from util.config import instantiate, load_config, require_sections
 from util.figures import png
 from util.files import write_atomic
@@ -51,18 +52,11 @@ def parse_arguments() -> argparse.Namespace:
         "--config-file", default="configs/train_config.py", help="whose transforms and loss to show"
     )
     parser.add_argument("--show-dir", type=Path, required=True, help="new or empty folder for the pictures")
-    parser.add_argument("--count", type=positive, default=3, help="cases shown one by one, at random (3)")
-    parser.add_argument("--draws", type=positive, default=5, help="augmentations of each (5)")
-    parser.add_argument("--sheet", type=positive, default=40, help="cases on the contact sheet at most (40)")
+    parser.add_argument("--count", type=positive(int), default=3, help="random cases shown one by one (3)")
+    parser.add_argument("--draws", type=positive(int), default=5, help="augmentations of each (5)")
+    parser.add_argument("--sheet", type=positive(int), default=40, help="cases on the contact sheet (40)")
     parser.add_argument("--seed", type=int, default=0, help="of the choice of cases and the augmentation (0)")
     return parser.parse_args()
-
-
-def positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value}, expected 1 or more")
-    return value
 
 
 def save(file: Path, content: bytes) -> None:

@@ -6,7 +6,6 @@ docs/inspect.md says how to read each picture.
 """
 
 import argparse
-import math
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +14,7 @@ from matplotlib.figure import Figure
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
+from util.arguments import add_device_argument, positive
 from util.checkpoint import load_model
 from util.config import instantiate
 from util.figures import png
@@ -68,7 +68,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--slice", type=int, metavar="N", help="image of a file of several, from 1")
     parser.add_argument(
         "--spacing",
-        type=positive,
+        type=positive(float),
         nargs="+",
         metavar="MM",
         help="mm per pixel, one or x and y; overrides the file",
@@ -76,18 +76,11 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--part", help="part of the model at whose feature maps gradients are taken (default: backbone)"
     )
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    add_device_argument(parser)
     args = parser.parse_args()
     if args.spacing and len(args.spacing) > 2:
         parser.error(f"--spacing {args.spacing}: expected one or two numbers, mm per pixel.")
     return args
-
-
-def positive(text: str) -> float:
-    value = float(text)
-    if not (math.isfinite(value) and value > 0):
-        raise argparse.ArgumentTypeError(f"{text}, expected a positive number of mm per pixel")
-    return value
 
 
 def write_pictures(folder: Path, pictures: Iterable[tuple[str, Figure]]) -> None:

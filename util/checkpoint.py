@@ -118,7 +118,8 @@ def load_model(
 def load_weights(model: nn.Module, weights: Mapping[str, Any], file: str | Path) -> None:
     """Load a state dict of exactly this model. Raises ValueError that lists the tensors that do not fit."""
     shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    require_shapes(weights, shapes, file, advice="Use the config it was trained with.")
+    advice = "Use the config, and the version of this project, that it was trained with."
+    require_shapes(weights, shapes, file, advice=advice)
     model.load_state_dict(weights)
 
 

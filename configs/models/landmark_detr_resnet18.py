@@ -12,6 +12,5 @@ model = L(LandmarkDetr)(
     backbone=L(TimmBackbone)(name="resnet18"),
     embed_dim="${embed_dim}",
     encoder=L(SalienceEncoder)(embed_dim="${embed_dim}", num_heads=4),
-    decoder=L(LandmarkDecoder)(embed_dim="${embed_dim}", num_heads=4, num_layers=1),
-    neck="unet",
+    decoder=L(LandmarkDecoder)(embed_dim="${embed_dim}", num_heads=4),
 )

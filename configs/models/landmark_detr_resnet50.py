@@ -5,4 +5,4 @@ from configs.models.landmark_detr_resnet18 import model, size
 embed_dim = 160
 model.backbone.name = "resnet50"
 model.encoder.update(num_heads=5, layer_ratios=(1.0, 0.7))
-model.decoder.update(num_heads=5, num_layers=1)
+model.decoder.update(num_heads=5)

@@ -22,7 +22,6 @@ def small_detr(num_landmarks: int = 5, *, name: str = "resnet10t", norm: str = "
         embed_dim=DIM,
         encoder=SalienceEncoder(DIM, num_heads=4, layer_ratios=(1.0, 0.5)),
         decoder=LandmarkDecoder(DIM, num_heads=4, num_layers=2),
-        neck="unet",
         fine_dim=16,
     )
 

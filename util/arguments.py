@@ -1,0 +1,36 @@
+"""Command-line arguments that several scripts share."""
+
+import argparse
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+_Number = TypeVar("_Number", int, float)
+
+
+def positive(kind: type[_Number]) -> Callable[[str], _Number]:
+    """Reads an argument that is a finite number above 0, for ``add_argument(type=...)``."""
+
+    def number(text: str) -> _Number:
+        value = kind(text)
+        if not (math.isfinite(value) and value > 0):
+            raise argparse.ArgumentTypeError(f"{value}, expected a number above 0")
+        return value
+
+    return number
+
+
+def add_data_arguments(parser: argparse.ArgumentParser, *, subset: str = "test") -> None:
+    """``--data``, ``--subset``, ``--workers`` and ``--device``: which images are evaluated, and where."""
+    parser.add_argument(
+        "--data", type=Path, help="prepared folder; default: that of the (first) checkpoint's training"
+    )
+    parser.add_argument("--subset", default=subset, help=f"subset of the prepared folder (default: {subset})")
+    parser.add_argument("--workers", type=int, default=2, help="processes that read images; 0: none")
+    add_device_argument(parser)
+
+
+def add_device_argument(parser: argparse.ArgumentParser) -> None:
+    """``--device``, for ``util.predict.pick_device``."""
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
