@@ -170,7 +170,9 @@ def test_shards_merge_to_what_one_process_writes(inferred, checkpoint: Path, ima
     ("arguments", "message"),
     [
         (("--shard", "3/2", "--output", "o.json"), "expected I/N"),
-        (("--spacing", "0", "--output", "o.json"), "positive"),
+        (("--spacing", "0", "--output", "o.json"), "--spacing: 0.0, expected a number above 0"),
+        (("--spacing", "inf", "--output", "o.json"), "--spacing: inf, expected a number above 0"),
+        (("--batch-size", "0", "--output", "o.json"), "--batch-size: 0, expected a number above 0"),
         (("--output", "o.json", "--checkpoint", "pyproject.toml"), "not a checkpoint"),
         (("--output", "o.json", "--scales", "0.9", "0"), "expected distinct numbers from 0.5 to 2.0"),
     ],
