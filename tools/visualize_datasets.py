@@ -54,7 +54,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--show-dir", type=Path, required=True, help="new or empty folder for the pictures")
     parser.add_argument("--count", type=positive(int), default=3, help="random cases shown one by one (3)")
     parser.add_argument("--draws", type=positive(int), default=5, help="augmentations of each (5)")
-    parser.add_argument("--sheet", type=positive(int), default=40, help="cases on the contact sheet (40)")
+    parser.add_argument(
+        "--sheet", type=positive(int), default=40, help="cases on the contact sheet at most (40)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the choice of cases and the augmentation (0)")
     return parser.parse_args()
 
