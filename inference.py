@@ -26,7 +26,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from datasets.image_files import SourceImage
-from util.arguments import add_device_argument, positive
+from util.arguments import add_device_argument, add_spacing_argument, positive
 from util.image_landmarks import ImageLandmarks
 from util.landmark_files import write_landmark_files
 from util.looks import Looks, add_arguments
@@ -79,13 +79,7 @@ def parse_arguments() -> argparse.Namespace:
         help=f"FILE.json; FILE.csv is written beside it (default: {DEFAULT_OUTPUT}, with overlays)",
     )
     parser.add_argument("--show-dir", type=Path, help="write an overlay an image")
-    parser.add_argument(
-        "--spacing",
-        type=positive(float),
-        nargs="+",
-        metavar="MM",
-        help="mm per pixel, one number or x and y; overrides the files",
-    )
+    add_spacing_argument(parser)
     parser.add_argument("--batch-size", type=positive(int), default=4)
     add_device_argument(parser)
     parser.add_argument(
@@ -95,8 +89,6 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--retry-failed", action="store_true", help="with shards: read failed files again")
     args = parser.parse_args()
-    if args.spacing and len(args.spacing) > 2:
-        parser.error(f"--spacing {args.spacing}: expected one or two numbers, mm per pixel.")
     if args.output is None:
         args.output = DEFAULT_OUTPUT
         args.show_dir = args.show_dir or (None if args.shard else DEFAULT_OUTPUT.parent)

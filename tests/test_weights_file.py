@@ -15,10 +15,10 @@ from safetensors.torch import save_file
 
 from datasets.phantom import Phantom
 from tests.conftest import TINY_SET
-from tests.support.run_tool import ROOT
+from tests.support.run_tool import ROOT, run_tool
 from tests.support.tiny import TinyModel
-from util.checkpoint import FORMAT, config_of, load_checkpoint, load_model
-from util.config import load_config
+from util.checkpoint import FORMAT, config_of, load_checkpoint, load_model, save_checkpoint
+from util.config import instantiate, load_config
 from util.weights_file import write_weights
 
 TRUSTED = ("tests.support",)
@@ -96,6 +96,36 @@ def test_a_weight_beyond_float16_is_refused(checkpoint, tmp_path):
     with pytest.raises(ValueError, match=r"head.weight: a weight of 1e\+06, float16 ends at 65504"):
         write_weights(tmp_path / "w.safetensors", checkpoint)
     assert not list(tmp_path.iterdir())
+
+
+def exported(tmp_path, tiny_prepared, spread: float):
+    """tools/export_weights.py on a model whose last layer has weights of this standard deviation."""
+    config = load_config("configs/experiments/baselines/regression_resnet18.py", ["size=[96,96]"])
+    torch.manual_seed(0)
+    model = instantiate(config.model, num_landmarks=5)
+    torch.nn.init.normal_(model.head.weight, std=spread)
+    content = {
+        "config": OmegaConf.to_yaml(config),
+        "landmark_set": TINY_SET.to_dict(),
+        "weights": model.state_dict(),
+    }
+    content |= {"format": FORMAT, "labels": "synthetic", "metrics": {}, "iteration": 0}
+    save_checkpoint(tmp_path / "best.pt", content)
+    places = ("--checkpoint", tmp_path / "best.pt", "--output", tmp_path / "w.safetensors")
+    return run_tool("tools/export_weights.py", *places, "--data", tiny_prepared)
+
+
+def test_the_tool_writes_what_half_precision_leaves_in_place(tmp_path, tiny_prepared):
+    done = exported(tmp_path, tiny_prepared, 0.01)
+    assert done.returncode == 0, done.stderr
+    assert load_checkpoint(tmp_path / "w.safetensors")["weights"]["head.weight"].dtype == torch.float16
+
+
+def test_the_tool_refuses_what_half_precision_moves_and_writes_nothing(tmp_path, tiny_prepared):
+    done = exported(tmp_path, tiny_prepared, 1000.0)
+    assert "half precision moves" in done.stderr and "Hand out the .pt file" in done.stderr
+    assert done.returncode == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["best.pt"]
 
 
 @pytest.mark.parametrize("name", ["cephdetr38", "cephdetr19"])

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
-from util.arguments import add_device_argument, positive
+from util.arguments import add_device_argument, add_spacing_argument
 from util.checkpoint import load_model
 from util.config import instantiate
 from util.figures import png
@@ -66,21 +66,12 @@ def parse_arguments() -> argparse.Namespace:
         help="names, abbreviations or numbers from 1 (default: the three least certain)",
     )
     parser.add_argument("--slice", type=int, metavar="N", help="image of a file of several, from 1")
-    parser.add_argument(
-        "--spacing",
-        type=positive(float),
-        nargs="+",
-        metavar="MM",
-        help="mm per pixel, one or x and y; overrides the file",
-    )
+    add_spacing_argument(parser)
     parser.add_argument(
         "--part", help="part of the model at whose feature maps gradients are taken (default: backbone)"
     )
     add_device_argument(parser)
-    args = parser.parse_args()
-    if args.spacing and len(args.spacing) > 2:
-        parser.error(f"--spacing {args.spacing}: expected one or two numbers, mm per pixel.")
-    return args
+    return parser.parse_args()
 
 
 def write_pictures(folder: Path, pictures: Iterable[tuple[str, Figure]]) -> None:

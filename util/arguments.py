@@ -2,9 +2,9 @@
 
 import argparse
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 _Number = TypeVar("_Number", int, float)
 
@@ -34,3 +34,28 @@ def add_data_arguments(parser: argparse.ArgumentParser, *, subset: str = "test")
 def add_device_argument(parser: argparse.ArgumentParser) -> None:
     """``--device``, for ``util.predict.pick_device``."""
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+
+
+def add_spacing_argument(parser: argparse.ArgumentParser) -> None:
+    """``--spacing``: one or two numbers above 0 in place of what the files say."""
+    parser.add_argument(
+        "--spacing",
+        type=positive(float),
+        nargs="+",
+        action=_OneOrTwo,
+        metavar="MM",
+        help="mm per pixel, one number or x and y; overrides the files",
+    )
+
+
+class _OneOrTwo(argparse.Action):
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        if values is None or len(values) > 2:
+            parser.error(f"{option_string} {values}: expected one or two numbers, mm per pixel.")
+        setattr(namespace, self.dest, values)
