@@ -102,8 +102,9 @@ def build_trainer(
     seed_everything(settings.seed)
     model = starting_model(cfg.model, settings, train_set.landmark_set, resumed=resumed)
     model.mean_shape.copy_(torch.as_tensor(shape))
-    optimizer = instantiate(cfg.optimizer, params=parameter_groups(model))
-    return Trainer(model, instantiate(cfg.criterion), optimizer, settings=settings, accelerator=accelerator)
+    criterion = instantiate(cfg.criterion)
+    optimizer = instantiate(cfg.optimizer, params=parameter_groups(torch.nn.ModuleList([model, criterion])))
+    return Trainer(model, criterion, optimizer, settings=settings, accelerator=accelerator)
 
 
 def build_loaders(
