@@ -102,9 +102,8 @@ def build_trainer(
     seed_everything(settings.seed)
     model = starting_model(cfg.model, settings, train_set.landmark_set, resumed=resumed)
     model.mean_shape.copy_(torch.as_tensor(shape))
-    criterion = instantiate(cfg.criterion)
-    optimizer = instantiate(cfg.optimizer, params=parameter_groups(torch.nn.ModuleList([model, criterion])))
-    return Trainer(model, criterion, optimizer, settings=settings, accelerator=accelerator)
+    optimizer = instantiate(cfg.optimizer, params=parameter_groups(model))
+    return Trainer(model, instantiate(cfg.criterion), optimizer, settings=settings, accelerator=accelerator)
 
 
 def build_loaders(

@@ -111,25 +111,13 @@ class StartQueries(nn.Module):
     expected place if the peak is right with probability m.
     """
 
-    def __init__(self, embed_dim: int, num_landmarks: int, start: str = "both") -> None:
+    def __init__(self, embed_dim: int, num_landmarks: int) -> None:
         super().__init__()
-        self.start = start
-        if start == "learned":
-            self.points = nn.Parameter(torch.zeros(num_landmarks, 2))
         self.content = nn.Parameter(torch.randn(num_landmarks, embed_dim) * 0.02)
         self.trust = nn.Linear(1, embed_dim)
 
     def forward(self, mean_shape: Tensor, peaks: Tensor, mass: Tensor) -> Queries:
         """mean_shape (K, 2), peaks (B, K, 2) normalised, mass (B, K) in [0, 1] -> one group of queries."""
-        if self.start == "learned":
-            points = self.points.sigmoid().expand_as(peaks)
-            content = self.content.expand(len(peaks), -1, -1)
-            return Queries(content[:, None], points[:, None])
-        if self.start == "mean":
-            content = self.content.expand(len(peaks), -1, -1)
-            return Queries(content[:, None], mean_shape.expand_as(peaks)[:, None].detach())
         points = mass[..., None] * peaks + (1.0 - mass[..., None]) * mean_shape
-        if self.start == "peak":
-            points = peaks
         content = self.content + self.trust(mass[..., None])
         return Queries(content[:, None], points[:, None].detach())

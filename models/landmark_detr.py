@@ -56,8 +56,6 @@ class LandmarkDetr(LandmarkModel):
         stem_channels: int = 16,
         jitter: tuple[float, float] = (0.02, 0.35),
         normalise: Normalisation | None = None,
-        start: str = "both",
-        roi_detail: bool = True,
     ) -> None:
         super().__init__(num_landmarks, normalise)
         self.jitter = jitter
@@ -67,13 +65,11 @@ class LandmarkDetr(LandmarkModel):
         )
         self.heatmap = HeatmapHead(fine_dim, num_landmarks)
         self.encoder = encoder
-        self.start = StartQueries(embed_dim, num_landmarks, start)
+        self.start = StartQueries(embed_dim, num_landmarks)
         self.decoder = decoder
         self.stem = ImageStem(stem_channels)
         self.roi = nn.ModuleList(
-            RoiStage(
-                embed_dim, (fine_dim,) if index == 0 or not roi_detail else (fine_dim, stem_channels), window
-            )
+            RoiStage(embed_dim, (fine_dim,) if index == 0 else (fine_dim, stem_channels), window)
             for index, window in enumerate(roi_windows)
         )
 

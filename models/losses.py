@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from models.landmark_detr import LandmarkOutputs
 from models.position import cell_centres
 from models.prediction import Prediction, Targets
-from models.residual_density import ResidualDensity
 
 
 @dataclass(frozen=True)
@@ -34,15 +33,6 @@ def laplace_nll(prediction: Prediction, targets: Targets) -> Tensor:
     log_scale_mm = prediction.log_scale + targets.mm_per_unit[:, None].log()
     nll = _residual_mm(prediction, targets) * torch.exp(-log_scale_mm) + log_scale_mm
     return _mean_present(nll.sum(-1) / 2.0, targets.present)
-
-
-def residual_nll(prediction: Prediction, targets: Targets, density: ResidualDensity) -> Tensor:
-    """``laplace_nll`` with the density times exp(``density``) of the residuals over their scales."""
-    log_scale_mm = prediction.log_scale + targets.mm_per_unit[:, None].log()
-    points = torch.where(targets.present[..., None], targets.points, prediction.points.detach())
-    scaled = (prediction.points - points) * targets.mm_per_unit[:, None] * torch.exp(-log_scale_mm)
-    nll = (scaled.abs() + log_scale_mm).sum(-1) - density(scaled)
-    return _mean_present(nll / 2.0, targets.present)
 
 
 def heatmap_cross_entropy(logits: Tensor, targets: Targets, sigma: float | Tensor) -> Tensor:
@@ -78,10 +68,8 @@ class LandmarkCriterion(nn.Module):
         denoising_weight: float = 0.5,
         heatmap_sigma: float = 1.0,
         likelihood_start: float = 0.07,
-        density: ResidualDensity | None = None,
     ) -> None:
         super().__init__()
-        self.density = density
         self.heatmap_weight, self.heatmap_sigma = heatmap_weight, heatmap_sigma
         self.l1_weight, self.likelihood_weight = l1_weight, likelihood_weight
         self.denoising_weight, self.likelihood_start = denoising_weight, likelihood_start
@@ -104,11 +92,7 @@ class LandmarkCriterion(nn.Module):
         parts = {}
         for index, stage in enumerate(stages):
             parts[f"{prefix}l1_{index}"] = self.l1_weight * l1_mm(stage, targets)
-            likelihood = self.likelihood_weight * (
-                laplace_nll(stage, targets)
-                if self.density is None
-                else residual_nll(stage, targets, self.density)
-            )
+            likelihood = self.likelihood_weight * laplace_nll(stage, targets)
             parts[f"{prefix}nll_{index}"] = likelihood * float(progress >= self.likelihood_start)
         return parts
 
