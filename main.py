@@ -9,6 +9,7 @@ On several GPUs: ``accelerate launch main.py ...``; in several processes on a CP
 import argparse
 import json
 import logging
+import os
 import re
 import sys
 
@@ -189,6 +190,7 @@ def report(run: TrainingRun, ending: Ending) -> None:
 
 def main() -> int:
     """0: done, or stopped by the user with everything saved; 1: the loss diverged; 2: the input is wrong."""
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # large pages under Linux: docs/benchmark.md
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     args = parse_arguments()
     try:
