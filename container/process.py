@@ -17,6 +17,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))  # run as a script, from anywhere
 
 from datasets.cl_predictions import write_predictions  # noqa: E402
+from util.arguments import add_device_argument  # noqa: E402
 from util.predict import Predictor  # noqa: E402
 from util.predict_stack import load_challenge_predictor, predict_stack  # noqa: E402
 from util.weights_file import SUFFIX  # noqa: E402
@@ -80,7 +81,7 @@ def parse_arguments() -> argparse.Namespace:
         help=f"average over these scales (${SCALES}, or 1)",
     )
     parser.add_argument("--batch-size", type=int, default=4)
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    add_device_argument(parser)
     parser.add_argument("--check", action="store_true", help="load the weights and stop")
     args = parser.parse_args()
     if args.batch_size < 1:

@@ -16,9 +16,7 @@ class FeatureMaps:
     levels: tuple[Tensor, ...]  # L maps (B, C, H/s, W/s), s = 8, 16, 32, 64
 
 
-def conv_norm_act(
-    in_channels: int, out_channels: int, *, stride: int = 1, group_norm: bool = False
-) -> nn.Sequential:
+def conv_norm_act(in_channels: int, out_channels: int, *, stride: int = 1, group_norm: bool) -> nn.Sequential:
     """3x3 convolution, GroupNorm (which does not mix the cases of a batch) or BatchNorm, and ReLU."""
     norm = nn.GroupNorm(out_channels // 8, out_channels) if group_norm else nn.BatchNorm2d(out_channels)
     return nn.Sequential(

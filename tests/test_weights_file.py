@@ -98,31 +98,31 @@ def test_a_weight_beyond_float16_is_refused(checkpoint, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def exported(tmp_path, tiny_prepared, spread: float):
-    """tools/export_weights.py on a model whose last layer has weights of this standard deviation."""
+@pytest.fixture
+def export(checkpoint, tmp_path, tiny_prepared):
+    """tools/export_weights.py on a model whose last layer has weights of a given standard deviation."""
     config = load_config("configs/experiments/baselines/regression_resnet18.py", ["size=[96,96]"])
     torch.manual_seed(0)
     model = instantiate(config.model, num_landmarks=5)
-    torch.nn.init.normal_(model.head.weight, std=spread)
-    content = {
-        "config": OmegaConf.to_yaml(config),
-        "landmark_set": TINY_SET.to_dict(),
-        "weights": model.state_dict(),
-    }
-    content |= {"format": FORMAT, "labels": "synthetic", "metrics": {}, "iteration": 0}
-    save_checkpoint(tmp_path / "best.pt", content)
+    content = checkpoint | {"config": OmegaConf.to_yaml(config), "weights": model.state_dict()}
     places = ("--checkpoint", tmp_path / "best.pt", "--output", tmp_path / "w.safetensors")
-    return run_tool("tools/export_weights.py", *places, "--data", tiny_prepared)
+
+    def run(spread: float):
+        torch.nn.init.normal_(model.head.weight, std=spread)
+        save_checkpoint(tmp_path / "best.pt", content)
+        return run_tool("tools/export_weights.py", *places, "--data", tiny_prepared)
+
+    return run
 
 
-def test_the_tool_writes_what_half_precision_leaves_in_place(tmp_path, tiny_prepared):
-    done = exported(tmp_path, tiny_prepared, 0.01)
+def test_the_tool_writes_what_half_precision_leaves_in_place(export, tmp_path):
+    done = export(0.01)
     assert done.returncode == 0, done.stderr
     assert load_checkpoint(tmp_path / "w.safetensors")["weights"]["head.weight"].dtype == torch.float16
 
 
-def test_the_tool_refuses_what_half_precision_moves_and_writes_nothing(tmp_path, tiny_prepared):
-    done = exported(tmp_path, tiny_prepared, 1000.0)
+def test_the_tool_refuses_what_half_precision_moves_and_writes_nothing(export, tmp_path):
+    done = export(1000.0)
     assert "half precision moves" in done.stderr and "Hand out the .pt file" in done.stderr
     assert done.returncode == 1
     assert [file.name for file in tmp_path.iterdir()] == ["best.pt"]

@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 
 import torch
 
+from util.arguments import add_device_argument
 from util.benchmark.marked_text import require_marked, write_marked
 from util.benchmark.onnx_graphs import OnnxSubject
 from util.benchmark.peak_memory import peak_memory
@@ -167,7 +168,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, nargs="+", default=[1])
     parser.add_argument("--precision", choices=list(PRECISIONS), nargs="+", default=["fp32"])
     parser.add_argument("--num-landmarks", type=int, default=38, help="of the models of configs (38)")
-    parser.add_argument("--device", default="cpu", help="auto, cpu, cuda or cuda:N")
+    add_device_argument(parser, default="cpu")
     parser.add_argument("--threads", type=int, help="CPU threads (PyTorch's own choice)")
     parser.add_argument("--repeats", type=int, default=30, help="rounds that count (30)")
     parser.add_argument(

@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 import numpy as np
 import torch
 
+from util.arguments import add_device_argument
 from util.benchmark.subject import run
 from util.benchmark.timing import CLOCKS, Stopwatch, time_in_turn
 from util.checkpoint import load_model
@@ -114,7 +115,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, help="folder for compare.md, compare.json and compare.png")
     parser.add_argument("--no-latency", action="store_true", help="needs no checkpoint, only the JSON files")
     parser.add_argument("--repeats", type=int, default=20, help="timed images of each model (20)")
-    parser.add_argument("--device", default="cpu", help="auto, cpu, cuda or cuda:N")
+    add_device_argument(parser, default="cpu")
     parser.add_argument("--threads", type=int, help="CPU threads (PyTorch's own choice)")
     parser.add_argument("--clock", choices=list(CLOCKS), default="wall", help="cpu: time computed here only")
     return parser.parse_args()

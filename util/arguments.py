@@ -31,9 +31,9 @@ def add_data_arguments(parser: argparse.ArgumentParser, *, subset: str = "test")
     add_device_argument(parser)
 
 
-def add_device_argument(parser: argparse.ArgumentParser) -> None:
+def add_device_argument(parser: argparse.ArgumentParser, *, default: str = "auto") -> None:
     """``--device``, for ``util.predict.pick_device``."""
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--device", default=default, help=f"auto, cpu, cuda or cuda:N (default: {default})")
 
 
 def add_spacing_argument(parser: argparse.ArgumentParser) -> None:
