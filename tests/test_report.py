@@ -7,9 +7,11 @@ import re
 import cv2
 import numpy as np
 import pytest
+from matplotlib.patches import Ellipse
 
 from datasets.landmarks import LandmarkSet
 from util.evaluation import Evaluation, text_table
+from util.figures import error_ellipses
 from util.files import write_atomic
 from util.metrics import Errors, summarise
 from util.report import worst_images, write_report
@@ -62,8 +64,32 @@ def test_every_picture_of_the_report_can_be_decoded(tmp_path):
     write_report(tmp_path / "r.html", make_evaluation(tmp_path), lambda _: np.zeros((128, 128), np.uint8))
     encoded = re.findall(r"data:image/png;base64,([^\"]+)", (tmp_path / "r.html").read_text(encoding="utf-8"))
     pictures = [cv2.imdecode(np.frombuffer(base64.b64decode(one), np.uint8), 1) for one in encoded]
-    assert len(pictures) == 3 + 2 * 6
+    assert len(pictures) == 4 + 2 * 6
     assert all(picture is not None and picture.std() > 0 for picture in pictures)
+
+
+def test_an_ellipse_lies_along_the_errors_about_their_mean_three_times_as_large():
+    along = np.array([-3.0, -1.0, 1.0, 3.0])  # mm, on a line that falls to the right
+    vectors = np.stack([along + 0.5, along], -1)[:, None]  # (4, 1, 2), mean (0.5, 0)
+    truth = np.full((4, 1, 2), (100.0, 60.0))
+    truth[:, 0, 0] += along
+    (axes,) = error_ellipses(vectors, truth, ["Go"]).axes
+    (ellipse,) = axes.patches
+    assert isinstance(ellipse, Ellipse)
+    assert ellipse.center == pytest.approx((101.5, 60.0))
+    assert ellipse.angle % 180.0 == pytest.approx(45.0)
+    assert ellipse.width == pytest.approx(2.0 * 3.0 * np.std(along, ddof=1) * np.sqrt(2.0))
+    assert ellipse.height == pytest.approx(0.0, abs=1e-6)
+    low, high = axes.get_ylim()
+    assert low > high  # y runs down
+
+
+def test_landmarks_with_few_errors_have_no_ellipse_and_those_with_none_no_place():
+    vectors = np.full((2, 2, 2), np.nan)
+    vectors[:, 0] = 1.0
+    (axes,) = error_ellipses(vectors, np.full((2, 2, 2), 50.0), ["seen", "never"]).axes
+    assert not axes.patches
+    assert [text.get_text() for text in axes.texts] == ["seen"]
 
 
 def test_a_report_of_a_single_image(tmp_path):

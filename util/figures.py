@@ -1,15 +1,18 @@
 """The figures of evaluations and comparisons. Each takes numbers and returns a figure; no global state."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Ellipse
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from util.calibration import Reliability
 from util.metrics import OUTLIER_MM, THRESHOLDS_MM
+
+MAGNIFIED = 3  # errors beside the distances between landmarks, in ``error_ellipses``
 
 _BLUE, _GREY, _RED = "#2b6cb0", "#8a8f98", "#c53030"
 _FLOOR_MM = 0.05  # a logarithmic axis needs one; smaller errors are drawn here
@@ -46,6 +49,36 @@ def box_plot(radial_mm: np.ndarray, names: list[str]) -> Figure:
     _log_mm(axes.xaxis, np.concatenate(columns))
     axes.set_xlabel("radial error, mm (dashed: 2 mm)")
     axes.grid(axis="x", color="#e5e7eb")
+    axes.set_axisbelow(True)
+    return figure
+
+
+def error_ellipses(vectors_mm: np.ndarray, truth_mm: np.ndarray, names: Sequence[str]) -> Figure:
+    """Which way errors (N, K, 2) point, drawn at each landmark's mean true place and ``MAGNIFIED``.
+
+    A line leads to the mean error; about its end the ellipse of one standard deviation, which takes three
+    errors. x to the right and y down; truth (N, K, 2) in mm, NaN where missing.
+    """
+    figure = Figure(figsize=(9, 9), layout="constrained")
+    axes = figure.add_subplot()
+    for vectors, truth, name in zip(vectors_mm.swapaxes(0, 1), truth_mm.swapaxes(0, 1), names, strict=True):
+        known = ~np.isnan(vectors).any(-1)
+        if not known.any():
+            continue
+        place, errors = truth[known].mean(0), MAGNIFIED * vectors[known]
+        centre = place + errors.mean(0)
+        if len(errors) >= 3:
+            variances, axis = np.linalg.eigh(np.cov(errors.T))  # smaller first; directions are columns
+            across, along = 2.0 * np.sqrt(variances.clip(min=0.0))
+            angle = np.degrees(np.arctan2(axis[1, 1], axis[0, 1]))
+            axes.add_patch(Ellipse(tuple(centre), along, across, angle=angle, color=_BLUE, alpha=0.25, lw=0))
+        axes.plot(*np.stack([place, centre]).T, color=_BLUE, linewidth=1.5)
+        axes.plot(*place, "o", color=_RED, markersize=3)
+        axes.annotate(name, tuple(place), xytext=(3, 3), textcoords="offset points", fontsize=8)
+    axes.margins(0.08)
+    axes.set(aspect="equal", xlabel="mm to the right", ylabel="mm down")
+    axes.invert_yaxis()
+    axes.grid(color="#e5e7eb")
     axes.set_axisbelow(True)
     return figure
 

@@ -49,9 +49,19 @@ class Errors:
                 )
 
     @property
+    def truth_mm(self) -> np.ndarray:
+        """(N, K, 2) true places in mm from the upper left corner; NaN where missing."""
+        return self.truth * self.spacing[:, None]
+
+    @property
+    def vectors_mm(self) -> np.ndarray:
+        """(N, K, 2) prediction less truth in mm, right and down; NaN where the landmark is missing."""
+        return (self.predicted - self.truth) * self.spacing[:, None]
+
+    @property
     def radial_mm(self) -> np.ndarray:
         """(N, K) distance between prediction and truth in mm; NaN where the landmark is missing."""
-        return np.linalg.norm((self.predicted - self.truth) * self.spacing[:, None], axis=-1)
+        return np.linalg.norm(self.vectors_mm, axis=-1)
 
 
 def concatenate(parts: Sequence[Errors]) -> Errors:

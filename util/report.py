@@ -17,6 +17,9 @@ _WHOLE_SIDE, _CROP_SIDE = 480, 320  # pixels in the report
 _CROP_MM = 30.0
 _CAPTIONS = (
     "Error per landmark: box from quartile to quartile, whiskers from the 5th to the 95th percentile.",
+    "Which way the errors point: from each landmark's mean place (red) to its mean error, and about that the "
+    f"ellipse of one standard deviation, both {figures.MAGNIFIED} times as large as they are. A long ellipse "
+    "is a landmark whose place along an edge is hard to tell.",
     "Cumulative error: the share of landmarks within a distance; dotted at 2, 2.5, 3 and 4 mm.",
     "Does the uncertainty tell the error? Blue: groups of equal size, root-mean-square of both. On the "
     "dashed line the model is calibrated, above it too sure. The calibration error is the groups' mean "
@@ -113,12 +116,14 @@ def _table(evaluation: Evaluation) -> str:
 
 
 def _figures(evaluation: Evaluation) -> str:
-    radial, uncertainty = evaluation.errors.radial_mm, evaluation.errors.uncertainty_mm
-    names = [f"{index} {name}" for index, name in enumerate(evaluation.landmark_set.landmarks, start=1)]
+    errors, landmark_set = evaluation.errors, evaluation.landmark_set
+    radial = errors.radial_mm
+    names = [f"{index} {name}" for index, name in enumerate(landmark_set.landmarks, start=1)]
     drawn = (
         figures.box_plot(radial, names),
+        figures.error_ellipses(errors.vectors_mm, errors.truth_mm, landmark_set.abbreviations),
         figures.cumulative_curve(radial),
-        figures.reliability_curve(radial, uncertainty, evaluation.reliability),
+        figures.reliability_curve(radial, errors.uncertainty_mm, evaluation.reliability),
     )
     return "".join(
         _figure(figures.png(figure), caption) for figure, caption in zip(drawn, _CAPTIONS, strict=True)

@@ -43,7 +43,7 @@ class Systematic:
 
 def systematic(errors: Errors) -> Systematic:
     """Split the errors of N images into an offset a landmark and the rest."""
-    vectors = (errors.predicted - errors.truth) * errors.spacing[:, None]  # (N, K, 2) mm
+    vectors = errors.vectors_mm  # (N, K, 2)
     present = ~np.isnan(vectors).any(-1, keepdims=True)  # (N, K, 1)
     count = present.sum(0)  # (K, 1)
     total = np.where(present, vectors, 0.0).sum(0)  # (K, 2)
