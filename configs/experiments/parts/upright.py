@@ -1,0 +1,16 @@
+"""Training without rotation."""
+
+from configs.experiments.parts.base import (
+    criterion,
+    data,
+    embed_dim,
+    eval_transforms,
+    model,
+    optimizer,
+    size,
+    train,
+    train_transforms,
+)
+
+train_transforms.rotation = 0.0
+train.update(output_dir="runs/parts_upright")
