@@ -12,4 +12,9 @@ from configs.experiments.ledger.images_25 import (
     train_transforms,
 )
 
-train.update(output_dir="runs/images_25_from_phantoms", init_checkpoint="runs/pretraining_phantom/best.pt")
+train.update(
+    output_dir="runs/images_25_from_phantoms",
+    init_checkpoint="runs/pretraining_phantom/best.pt",
+    iterations=500,
+    eval_every=125,
+)
