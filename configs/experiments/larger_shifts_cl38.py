@@ -1,6 +1,6 @@
-"""500 steps of larger shifts from the 38 landmarks: the weights that ship."""
+"""500 steps of larger shifts from the 38 landmarks of cl_detection2023.py: the weights that ship."""
 
-from configs.experiments.cl_detection2023 import (
+from configs.experiments.larger_shifts_isbi2015 import (
     criterion,
     data,
     embed_dim,
@@ -12,12 +12,7 @@ from configs.experiments.cl_detection2023 import (
     train_transforms,
 )
 
-optimizer.lr = 3e-4
-train_transforms.intensity.strength = 2.0
-train_transforms.update(zoom=(0.7, 1.4), artefacts=0.4, capital=0.1)
+data.update(folder="data/cl38")
 train.update(
-    output_dir="runs/larger_shifts_cl38",
-    init_checkpoint="runs/cl38_resnet18/best.pt",
-    iterations=500,
-    eval_every=100,
+    output_dir="runs/larger_shifts_cl38", init_checkpoint="runs/cl38_resnet18/best.pt", select="sdr2"
 )

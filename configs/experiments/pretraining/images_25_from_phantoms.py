@@ -1,6 +1,6 @@
 """25 training images after phantoms (phantom.py)."""
 
-from configs.experiments.ledger.images_25 import (
+from configs.experiments.pretraining.isbi2015_from_phantoms import (
     criterion,
     data,
     embed_dim,
@@ -12,9 +12,5 @@ from configs.experiments.ledger.images_25 import (
     train_transforms,
 )
 
-train.update(
-    output_dir="runs/images_25_from_phantoms",
-    init_checkpoint="runs/pretraining_phantom/best.pt",
-    iterations=500,
-    eval_every=125,
-)
+data.update(train="train:25")
+train.update(output_dir="runs/images_25_from_phantoms")
