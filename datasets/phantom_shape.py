@@ -1,10 +1,12 @@
 """The shape of a phantom: 38 landmarks in mm, drawn from statistics measured on real annotations.
 
 The statistics are numbers only: a mean, principal components and what they leave over. Pose and size
-of the head are part of them, since only the centroid of each face is taken away before measuring.
+of the head are part of them, since only the centroid of each face is taken away before measuring. The
+cases measured are named in the file: X-rays that train, none that a number is reported on.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +17,7 @@ from datasets.landmarks import LandmarkSet
 from transforms.geometry import rotate, warp_points
 
 STATISTICS_FILE = Path(__file__).parent / "cl38_statistics.json"
-_FORMAT = "cephdetr-shape-statistics-1"
+_FORMAT = "cephdetr-shape-statistics-2"
 _TAIL = 2.5  # standard deviations at which a draw is cut, so that no phantom is a monster
 
 
@@ -24,7 +26,7 @@ class ShapeStatistics:
     """Gaussian of K landmarks in mm about their centroid, and of the centroid in the image."""
 
     landmark_set: str
-    num_images: int
+    cases: tuple[str, ...]  # names of the N faces measured
     mean_mm: np.ndarray  # (K, 2) relative to the centroid
     components_mm: np.ndarray  # (R, K, 2) principal components, each one standard deviation long
     residual_mm: np.ndarray  # (K, 2) standard deviation that the components leave over
@@ -33,11 +35,17 @@ class ShapeStatistics:
 
     @classmethod
     def measure(
-        cls, points_mm: np.ndarray, heights_mm: np.ndarray, *, landmark_set: str, explained: float = 0.98
+        cls,
+        points_mm: np.ndarray,
+        heights_mm: np.ndarray,
+        cases: Sequence[str],
+        *,
+        landmark_set: str,
+        explained: float = 0.98,
     ) -> "ShapeStatistics":
         """Statistics of complete cases.
 
-        points_mm: (N, K, 2) from the top left of each image; heights_mm: (N,) of the images;
+        points_mm: (N, K, 2) from the top left of each image; heights_mm: (N,) of the images; cases: N names;
         explained: share of the variance that goes into components, the rest into ``residual_mm``.
         """
         if len(points_mm) < 3 or not np.isfinite(points_mm).all():
@@ -55,7 +63,7 @@ class ShapeStatistics:
         shares = centroids / heights_mm[:, None]
         return cls(
             landmark_set=landmark_set,
-            num_images=len(points_mm),
+            cases=tuple(cases),
             mean_mm=faces.mean(0),
             components_mm=components.reshape(kept, -1, 2),
             residual_mm=np.sqrt(left.clip(min=0.0)).reshape(-1, 2),
@@ -75,7 +83,7 @@ class ShapeStatistics:
         return {
             "format": _FORMAT,
             "landmark_set": self.landmark_set,
-            "num_images": self.num_images,
+            "cases": list(self.cases),
             **arrays,
             **shares,
         }
@@ -93,7 +101,7 @@ def load_statistics(file: Path = STATISTICS_FILE) -> ShapeStatistics:
             f"{file}: expected format {_FORMAT!r}. Write it with tools/measure_landmark_statistics.py."
         )
     arrays = {name: np.array(data[name], np.float64) for name in (*_ARRAYS, *_SHARES)}
-    return ShapeStatistics(landmark_set=data["landmark_set"], num_images=data["num_images"], **arrays)
+    return ShapeStatistics(landmark_set=data["landmark_set"], cases=tuple(data["cases"]), **arrays)
 
 
 def place(
