@@ -62,6 +62,7 @@ def main() -> None:
         folder=dataset.folder,
         subset=dataset.subset,
         looks=looks,
+        repeated=dataset.repeated,
     )
     print_results(evaluation, labels)
     write_results(evaluation, dataset, args)
@@ -120,8 +121,21 @@ def print_results(evaluation: Evaluation, labels: str) -> None:
         print(f"test-time options: {evaluation.looks}")
     rates = ", ".join(f"{rate:.2f} % within {key} mm" for key, rate in summary.sdr_percent.items())
     print(f"MRE {summary.mre_mm:.3f} mm; {rates}")
+    if evaluation.repeated:
+        print(repeated_line(evaluation))
     print(offset_line(evaluation))
     print(uncertainty_line(evaluation))
+
+
+def repeated_line(evaluation: Evaluation) -> str:
+    """What the images come to that neither train nor val has under another name, in one line."""
+    start = f"{len(evaluation.repeated)} of these X-rays are in train or val too"
+    others = evaluation.unrepeated
+    if others is None:
+        return f"{start}: nothing is left that was not seen before"
+    interval = "{:.3f} to {:.3f}".format(*others.mre_ci95_mm)
+    rate = f"{others.sdr_percent['2.0']:.2f} % within 2 mm"
+    return f"{start}; without them: MRE {others.mre_mm:.3f} mm ({interval}), {rate}"
 
 
 def offset_line(evaluation: Evaluation) -> str:

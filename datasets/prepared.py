@@ -15,6 +15,7 @@ from datasets.prepared_case import INDEX_TO_CONTINUOUS, PreparedCase
 from datasets.prepared_records import Record, read_header, read_png, read_subset
 from datasets.prepared_writer import PreparedWriter, write_prepared
 from datasets.sample import Sample
+from datasets.splits import Fold
 
 __all__ = [
     "INDEX_TO_CONTINUOUS",
@@ -31,6 +32,8 @@ class PreparedDataset(Dataset[Sample]):
 
     ``subset`` is a split of the folder, or ``train@1/5`` or ``val@1/5``: the images of train and val dealt
     anew, into all folds but the first of five, and into that one (``datasets.splits.Fold``).
+
+    ``repeated``: the cases whose X-ray train or val has too, under another name (``datasets.repeats``).
 
     Augmentation is a pure function of (seed, draw, index): ``dataset[index, draw]`` is the same on
     every machine and in every worker, and ``dataset[index]`` is draw 0.
@@ -57,6 +60,7 @@ class PreparedDataset(Dataset[Sample]):
         self.labels = str(header["labels"])
         self._records = read_subset(self.folder, subset, header, self.landmark_set)
         self.cases = tuple(record.file.stem for record in self._records)
+        self.repeated = _repeated(header, self.cases)
 
     def __len__(self) -> int:
         return len(self._records)
@@ -96,6 +100,13 @@ def mean_shape(dataset: PreparedDataset) -> np.ndarray:
             "Annotate them in at least one case, or use a landmark set without them."
         )
     return np.nanmean(shapes, axis=0)
+
+
+def _repeated(header: dict, cases: tuple[str, ...]) -> tuple[str, ...]:
+    others = {str(case) for part in Fold.PARTS for case in header["split"].get(part, ())} - set(cases)
+    pairs = [*header.get("repeats", ()), *(pair[::-1] for pair in header.get("repeats", ()))]
+    found = {case for case, other in pairs if other in others}
+    return tuple(case for case in cases if case in found)
 
 
 def _sample(record: Record, image: np.ndarray) -> Sample:

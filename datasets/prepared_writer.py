@@ -6,6 +6,7 @@ pixel is (0, 0)); in memory they are continuous (``transforms.geometry``). See `
 
 import csv
 import json
+import logging
 import os
 import re
 import shutil
@@ -20,7 +21,9 @@ import numpy as np
 
 from datasets.landmarks import LandmarkSet
 from datasets.prepared_case import INDEX_TO_CONTINUOUS, PreparedCase, check_case
+from datasets.repeats import find_repeats, fingerprint
 
+_LOG = logging.getLogger(__name__)
 FORMAT = "cephdetr-prepared-1"
 _COORDINATES = "index: x to the right, y down, in pixels; the centre of the top-left pixel is (0, 0)"
 _DECIMALS = 4  # of a pixel, in files
@@ -31,6 +34,8 @@ class PreparedWriter:
 
     Everything is built in a hidden sibling folder and renamed at the end. Raises ValueError when
     ``folder`` holds something already, and for a case that is unsound or was already given.
+
+    X-rays that come twice (``datasets.repeats``) are written down, and warned of where two splits have them.
     """
 
     def __init__(
@@ -48,6 +53,7 @@ class PreparedWriter:
         self._set = landmark_set
         self._records: dict[str, list[tuple[PreparedCase, tuple[int, int]]]] = {}  # image dropped, size kept
         self._split_of: dict[str, str] = {}
+        self._fingerprints: dict[str, np.ndarray] = {}
         self._header = {
             "format": FORMAT,
             "landmark_set": landmark_set.to_dict(),
@@ -96,6 +102,7 @@ class PreparedWriter:
         record = replace(case, image=np.empty((0, 0), np.uint8))
         self._records.setdefault(split, []).append((record, size))
         self._split_of[case.name] = split
+        self._fingerprints[case.name] = fingerprint(case.image)
 
     def _finish(self) -> None:
         if not self._records:
@@ -105,8 +112,24 @@ class PreparedWriter:
             _write_json(stem.with_suffix(".json"), _coco(records, self._set))
             _write_csv(stem.with_suffix(".csv"), records, len(self._set))
         split = {name: [case.name for case, _ in records] for name, records in self._records.items()}
-        _write_json(self._partial / "dataset.json", {**self._header, "split": split})
+        repeats = find_repeats(self._fingerprints)
+        header = {**self._header, "split": split, "repeats": [list(pair) for pair in repeats]}
+        _write_json(self._partial / "dataset.json", header)
         os.replace(self._partial, self.folder)
+        self._warn_of(repeats)
+
+    def _warn_of(self, repeats: Sequence[tuple[str, str]]) -> None:
+        across = [pair for pair in repeats if self._split_of[pair[0]] != self._split_of[pair[1]]]
+        if across:
+            named = [" = ".join(f"{case} ({self._split_of[case]})" for case in pair) for pair in across]
+            more = f" and {len(named) - 5} more" if len(named) > 5 else ""
+            _LOG.warning(
+                "%s: %d X-rays are in two splits: %s%s. test.py tells what the others come to.",
+                self.folder,
+                len(named),
+                ", ".join(named[:5]),
+                more,
+            )
 
 
 def write_prepared(

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -145,3 +146,21 @@ def test_atomic_writing_keeps_the_old_file_and_no_rest_when_it_fails(tmp_path):
         write_atomic(tmp_path, "x")
     with pytest.raises(ValueError, match="not a folder"):
         write_atomic(file / "b.txt", "x")
+
+
+def test_the_numbers_without_repeats_stand_beside_those_of_all(tmp_path):
+    plain = make_evaluation(tmp_path)
+    assert plain.unrepeated is None and plain.to_dict()["repeated"] == []
+    some = replace(plain, repeated=("case01", "case04"))
+    others = np.nanmean(np.delete(plain.errors.radial_mm, [1, 4], axis=0))
+    record = some.to_dict()
+    assert record["repeated"] == ["case01", "case04"] and record["mre_mm"] == plain.summary.mre_mm
+    assert record["unrepeated"]["num_images"] == 7
+    assert record["unrepeated"]["mre_mm"] == pytest.approx(others)
+    write_report(tmp_path / "report.html", some, lambda _: np.full((128, 128), 80, np.uint8))
+    assert f"2 (without them {others:.3f} mm" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+    every = replace(plain, repeated=plain.errors.cases)
+    assert every.unrepeated is None and every.to_dict()["unrepeated"] is None
+    write_report(tmp_path / "report.html", every, lambda _: np.full((128, 128), 80, np.uint8))
+    assert "9 (none is left)" in (tmp_path / "report.html").read_text(encoding="utf-8")

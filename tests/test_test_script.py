@@ -1,6 +1,7 @@
 """test.py as a user runs it, on a model whose predictions are known."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -87,6 +88,28 @@ def test_it_prints_a_table_and_writes_an_overlay_a_case_and_a_report(evaluated: 
     assert (drawn[..., 1] > drawn[..., 2] + 100).any() and (drawn[..., 2] > drawn[..., 1] + 100).any()
     assert "synthetic labels" in (folder / "r.html").read_text(encoding="utf-8")
     assert sorted(file.name for file in folder.iterdir()) == ["best.pt", "numbers.json", "r.html", "show"]
+
+
+def test_x_rays_that_train_or_val_has_too_are_told_apart(
+    evaluated: tuple[Path, str], tiny_prepared: Path, tmp_path: Path
+):
+    data = tmp_path / "data"
+    shutil.copytree(tiny_prepared, data)
+    header = json.loads((data / "dataset.json").read_text())
+    for pairs, said in (
+        ([["tiny4", "tiny2"]], "1 of these X-rays are in train or val too; without them: MRE "),
+        ([["tiny4", f"tiny{number}"] for number in (1, 2, 3)], "nothing is left that was not seen before"),
+    ):
+        (data / "dataset.json").write_text(json.dumps(header | {"repeats": pairs}))
+        outputs = ("--json", tmp_path / "numbers.json", "--data", data, "--workers", "0")
+        done = run("--checkpoint", evaluated[0] / "best.pt", "--subset", "train", *outputs)
+        assert done.returncode == 0, done.stderr
+        record = json.loads((tmp_path / "numbers.json").read_text())
+        assert said in done.stdout and len(record["repeated"]) == len(pairs)
+        if record["unrepeated"]:
+            others = np.nanmean(np.array([record["errors_mm"][index] for index in (0, 2)], float))
+            assert record["unrepeated"]["mre_mm"] == pytest.approx(others)
+            assert f"{others:.3f} mm" in done.stdout
 
 
 def test_an_ensemble_that_looks_more_than_once_is_evaluated_and_named(

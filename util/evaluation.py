@@ -5,11 +5,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from datasets.landmarks import LandmarkSet
 from datasets.prepared import INDEX_TO_CONTINUOUS
 from util.calibration import Reliability, coverage_percent, reliability
 from util.looks import Looks
-from util.metrics import OUTLIER_MM, Errors, Statistics, Summary, json_ready
+from util.metrics import OUTLIER_MM, Errors, Statistics, Summary, json_ready, summarise
 from util.systematic import Systematic, systematic
 
 
@@ -25,11 +27,22 @@ class Evaluation:
     folder: Path
     subset: str
     looks: Looks | None = None  # what was evaluated, where it may be more than ``checkpoint`` alone
+    repeated: tuple[str, ...] = ()  # cases whose X-ray train or val has too
 
     @cached_property
     def reliability(self) -> Reliability:
         """How far the predicted uncertainty can be believed."""
         return reliability(self.errors.radial_mm, self.errors.uncertainty_mm)
+
+    @cached_property
+    def unrepeated(self) -> Summary | None:
+        """Without the ``repeated`` cases, which are no test of unseen X-rays; None where there are none of
+        them, or where nothing annotated is left.
+        """
+        others = [case not in self.repeated for case in self.errors.cases]
+        if all(others) or not np.isfinite(self.errors.radial_mm[others]).any():
+            return None
+        return summarise(self.errors.only(others))
 
     @cached_property
     def systematic(self) -> Systematic:
@@ -53,6 +66,8 @@ class Evaluation:
                 "coverage_without_percent": self.coverage_without_offsets,
             },
             "calibration": self.reliability.to_dict(),
+            "repeated": list(self.repeated),
+            "unrepeated": self.unrepeated and self.unrepeated.to_dict(),
             "checkpoint": str(self.checkpoint),
             "test_time": self.looks and self.looks.to_dict(),
             "data": str(self.folder),

@@ -48,6 +48,12 @@ class Errors:
                     "The weights have diverged: use an earlier checkpoint."
                 )
 
+    def only(self, kept: Sequence[bool]) -> "Errors":
+        """The images where ``kept`` (N,) is true."""
+        arrays = {field.name: getattr(self, field.name) for field in fields(Errors) if field.name != "cases"}
+        cases = tuple(case for case, keep in zip(self.cases, kept, strict=True) if keep)
+        return Errors(cases=cases, **{name: values[np.array(kept)] for name, values in arrays.items()})
+
     @property
     def truth_mm(self) -> np.ndarray:
         """(N, K, 2) true places in mm from the upper left corner; NaN where missing."""

@@ -66,10 +66,23 @@ def _origin(evaluation: Evaluation) -> str:
         "Checkpoint": str(evaluation.looks or evaluation.checkpoint),
         "Data": f"{evaluation.folder}, subset {evaluation.subset}",
         "Measured against": f"{evaluation.labels} labels",
+        **_repeated(evaluation),
         "Landmark set": f"{evaluation.landmark_set.name}, {len(evaluation.landmark_set)} landmarks",
         "Landmark names": evaluation.landmark_set.note or "no note given by the landmark set",
     }
     return f"<dl>{''.join(f'<dt>{key}</dt><dd>{escape(value)}</dd>' for key, value in facts.items())}</dl>"
+
+
+def _repeated(evaluation: Evaluation) -> dict[str, str]:
+    if not evaluation.repeated:
+        return {}
+    others = evaluation.unrepeated
+    left = (
+        "none is left"
+        if others is None
+        else f"without them {others.mre_mm:.3f} mm, {others.sdr_percent['2.0']:.1f} %"
+    )
+    return {"X-rays that train or val has too": f"{len(evaluation.repeated)} ({left})"}
 
 
 def _headline(evaluation: Evaluation) -> str:
