@@ -142,6 +142,23 @@ def test_grain_is_the_size_of_the_noise_s_grains():
         Intensity(grain=0.5)
 
 
+def test_a_hard_picture_has_soft_tissue_as_black_as_air():
+    """In columns air at 10, soft tissue at 60 and bone at 180 of 255."""
+    image = np.repeat(np.array([10, 60, 180], np.uint8), 16)[None].repeat(48, axis=0)
+
+    def blackened(hard: float) -> int:
+        intensity = Intensity(0.2, hard=hard, cutout=0.0, invert=0.0)
+        drawn = np.stack([intensity(image, np.random.default_rng(seed)) for seed in range(60)])
+        air, tissue, bone = np.median(drawn.reshape(60, 48, 3, 16).astype(float), axis=(1, 3)).T
+        assert (bone - tissue).min() > 20  # bone is always to be seen
+        return int((tissue - air < 8).sum())
+
+    assert blackened(0.0) == 0
+    assert blackened(1.0) > 15
+    with pytest.raises(ValueError, match=r"hard=2.0"):
+        Intensity(hard=2.0)
+
+
 def test_artefacts_leave_the_image_they_are_given_alone():
     image = textured().image
     before = image.copy()

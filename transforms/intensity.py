@@ -13,15 +13,25 @@ class Intensity:
 
     ``strength`` scales the ranges; 0 changes nothing. ``grain`` is the size of the noise's grains and the
     unit of the blur, in pixels of the canvas: at a canvas of twice the size, 2 gives the same picture.
+    ``hard``, ``cutout`` and ``invert`` are probabilities; a hard picture has up to 2.2 times the contrast and
+    up to half of the grey range taken off, so that soft tissue turns as black as air.
     """
 
     def __init__(
-        self, strength: float = 1.0, *, grain: float = 1.0, invert: float = 0.05, cutout: float = 0.1
+        self,
+        strength: float = 1.0,
+        *,
+        grain: float = 1.0,
+        invert: float = 0.05,
+        cutout: float = 0.1,
+        hard: float = 0.0,
     ) -> None:
         if not 0.0 <= strength <= 2.0:
             raise ValueError(f"intensity strength={strength}: expected a value from 0 to 2.")
         if not 1.0 <= grain <= 8.0:
             raise ValueError(f"intensity grain={grain}: expected pixels from 1 to 8.")
+        if not 0.0 <= hard <= 1.0:
+            raise ValueError(f"intensity hard={hard}: expected a probability from 0 to 1.")
         import albumentations as A  # only training needs it: prediction shares this package without it
 
         gamma = (100.0 / (1.0 + 0.8 * strength), 100.0 * (1.0 + 0.8 * strength))
@@ -29,6 +39,7 @@ class Intensity:
             [
                 A.RandomGamma(gamma_limit=gamma, p=0.7),
                 A.RandomBrightnessContrast(0.2 * strength, 0.3 * strength, p=0.7),
+                *([A.RandomBrightnessContrast((-0.5, 0.0), (0.0, 1.2), p=hard)] if hard else []),
                 A.CLAHE(clip_limit=(1.0, 1.0 + 3.0 * strength), p=0.1),
                 A.OneOf(
                     [
