@@ -79,6 +79,13 @@ class PreparedDataset(Dataset[Sample]):
         record = self._records[index]
         return self._transformed(_sample(record, np.zeros(record.size[::-1], np.uint8)), index, 0)
 
+    def with_spacing(self, index: int) -> Sample:
+        """Like ``without_pixels``, for lengths in mm. Raises ValueError where the spacing is unknown."""
+        sample = self.without_pixels(index)
+        if not np.isfinite(sample.spacing).all():
+            raise ValueError(f"{self.folder}: spacing of {sample.case} unknown, expected mm per pixel.")
+        return sample
+
     def _transformed(self, sample: Sample, index: int, draw: int) -> Sample:
         if self.transforms is None:
             return sample

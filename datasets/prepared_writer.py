@@ -23,7 +23,7 @@ from datasets.landmarks import LandmarkSet
 from datasets.prepared_case import INDEX_TO_CONTINUOUS, PreparedCase, check_case
 from datasets.repeats import find_repeats, fingerprint
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 FORMAT = "cephdetr-prepared-1"
 _COORDINATES = "index: x to the right, y down, in pixels; the centre of the top-left pixel is (0, 0)"
 _DECIMALS = 4  # of a pixel, in files
@@ -123,7 +123,7 @@ class PreparedWriter:
         if across:
             named = [" = ".join(f"{case} ({self._split_of[case]})" for case in pair) for pair in across]
             more = f" and {len(named) - 5} more" if len(named) > 5 else ""
-            _LOG.warning(
+            logger.warning(
                 "%s: %d X-rays are in two splits: %s%s. test.py tells what the others come to.",
                 self.folder,
                 len(named),

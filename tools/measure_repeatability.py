@@ -83,14 +83,15 @@ def markings(folder: Path) -> Errors:
     if not pairs:
         why = "no X-ray comes twice" if pairs is not None else "dataset.json does not say; prepare it anew"
         raise ValueError(f"{folder}: {why}, so there are no two markings to compare.")
-    samples = {}
+    repeated = {case for pair in pairs for case in pair}
+    places = {}  # case -> (K, 2) mm
     for subset in header["split"]:
         dataset = PreparedDataset(folder, subset)
-        samples |= {case: dataset.without_pixels(index) for index, case in enumerate(dataset.cases)}
-    first, second = (
-        np.stack([samples[pair[side]].points * samples[pair[side]].spacing for pair in pairs])
-        for side in (0, 1)
-    )
+        for index, case in enumerate(dataset.cases):
+            if case in repeated:
+                sample = dataset.with_spacing(index)
+                places[case] = sample.points * sample.spacing
+    first, second = (np.stack([places[pair[side]] for pair in pairs]) for side in (0, 1))
     both = np.isfinite(first) & np.isfinite(second)
     return Errors(
         cases=tuple(" = ".join(pair) for pair in pairs),
