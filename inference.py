@@ -25,14 +25,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from datasets.image_files import SourceImage
+from datasets.files.image_files import SourceImage
 from util.arguments import add_device_argument, add_spacing_argument, positive
-from util.image_landmarks import ImageLandmarks
-from util.landmark_files import write_landmark_files
-from util.looks import Looks, add_arguments
-from util.predict import Predictor, load_predictor
-from util.predict_files import FilePredictor, Found, list_files
-from util.shard import Shard
+from util.prediction.landmarks.image_landmarks import ImageLandmarks
+from util.prediction.landmarks.landmark_files import write_landmark_files
+from util.prediction.landmarks.looks import Looks, add_arguments
+from util.prediction.landmarks.predict import Predictor, load_predictor
+from util.prediction.landmarks.predict_files import FilePredictor, Found, list_files
+from util.prediction.shard import Shard
 
 SHIPPED = Path(__file__).resolve().parent / "weights" / "cephdetr38.safetensors"
 DEFAULT_OUTPUT = Path("outputs/inference/landmarks.json")
@@ -126,8 +126,8 @@ def predict_at_once(args: argparse.Namespace) -> tuple[int, int]:
 
 def predict_shard(args: argparse.Namespace) -> tuple[int | None, int]:
     """Do this process's share; if it is the last, merge, and give the numbers of images and of failures."""
-    from util.archive import Archive
     from util.files import sha256
+    from util.prediction.archive import Archive
 
     looks, shard = Looks.of(args), args.shard
     predictor = load(looks, args.device)
@@ -178,7 +178,7 @@ class OverlayWriter:
     """Writes each image with its landmarks drawn in: STEM.png or STEM_slice0001.png in ``folder``."""
 
     def __init__(self, folder: Path) -> None:
-        from util import visualise
+        from util.reporting import visualise
 
         self._folder, self._visualise = folder, visualise
         self._taken: set[str] = set()

@@ -19,8 +19,8 @@ from omegaconf import DictConfig
 from tqdm import tqdm
 
 from datasets.loader import TrainSampler, eval_loader, require_spacing, train_loader
-from datasets.prepared import PreparedDataset, mean_shape
-from datasets.splits import Fold
+from datasets.prepared.prepared import PreparedDataset, mean_shape
+from datasets.prepared.splits import Fold
 from util.config import instantiate, load_config, require_sections
 from util.training.engine import Ending, Progress, TrainingData, TrainingRun
 from util.training.initial_weights import starting_model

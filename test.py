@@ -18,18 +18,18 @@ from accelerate import PartialState
 from tqdm import tqdm
 
 from datasets.loader import eval_loader
-from datasets.prepared import PreparedDataset
+from datasets.prepared.prepared import PreparedDataset
 from util.arguments import add_data_arguments, positive
-from util.checkpoint import load_model
-from util.evaluate_predictor import evaluate_predictor
-from util.evaluation import Evaluation, text_table
-from util.evaluation_data import open_dataset
+from util.checkpoints.checkpoint import load_model
+from util.evaluation.landmarks.evaluate_predictor import evaluate_predictor
+from util.evaluation.landmarks.evaluation import Evaluation, text_table
+from util.evaluation.landmarks.evaluation_data import open_dataset
+from util.evaluation.landmarks.metrics import summarise
 from util.files import write_atomic
-from util.looks import Looks, add_arguments
-from util.metrics import summarise
-from util.predict import LandmarkPredictor, pick_device
+from util.prediction.landmarks.looks import Looks, add_arguments
+from util.prediction.landmarks.predict import LandmarkPredictor, pick_device
+from util.reporting.visualise import overlay, write_png
 from util.training.engine import evaluate_shared
-from util.visualise import overlay, write_png
 
 
 def main() -> None:
@@ -170,7 +170,7 @@ def write_results(evaluation: Evaluation, dataset: PreparedDataset, args: argpar
         write_overlays(evaluation, dataset, args.show_dir)
         print(f"overlays: {args.show_dir}")
     if args.report:
-        from util.report import write_report  # matplotlib takes seconds to import
+        from util.reporting.report import write_report  # matplotlib takes seconds to import
 
         write_report(args.report, evaluation, lambda index: dataset.load(index).image)
         print(f"report:   {args.report}")

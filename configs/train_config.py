@@ -3,7 +3,7 @@
 from torch.optim import AdamW
 
 from configs.models.landmark_detr_resnet18 import embed_dim, model, size
-from models.losses import LandmarkCriterion
+from models.landmarks.losses import LandmarkCriterion
 from transforms.augment import EvalTransforms, TrainTransforms
 from transforms.intensity import Intensity
 from util.config import L

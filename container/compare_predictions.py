@@ -13,7 +13,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
-from datasets.cl_predictions import read_predictions
+from datasets.landmarks.cl_predictions import read_predictions
 
 TOLERANCE = 0.01  # pixels
 

@@ -16,11 +16,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))  # run as a script, from anywhere
 
-from datasets.cl_predictions import write_predictions  # noqa: E402
+from datasets.landmarks.cl_predictions import write_predictions  # noqa: E402
 from util.arguments import add_device_argument  # noqa: E402
-from util.predict import Predictor  # noqa: E402
-from util.predict_stack import load_challenge_predictor, predict_stack  # noqa: E402
-from util.weights_file import SUFFIX  # noqa: E402
+from util.checkpoints.weights_file import SUFFIX  # noqa: E402
+from util.prediction.landmarks.predict import Predictor  # noqa: E402
+from util.prediction.landmarks.predict_stack import load_challenge_predictor, predict_stack  # noqa: E402
 
 INPUT = Path("/input/images/lateral-dental-x-rays")
 OUTPUT = Path("/output/orthodontic-landmarks.json")

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from datasets.prepared import PreparedDataset
+from datasets.prepared.prepared import PreparedDataset
 from datasets.sample import Batch, Sample, collate
 
 

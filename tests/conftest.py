@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datasets.landmarks import LandmarkSet
-from datasets.prepared import PreparedCase, write_prepared
+from datasets.landmarks.landmark_set import LandmarkSet
+from datasets.prepared.prepared import PreparedCase, write_prepared
 
 TINY_SET = LandmarkSet(
     name="tiny5",

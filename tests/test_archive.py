@@ -13,13 +13,13 @@ import cv2
 import numpy as np
 import pytest
 
-from datasets.landmarks import LandmarkSet
-from util.archive import Archive
+from datasets.landmarks.landmark_set import LandmarkSet
 from util.files import WriteError
-from util.image_landmarks import ImageLandmarks
-from util.part_file import PartFile, read_lines
-from util.predict_files import FilePredictor, list_files
-from util.shard import Shard
+from util.prediction.archive import Archive
+from util.prediction.landmarks.image_landmarks import ImageLandmarks
+from util.prediction.landmarks.predict_files import FilePredictor, list_files
+from util.prediction.part_file import PartFile, read_lines
+from util.prediction.shard import Shard
 
 FORK = multiprocessing.get_context("fork")
 NUM_FILES = 60

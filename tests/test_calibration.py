@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from util.calibration import coverage, fit_factor, laplace_radius, reliability
+from util.evaluation.landmarks.calibration import coverage, fit_factor, laplace_radius, reliability
 
 
 def test_groups_and_error_by_hand():

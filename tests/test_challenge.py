@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from datasets.phantom_stack import ANNOTATIONS, STACK, write_phantom_stack
+from datasets.phantoms.stack import ANNOTATIONS, STACK, write_phantom_stack
 from tests.support.run_tool import ROOT, run_tool
 
 SLICES = 4

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 import torch
 
-from datasets import cl_detection2023 as cl
-from datasets.cl_predictions import read_predictions, write_predictions
-from datasets.landmarks import LandmarkSet
-from datasets.mha_files import open_stack
+from datasets.files.mha_files import open_stack
+from datasets.landmarks import cl_detection2023 as cl
+from datasets.landmarks.cl_predictions import read_predictions, write_predictions
+from datasets.landmarks.landmark_set import LandmarkSet
 from tests.support.cl_stack import FRAME, SCALES, SIZES, stack_pixels, truth, write_stack
 from tests.support.mean_shape_model import MeanShapeModel, write_mean_shape_checkpoint
 from tests.support.run_tool import ROOT, run_tool
-from util import predict_stack as stack_prediction
-from util.checkpoint import load_model
-from util.metrics import THRESHOLDS_MM
-from util.predict import LandmarkPredictor
+from util.checkpoints.checkpoint import load_model
+from util.evaluation.landmarks.metrics import THRESHOLDS_MM
+from util.prediction.landmarks import predict_stack as stack_prediction
+from util.prediction.landmarks.predict import LandmarkPredictor
 
 CANVAS = (96, 64)  # height, width
 SHAPE = np.random.default_rng(0).uniform(0.3, 0.7, (38, 2))  # normalised

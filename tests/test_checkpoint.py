@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from tests.conftest import TINY_SET
 from tests.support.tiny import TinyModel
-from util.checkpoint import (
+from util.checkpoints.checkpoint import (
     FORMAT,
     load_checkpoint,
     load_model,

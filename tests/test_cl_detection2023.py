@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datasets import cl_detection2023 as cl
-from datasets.mha_files import open_stack
-from datasets.prepared import PreparedDataset
+from datasets.files.mha_files import open_stack
+from datasets.landmarks import cl_detection2023 as cl
+from datasets.prepared.prepared import PreparedDataset
 from tests.support.cl_stack import FRAME, SCALES, SIZES, images, stack_pixels, truth, write_stack
 from tests.support.run_tool import run_tool
 

@@ -7,7 +7,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from datasets.cl_predictions import check_predictions, read_content, read_predictions, write_predictions
+from datasets.landmarks.cl_predictions import (
+    check_predictions,
+    read_content,
+    read_predictions,
+    write_predictions,
+)
 
 SIZE = (84, 72)  # width, height
 

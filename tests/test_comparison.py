@@ -7,13 +7,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datasets.landmarks import LandmarkSet
+from datasets.landmarks.landmark_set import LandmarkSet
 from tests.support.run_tool import run_tool
-from util.comparison import MEASURES, EvaluatedRun, compare, paired_difference, read_run, require_comparable
-from util.comparison_tables import markdown_table, text_table
-from util.evaluation import Evaluation
-from util.figures import comparison_picture, png
-from util.metrics import Errors, summarise
+from util.evaluation.landmarks.comparison import (
+    MEASURES,
+    EvaluatedRun,
+    compare,
+    paired_difference,
+    read_run,
+    require_comparable,
+)
+from util.evaluation.landmarks.comparison_tables import markdown_table, text_table
+from util.evaluation.landmarks.evaluation import Evaluation
+from util.evaluation.landmarks.metrics import Errors, summarise
+from util.reporting.figures import comparison_picture, png
 
 MRE, SDR2, OVER_4, OVER_10 = MEASURES
 

@@ -98,7 +98,12 @@ def test_differing_keys_names_what_changed_and_what_is_absent():
 
 @pytest.mark.parametrize(
     "target",
-    ["os:system", "models.backbone:timm.create_model", "subprocess:run", "models.landmark_detr:torch.load"],
+    [
+        "os:system",
+        "models.backbone:timm.create_model",
+        "subprocess:run",
+        "models.landmarks.landmark_detr:torch.load",
+    ],
 )
 def test_a_config_from_elsewhere_may_only_call_named_packages(target):
     node = OmegaConf.create({"_target_": "models.backbone:TimmBackbone", "name": [{"_target_": target}]})

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from datasets.cl_predictions import write_predictions
-from datasets.landmarks import load_landmark_set
-from datasets.phantom_stack import STACK, write_phantom_stack
+from datasets.landmarks.cl_predictions import write_predictions
+from datasets.landmarks.landmark_set import load_landmark_set
+from datasets.phantoms.stack import STACK, write_phantom_stack
 from tests.support.mean_shape_model import write_mean_shape_checkpoint
 from tests.support.run_tool import ROOT, run_tool
 

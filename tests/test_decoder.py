@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.decoder import LandmarkDecoder, PointHead, Queries, StartQueries
+from models.landmarks.decoder import LandmarkDecoder, PointHead, Queries, StartQueries
 from tests.support.small_detr import wake
 
 DIM, K = 32, 6

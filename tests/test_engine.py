@@ -13,9 +13,9 @@ from accelerate.state import AcceleratorState
 from torch import nn
 
 from datasets.loader import TrainSampler, eval_loader, train_loader
-from datasets.prepared import PreparedDataset
+from datasets.prepared.prepared import PreparedDataset
 from tests.support.tiny import TinyCriterion, TinyModel, TinyTransforms
-from util.checkpoint import load_checkpoint
+from util.checkpoints.checkpoint import load_checkpoint
 from util.config import load_config
 from util.training.engine import TrainingData, TrainingRun, evaluate
 from util.training.optim import WeightAverage, learning_rate_factor, parameter_groups

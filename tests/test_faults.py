@@ -10,7 +10,7 @@ import torch
 
 from tests.support.faults import DiskFull, KillAtChange, ListChanges
 from tests.support.forked import finish, run_main, start
-from util.checkpoint import load_checkpoint
+from util.checkpoints.checkpoint import load_checkpoint
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from datasets.prepared import PreparedDataset
-from datasets.splits import Fold
+from datasets.prepared.prepared import PreparedDataset
+from datasets.prepared.splits import Fold
 from tests.conftest import TINY_SET
 from tests.support.run_tool import ROOT
-from util.checkpoint import load_checkpoint
+from util.checkpoints.checkpoint import load_checkpoint
 from util.config import load_config
 from util.training.run_folder import load_resumable
 

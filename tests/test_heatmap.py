@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.heatmap import read_peaks, salience_levels
+from models.landmarks.heatmap import read_peaks, salience_levels
 from models.position import cell_centres
 
 HEIGHT, WIDTH = 24, 32

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.heatmap_codec import GaussianHeatmaps
-from models.heatmap_decoding import dark
-from models.prediction import Targets
-from models.simcc import SimccCodec
+from models.landmarks.baselines.heatmap_codec import GaussianHeatmaps
+from models.landmarks.baselines.heatmap_decoding import dark
+from models.landmarks.baselines.simcc import SimccCodec
+from models.landmarks.prediction import Targets
 
 WIDTH, HEIGHT = 192, 128  # pixels of the canvas
 CANVAS = torch.tensor([WIDTH, HEIGHT])

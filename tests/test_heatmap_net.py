@@ -5,13 +5,13 @@ import torch
 from torch import nn
 
 from models.backbone import TimmBackbone
-from models.heatmap_codec import GaussianHeatmaps
-from models.heatmap_net import HeatmapNet
-from models.heatmap_trunks import ConcatTrunk, SmpTrunk
-from models.losses_heatmap import HeatmapCriterion, MeanSquaredError, SoftmaxCrossEntropy
-from models.prediction import Targets
-from models.regression import RegressionCriterion, RegressionNet
-from models.simcc import SimccCodec, SimccCriterion, SimccNet
+from models.landmarks.baselines.heatmap_codec import GaussianHeatmaps
+from models.landmarks.baselines.heatmap_net import HeatmapNet
+from models.landmarks.baselines.heatmap_trunks import ConcatTrunk, SmpTrunk
+from models.landmarks.baselines.losses_heatmap import HeatmapCriterion, MeanSquaredError, SoftmaxCrossEntropy
+from models.landmarks.baselines.regression import RegressionCriterion, RegressionNet
+from models.landmarks.baselines.simcc import SimccCodec, SimccCriterion, SimccNet
+from models.landmarks.prediction import Targets
 from tests.support.small_detr import draw_blobs, random_images, random_targets, wake
 from util.training.optim import WeightAverage
 

@@ -10,7 +10,7 @@ from PIL import Image
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-from datasets.image_files import find_images, read_grey, read_images
+from datasets.files.image_files import find_images, read_grey, read_images
 
 GREY = np.random.default_rng(0).integers(0, 256, (24, 32), np.uint8)
 RAMP = np.linspace(1000, 3000, 24 * 32).reshape(24, 32).astype(np.uint16)

@@ -14,13 +14,13 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from datasets.image_files import SourceImage
-from datasets.landmarks import LandmarkSet
+from datasets.files.image_files import SourceImage
+from datasets.landmarks.landmark_set import LandmarkSet
 from tests.support.mean_shape_model import SCALE, MeanShapeModel, write_mean_shape_checkpoint
-from util.checkpoint import LoadedModel
-from util.landmark_files import image_record
-from util.looks import Looks
-from util.predict import LandmarkPredictor, pick_device, stream
+from util.checkpoints.checkpoint import LoadedModel
+from util.prediction.landmarks.landmark_files import image_record
+from util.prediction.landmarks.looks import Looks
+from util.prediction.landmarks.predict import LandmarkPredictor, pick_device, stream
 
 ROOT = Path(__file__).parent.parent
 CANVAS = (128, 96)  # (height, width)

@@ -4,13 +4,13 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from datasets.landmarks import LandmarkSet
+from datasets.landmarks.landmark_set import LandmarkSet
 from tests.conftest import TINY_SET
 from tests.support.run_scripts import ROOT, run_scripts
 from tests.support.small_detr import random_images, small_detr, wake
 from tests.support.smoke_checkpoint import write_smoke_checkpoint
 from tests.support.tiny import TinyModel
-from util.checkpoint import FORMAT, load_checkpoint, save_checkpoint
+from util.checkpoints.checkpoint import FORMAT, load_checkpoint, save_checkpoint
 from util.config import instantiate, load_config
 from util.training.initial_weights import starting_model, take_weights
 from util.training.settings import TrainSettings

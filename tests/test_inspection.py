@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.decoder import DecoderLayer, Queries
 from models.deformable_attention import DeformableAttention
 from models.encoder import EncoderLayer
-from models.heatmap_codec import GaussianHeatmaps
-from models.landmark_detr import LandmarkDetr
+from models.landmarks.baselines.heatmap_codec import GaussianHeatmaps
+from models.landmarks.decoder import DecoderLayer, Queries
+from models.landmarks.landmark_detr import LandmarkDetr
+from models.landmarks.prediction import Prediction
+from models.landmarks.roi import RoiStage
 from models.position import cell_centres
-from models.prediction import Prediction
-from models.roi import RoiStage
 from tests.conftest import TINY_SET
 from tests.support.mean_shape_model import MeanShapeModel
 from tests.support.small_detr import random_images, small_detr, wake

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.landmark_detr import LandmarkDetr
-from models.prediction import Prediction
-from models.simcc import SimccCodec
+from models.landmarks.baselines.simcc import SimccCodec
+from models.landmarks.landmark_detr import LandmarkDetr
+from models.landmarks.prediction import Prediction
 from tests.support.small_detr import random_images, small_detr, wake
 from util.inspection.gradients import BINS, PEAK, STEPS, gradient_maps
 

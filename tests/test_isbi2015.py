@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datasets import isbi2015
-from datasets.prepared import PreparedDataset
+from datasets.landmarks import isbi2015
+from datasets.prepared.prepared import PreparedDataset
 from tests.support.run_tool import run_tool
 
 SIZE = (97, 120)  # width, height

@@ -9,9 +9,9 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from models.landmark_detr import LandmarkDetr
-from models.losses import LandmarkCriterion
-from models.prediction import Targets
+from models.landmarks.landmark_detr import LandmarkDetr
+from models.landmarks.losses import LandmarkCriterion
+from models.landmarks.prediction import Targets
 from tests.support.run_tool import ROOT
 from tests.support.small_detr import draw_blobs, random_images, random_targets, small_detr, wake
 from util.config import instantiate, load_config

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from datasets.landmarks import LandmarkSet, load_landmark_set
+from datasets.landmarks.landmark_set import LandmarkSet, load_landmark_set
 
 
 def test_the_shipped_sets_agree_on_their_first_nineteen():

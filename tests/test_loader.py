@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from datasets.loader import TrainSampler, eval_loader, require_spacing, train_loader
-from datasets.prepared import PreparedDataset
+from datasets.prepared.prepared import PreparedDataset
 from tests.support.tiny import TinyTransforms
 
 

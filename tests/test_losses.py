@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.heatmap import HeatmapHead
-from models.landmark_detr import LandmarkOutputs
-from models.losses import LandmarkCriterion, heatmap_cross_entropy, l1_mm, laplace_nll
+from models.landmarks.heatmap import HeatmapHead
+from models.landmarks.landmark_detr import LandmarkOutputs
+from models.landmarks.losses import LandmarkCriterion, heatmap_cross_entropy, l1_mm, laplace_nll
+from models.landmarks.prediction import Prediction, Targets
 from models.position import cell_centres
-from models.prediction import Prediction, Targets
 
 MM = torch.tensor([[80.0, 100.0]])
 

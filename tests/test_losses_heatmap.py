@@ -6,10 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.heatmap_codec import GaussianHeatmaps
-from models.heatmap_net import HeatmapOutputs
-from models.losses import heatmap_cross_entropy
-from models.losses_heatmap import (
+from models.landmarks.baselines.heatmap_codec import GaussianHeatmaps
+from models.landmarks.baselines.heatmap_net import HeatmapOutputs
+from models.landmarks.baselines.losses_heatmap import (
     AdaptiveWing,
     HeatmapCriterion,
     MeanAbsoluteError,
@@ -17,9 +16,10 @@ from models.losses_heatmap import (
     PenaltyReducedFocal,
     SoftmaxCrossEntropy,
 )
-from models.prediction import Prediction, Targets
-from models.regression import RegressionCriterion, RegressionOutputs
-from models.simcc import SimccCodec, SimccCriterion, SimccOutputs
+from models.landmarks.baselines.regression import RegressionCriterion, RegressionOutputs
+from models.landmarks.baselines.simcc import SimccCodec, SimccCriterion, SimccOutputs
+from models.landmarks.losses import heatmap_cross_entropy
+from models.landmarks.prediction import Prediction, Targets
 
 TARGET = torch.tensor([[[[0.2, 1.0, 0.0]]]])
 MM = torch.tensor([[12.0, 4.0]])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from util.checkpoint import load_checkpoint
+from util.checkpoints.checkpoint import load_checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
 

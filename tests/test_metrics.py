@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from datasets.sample import Batch
-from models.prediction import Prediction
-from util.metrics import Errors, LandmarkEvaluator, concatenate, summarise
+from models.landmarks.prediction import Prediction
+from util.evaluation.landmarks.metrics import Errors, LandmarkEvaluator, concatenate, summarise
 
 NAN = math.nan
 

@@ -13,11 +13,11 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from datasets.image_files import SourceImage
-from datasets.landmarks import LandmarkSet
-from models.decoder import LandmarkDecoder
+from datasets.files.image_files import SourceImage
+from datasets.landmarks.landmark_set import LandmarkSet
 from models.deformable_attention import DeformableAttention
 from models.encoder import SalienceEncoder
+from models.landmarks.decoder import LandmarkDecoder
 from tests.support.centroid_model import centroid_model
 from tests.support.small_detr import DIM, random_images, small_detr, wake
 from transforms.augment import EvalTransforms
@@ -28,8 +28,8 @@ from util.export.onnx_model import OnnxGraph, OnnxPredictor, load_graph
 from util.export.operators import TRANSLATIONS, pool_windows
 from util.export.precision import halved, quantised
 from util.export.verify import verify
-from util.image_landmarks import canvas_sample
-from util.predict import Predictor
+from util.prediction.landmarks.image_landmarks import canvas_sample
+from util.prediction.landmarks.predict import Predictor
 
 SIZE = (96, 64)  # (height, width)
 SET = LandmarkSet("own", ("one", "two"), ("I", "II"), note="made up")

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datasets.phantom import Phantom
-from datasets.phantom_anatomy import anatomy
-from datasets.phantom_drawing import Structure, attenuation_map, ellipse, smooth
-from datasets.phantom_shape import Face, load_statistics, place
-from datasets.prepared import PreparedDataset
-from datasets.splits import split_by_image
+from datasets.phantoms.anatomy import anatomy
+from datasets.phantoms.drawing import Structure, attenuation_map, ellipse, smooth
+from datasets.phantoms.phantom import Phantom
+from datasets.phantoms.shape import Face, load_statistics, place
+from datasets.prepared.prepared import PreparedDataset
+from datasets.prepared.splits import split_by_image
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datasets import cl_detection2023 as cl
-from datasets.mha_files import open_stack
-from datasets.phantom import Phantom
-from datasets.phantom_stack import ANNOTATIONS, STACK, write_phantom_stack
+from datasets.files.mha_files import open_stack
+from datasets.landmarks import cl_detection2023 as cl
+from datasets.phantoms.phantom import Phantom
+from datasets.phantoms.stack import ANNOTATIONS, STACK, write_phantom_stack
 
 HEIGHT, SLICES = 120, 3
 

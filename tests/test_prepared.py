@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datasets.landmarks import LandmarkSet
-from datasets.prepared import PreparedCase, PreparedDataset, mean_shape, write_prepared
+from datasets.landmarks.landmark_set import LandmarkSet
+from datasets.prepared.prepared import PreparedCase, PreparedDataset, mean_shape, write_prepared
+from datasets.prepared.splits import split_by_image
 from datasets.sample import Sample
-from datasets.splits import split_by_image
 
 SET = LandmarkSet("two", ("one", "other"), ("1", "2"))
 

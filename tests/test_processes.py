@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from datasets.prepared import write_prepared
+from datasets.prepared.prepared import write_prepared
 from tests.conftest import TINY_SET, tiny_case
 from tests.support.rank_jobs import evaluation, gradients, run_ranks
 

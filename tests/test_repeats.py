@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
-from datasets.phantom import Phantom
-from datasets.prepared import PreparedCase, PreparedDataset, write_prepared
-from datasets.repeats import SAME, find_repeats, fingerprint
+from datasets.phantoms.phantom import Phantom
+from datasets.prepared.prepared import PreparedCase, PreparedDataset, write_prepared
+from datasets.prepared.repeats import SAME, find_repeats, fingerprint
 
 ROOT = Path(__file__).resolve().parent.parent
 

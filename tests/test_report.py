@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from matplotlib.patches import Ellipse
 
-from datasets.landmarks import LandmarkSet
-from util.evaluation import Evaluation, text_table
-from util.figures import error_ellipses
+from datasets.landmarks.landmark_set import LandmarkSet
+from util.evaluation.landmarks.evaluation import Evaluation, text_table
+from util.evaluation.landmarks.metrics import Errors, summarise
 from util.files import write_atomic
-from util.metrics import Errors, summarise
-from util.report import worst_images, write_report
+from util.reporting.figures import error_ellipses
+from util.reporting.report import worst_images, write_report
 
 NAMES = ("sella", "soft <tissue> & co", "never seen")
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.decoder import Queries
+from models.landmarks.decoder import Queries
+from models.landmarks.roi import ImageStem, RoiStage
 from models.position import cell_centres
-from models.roi import ImageStem, RoiStage
 from tests.support.small_detr import wake
 
 DIM, HEIGHT, WIDTH = 8, 40, 24

@@ -17,10 +17,10 @@ from tests.support.smoke_checkpoint import write_smoke_checkpoint
 from transforms.augment import EvalTransforms
 from transforms.sample import Sample
 from transforms.shifts import SHIFTS, ShiftedTransforms, shifted_copy
-from util.metrics import Errors
-from util.shift_comparison import UNSHIFTED, over_bar, shift_effects, side_by_side
-from util.shift_pictures import shift_sheet
-from util.visualise import PREDICTION
+from util.evaluation.landmarks.metrics import Errors
+from util.evaluation.landmarks.shift_comparison import UNSHIFTED, over_bar, shift_effects, side_by_side
+from util.evaluation.landmarks.shift_pictures import shift_sheet
+from util.reporting.visualise import PREDICTION
 
 TOOL = "tools/evaluate_shifts.py"
 GEOMETRIC = {name for name in SHIFTS if name.startswith(("scale", "rotate", "crop"))}

@@ -10,8 +10,8 @@ from datasets.loader import eval_loader
 from tests.conftest import TINY_SET
 from tests.support.run_scripts import run_scripts
 from tests.support.smoke_checkpoint import write_smoke_checkpoint
-from util.checkpoint import load_model
-from util.evaluation_data import open_dataset
+from util.checkpoints.checkpoint import load_model
+from util.evaluation.landmarks.evaluation_data import open_dataset
 from util.inspection.stages import stage_errors, stage_table
 from util.training.engine import evaluate
 

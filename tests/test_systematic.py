@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from util.metrics import Errors
-from util.systematic import systematic
+from util.evaluation.landmarks.metrics import Errors
+from util.evaluation.landmarks.systematic import systematic
 
 
 def make_errors(vectors_mm, spacing=(0.1, 0.2)) -> Errors:

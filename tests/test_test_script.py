@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 import torch
 
-from datasets.landmarks import LandmarkSet
-from datasets.prepared import PreparedDataset
+from datasets.landmarks.landmark_set import LandmarkSet
+from datasets.prepared.prepared import PreparedDataset
 from tests.support.centroid_model import write_centroid_checkpoint
 from tests.support.mean_shape_model import SCALE, write_mean_shape_checkpoint
-from util.checkpoint import load_model
-from util.evaluate_predictor import evaluate_predictor
-from util.looks import Looks
-from util.metrics import json_ready
-from util.predict import LandmarkPredictor
+from util.checkpoints.checkpoint import load_model
+from util.evaluation.landmarks.evaluate_predictor import evaluate_predictor
+from util.evaluation.landmarks.metrics import json_ready
+from util.prediction.landmarks.looks import Looks
+from util.prediction.landmarks.predict import LandmarkPredictor
 
 ROOT = Path(__file__).parent.parent
 CANVAS = (192, 160)  # (height, width): twice the tiny data's images, so the letterbox has no border

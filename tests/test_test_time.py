@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datasets.image_files import SourceImage
-from datasets.landmarks import LandmarkSet
+from datasets.files.image_files import SourceImage
+from datasets.landmarks.landmark_set import LandmarkSet
 from datasets.loader import eval_loader
-from datasets.prepared import PreparedDataset
+from datasets.prepared.prepared import PreparedDataset
 from tests.support.centroid_model import write_centroid_checkpoint
 from transforms.augment import EvalTransforms
-from util.checkpoint import load_model
-from util.evaluate_predictor import evaluate_predictor
-from util.looks import Looks
-from util.predict import ImageLandmarks, LandmarkPredictor
-from util.test_time import Ensemble, ScaleAveraged, SelfCropped, combine
+from util.checkpoints.checkpoint import load_model
+from util.evaluation.landmarks.evaluate_predictor import evaluate_predictor
+from util.prediction.landmarks.looks import Looks
+from util.prediction.landmarks.predict import ImageLandmarks, LandmarkPredictor
+from util.prediction.landmarks.test_time import Ensemble, ScaleAveraged, SelfCropped, combine
 from util.training.engine import evaluate
 
 SET = LandmarkSet("two", ("one", "other"), ("1", "2"))

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from datasets.sample import Batch
-from models.prediction import Prediction
-from util.visualise import (
+from models.landmarks.prediction import Prediction
+from util.reporting.visualise import (
     LINE,
     PREDICTION,
     TRUTH,

@@ -10,17 +10,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasets.prepared import PreparedCase, PreparedDataset, mean_shape, write_prepared
-from models.heatmap import read_peaks
-from models.losses import heatmap_cross_entropy
-from models.prediction import Targets
+from datasets.prepared.prepared import PreparedCase, PreparedDataset, mean_shape, write_prepared
+from models.landmarks.heatmap import read_peaks
+from models.landmarks.losses import heatmap_cross_entropy
+from models.landmarks.prediction import Targets
 from tests.conftest import TINY_SET
 from tests.support.mean_shape_model import write_mean_shape_checkpoint
 from tests.support.run_scripts import Ended, run_scripts
 from tests.support.small_detr import random_images, small_detr
 from tests.support.smoke_checkpoint import write_smoke_checkpoint
 from transforms.augment import EvalTransforms
-from util.checkpoint import load_checkpoint, save_checkpoint
+from util.checkpoints.checkpoint import load_checkpoint, save_checkpoint
 from util.config import load_config
 from util.inspection.canvas_drawing import Canvas
 from util.inspection.dataset_figures import landmarks_figure
@@ -30,7 +30,7 @@ from util.inspection.input import mm_per_pixel
 from util.inspection.inspect import inspect_model
 from util.inspection.name_drawing import spread
 from util.inspection.shape_spread import measure_spread
-from util.visualise import PREDICTION, contact_sheet, require_free_folder
+from util.reporting.visualise import PREDICTION, contact_sheet, require_free_folder
 
 DATA, MODEL = "tools/visualize_datasets.py", "tools/visualize_model.py"
 
@@ -175,8 +175,8 @@ def test_the_target_of_a_config_peaks_at_the_landmarks():
     assert (none.maps == 0).all() and none.salience == ()
 
 
-CODEC = {"_target_": "models.heatmap_codec:GaussianHeatmaps", "stride": 2, "sigma": 3.0}
-PLAIN = {"_target_": "models.regression:RegressionCriterion"}
+CODEC = {"_target_": "models.landmarks.baselines.heatmap_codec:GaussianHeatmaps", "stride": 2, "sigma": 3.0}
+PLAIN = {"_target_": "models.landmarks.baselines.regression:RegressionCriterion"}
 
 
 def test_a_heatmap_models_target_is_what_its_codec_encodes():

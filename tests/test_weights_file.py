@@ -13,13 +13,13 @@ import torch
 from omegaconf import OmegaConf
 from safetensors.torch import save_file
 
-from datasets.phantom import Phantom
+from datasets.phantoms.phantom import Phantom
 from tests.conftest import TINY_SET
 from tests.support.run_tool import ROOT, run_tool
 from tests.support.tiny import TinyModel
-from util.checkpoint import FORMAT, config_of, load_checkpoint, load_model, save_checkpoint
+from util.checkpoints.checkpoint import FORMAT, config_of, load_checkpoint, load_model, save_checkpoint
+from util.checkpoints.weights_file import write_weights
 from util.config import instantiate, load_config
-from util.weights_file import write_weights
 
 TRUSTED = ("tests.support",)
 

@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 
 from datasets.loader import TrainSampler, train_loader
-from datasets.prepared import PreparedDataset
+from datasets.prepared.prepared import PreparedDataset
 from datasets.sample import Batch, collate
 from util.config import instantiate, load_config
 from util.files import write_atomic

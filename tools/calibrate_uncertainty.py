@@ -19,11 +19,11 @@ from tqdm import tqdm
 
 from datasets.loader import eval_loader
 from util.arguments import add_data_arguments, positive
-from util.calibration import SHARES, coverage, fit_factor
-from util.checkpoint import load_checkpoint, load_model, save_checkpoint
-from util.evaluation_data import open_dataset
-from util.metrics import Errors
-from util.predict import pick_device
+from util.checkpoints.checkpoint import load_checkpoint, load_model, save_checkpoint
+from util.evaluation.landmarks.calibration import SHARES, coverage, fit_factor
+from util.evaluation.landmarks.evaluation_data import open_dataset
+from util.evaluation.landmarks.metrics import Errors
+from util.prediction.landmarks.predict import pick_device
 from util.training.engine import evaluate
 
 

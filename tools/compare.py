@@ -24,12 +24,12 @@ import torch
 from util.arguments import add_device_argument
 from util.benchmark.subject import run
 from util.benchmark.timing import CLOCKS, Stopwatch, time_in_turn
-from util.checkpoint import load_model
-from util.comparison import EvaluatedRun, compare, read_run, require_comparable
-from util.comparison_tables import markdown_table, note, text_table
-from util.figures import comparison_picture, png
+from util.checkpoints.checkpoint import load_model
+from util.evaluation.landmarks.comparison import EvaluatedRun, compare, read_run, require_comparable
+from util.evaluation.landmarks.comparison_tables import markdown_table, note, text_table
 from util.files import write_atomic
-from util.predict import pick_device
+from util.prediction.landmarks.predict import pick_device
+from util.reporting.figures import comparison_picture, png
 
 
 def main() -> None:

@@ -17,17 +17,17 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # run as a script, from anywhere
 
-from datasets.cl_detection2023 import (  # noqa: E402
+from datasets.landmarks.cl_detection2023 import (  # noqa: E402
     LANDMARKS,
     SliceAnnotation,
     case_name,
     read_annotations,
     shortened,
 )
-from datasets.cl_predictions import read_predictions  # noqa: E402
-from util.evaluation import Evaluation, text_table  # noqa: E402
+from datasets.landmarks.cl_predictions import read_predictions  # noqa: E402
+from util.evaluation.landmarks.evaluation import Evaluation, text_table  # noqa: E402
+from util.evaluation.landmarks.metrics import Errors, Summary, summarise  # noqa: E402
 from util.files import write_atomic  # noqa: E402
-from util.metrics import Errors, Summary, summarise  # noqa: E402
 
 
 def main() -> None:

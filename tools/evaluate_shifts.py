@@ -19,20 +19,26 @@ from torch.utils.data import Subset
 from tqdm import tqdm
 
 from datasets.loader import eval_loader
-from datasets.prepared import PreparedDataset
+from datasets.prepared.prepared import PreparedDataset
 from transforms.shifts import SHIFTS, ShiftedTransforms
 from util.arguments import add_data_arguments, positive
-from util.checkpoint import LoadedModel, load_model
+from util.checkpoints.checkpoint import LoadedModel, load_model
 from util.config import instantiate
-from util.evaluation_data import open_dataset
+from util.evaluation.landmarks.evaluation_data import open_dataset
+from util.evaluation.landmarks.metrics import Errors, json_ready
+from util.evaluation.landmarks.shift_comparison import (
+    UNSHIFTED,
+    effect_table,
+    over_bar,
+    shift_effects,
+    side_by_side,
+)
+from util.evaluation.landmarks.shift_pictures import shift_sheet
 from util.files import write_atomic
 from util.inspection.dataset_pictures import spread_cases
-from util.metrics import Errors, json_ready
-from util.predict import pick_device
-from util.shift_comparison import UNSHIFTED, effect_table, over_bar, shift_effects, side_by_side
-from util.shift_pictures import shift_sheet
+from util.prediction.landmarks.predict import pick_device
+from util.reporting.visualise import require_free_folder, write_png
 from util.training.engine import evaluate
-from util.visualise import require_free_folder, write_png
 
 
 def main() -> None:

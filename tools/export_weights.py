@@ -15,11 +15,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 from torch import Tensor
 
-from datasets.prepared import PreparedDataset
+from datasets.prepared.prepared import PreparedDataset
 from datasets.sample import collate
-from util.checkpoint import LoadedModel, load_checkpoint, load_model
-from util.evaluation_data import open_dataset
-from util.weights_file import SUFFIX, write_weights
+from util.checkpoints.checkpoint import LoadedModel, load_checkpoint, load_model
+from util.checkpoints.weights_file import SUFFIX, write_weights
+from util.evaluation.landmarks.evaluation_data import open_dataset
 
 _LIMITS_PX = {0.99: 0.1, 1.0: 1.0}  # quantile of the distances: at most
 _IMAGES = 16

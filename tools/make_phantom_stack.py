@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
-from datasets.phantom_stack import FRAME_HEIGHT, write_phantom_stack
+from datasets.phantoms.stack import FRAME_HEIGHT, write_phantom_stack
 
 
 def main() -> None:

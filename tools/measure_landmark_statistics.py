@@ -2,8 +2,8 @@
 
     python tools/measure_landmark_statistics.py --data data/cl38 --cases cases.txt --output statistics.json
 
-The generator reads datasets/cl38_statistics.json, which names the cases it was measured on. What learns from
-phantoms has seen their mean and covariance: leave out every case that a number will be reported on.
+The generator reads datasets/phantoms/cl38_statistics.json, which names the cases it was measured on. What
+learns from phantoms has seen their mean and covariance: leave out every case that a number is reported on.
 """
 
 import argparse
@@ -17,8 +17,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
-from datasets.phantom_shape import ShapeStatistics
-from datasets.prepared import PreparedDataset
+from datasets.phantoms.shape import ShapeStatistics
+from datasets.prepared.prepared import PreparedDataset
 
 
 def main() -> None:

@@ -2,9 +2,10 @@
 
     python tools/measure_repeatability.py --data data/isbi2015
 
-Some X-rays come twice in a folder and were marked twice (datasets/repeats.py). The distance between the two
-bounds what any model can reach against such labels: from the middle of all markings that there could be, one
-of them is as far as two are apart over the square root of two, if errors are independent and Gaussian.
+Some X-rays come twice in a folder and were marked twice (datasets/prepared/repeats.py). The distance
+between the two bounds what any model can reach against such labels: from the middle of all markings that
+there could be, one of them is as far as two are apart over the square root of two, if errors are
+independent and Gaussian.
 """
 
 import argparse
@@ -18,11 +19,11 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # run as a script, from anywhere
 
-from datasets.prepared import PreparedDataset  # noqa: E402
-from datasets.prepared_records import read_header  # noqa: E402
-from util.evaluation import Evaluation, text_table  # noqa: E402
+from datasets.prepared.prepared import PreparedDataset  # noqa: E402
+from datasets.prepared.records import read_header  # noqa: E402
+from util.evaluation.landmarks.evaluation import Evaluation, text_table  # noqa: E402
+from util.evaluation.landmarks.metrics import Errors, Summary, summarise  # noqa: E402
 from util.files import write_atomic  # noqa: E402
-from util.metrics import Errors, Summary, summarise  # noqa: E402
 
 
 def main() -> None:

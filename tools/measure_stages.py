@@ -16,10 +16,10 @@ from tqdm import tqdm
 
 from datasets.loader import eval_loader
 from util.arguments import add_data_arguments
-from util.checkpoint import load_model
-from util.evaluation_data import open_dataset
+from util.checkpoints.checkpoint import load_model
+from util.evaluation.landmarks.evaluation_data import open_dataset
 from util.inspection.stages import stage_errors, stage_table
-from util.predict import pick_device
+from util.prediction.landmarks.predict import pick_device
 
 
 def main() -> None:

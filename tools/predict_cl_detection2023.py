@@ -15,10 +15,10 @@ from tqdm import tqdm
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # run as a script, from anywhere
 
-from datasets.cl_predictions import write_predictions  # noqa: E402
-from datasets.mha_files import open_stack  # noqa: E402
+from datasets.files.mha_files import open_stack  # noqa: E402
+from datasets.landmarks.cl_predictions import write_predictions  # noqa: E402
 from util.arguments import add_device_argument, positive  # noqa: E402
-from util.predict_stack import load_challenge_predictor, predict_slices  # noqa: E402
+from util.prediction.landmarks.predict_stack import load_challenge_predictor, predict_slices  # noqa: E402
 
 
 def main() -> None:

@@ -15,10 +15,10 @@ from tqdm import tqdm
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # run as a script, from anywhere
 
-from datasets import cl_detection2023 as cl  # noqa: E402
-from datasets.mha_files import open_stack  # noqa: E402
-from datasets.prepared_writer import PreparedWriter  # noqa: E402
-from datasets.splits import sha256, split_by_image  # noqa: E402
+from datasets.files.mha_files import open_stack  # noqa: E402
+from datasets.landmarks import cl_detection2023 as cl  # noqa: E402
+from datasets.prepared.splits import sha256, split_by_image  # noqa: E402
+from datasets.prepared.writer import PreparedWriter  # noqa: E402
 
 
 def main() -> None:

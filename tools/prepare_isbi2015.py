@@ -12,9 +12,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # run as a script, from anywhere
 
-from datasets import isbi2015  # noqa: E402
-from datasets.prepared_writer import write_prepared  # noqa: E402
-from datasets.splits import sha256  # noqa: E402
+from datasets.landmarks import isbi2015  # noqa: E402
+from datasets.prepared.splits import sha256  # noqa: E402
+from datasets.prepared.writer import write_prepared  # noqa: E402
 
 
 def main() -> None:

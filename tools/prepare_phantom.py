@@ -17,8 +17,8 @@ import cv2
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
-from datasets.phantom import Phantom
-from datasets.prepared_writer import PreparedCase, write_prepared
+from datasets.phantoms.phantom import Phantom
+from datasets.prepared.writer import PreparedCase, write_prepared
 
 
 def main() -> None:

@@ -18,11 +18,11 @@ import numpy as np
 import torch
 from omegaconf import OmegaConf
 
-from datasets.image_files import SourceImage
-from datasets.landmarks import load_landmark_set
-from datasets.prepared import PreparedDataset
+from datasets.files.image_files import SourceImage
+from datasets.landmarks.landmark_set import load_landmark_set
+from datasets.prepared.prepared import PreparedDataset
 from transforms.augment import EvalTransforms
-from util.checkpoint import LoadedModel, load_model
+from util.checkpoints.checkpoint import LoadedModel, load_model
 from util.config import L, instantiate, load_config, require_sections
 from util.export.graph import OPSETS, GraphOptions, export_graph, with_metadata
 from util.export.metadata import INPUT, RAW_INPUT, OnnxMetadata
@@ -30,8 +30,8 @@ from util.export.onnx_model import OnnxGraph, OnnxPredictor
 from util.export.precision import halved, quantised
 from util.export.verify import displacement, verify
 from util.files import open_atomic
-from util.image_landmarks import canvas_sample, model_input
-from util.predict import LandmarkPredictor
+from util.prediction.landmarks.image_landmarks import canvas_sample, model_input
+from util.prediction.landmarks.predict import LandmarkPredictor
 from util.training.reproduce import environment_record
 
 LIMIT_MM = 0.1  # mean displacement that int8 or fp16 may cause

@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # run as a script, from anywhere
 
-from datasets.phantom_stack import ANNOTATIONS, FRAME_HEIGHT, STACK  # noqa: E402
+from datasets.phantoms.stack import ANNOTATIONS, FRAME_HEIGHT, STACK  # noqa: E402
 
 REAL_DATA = "CEPHDETR_REAL_DATA"
 

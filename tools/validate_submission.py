@@ -13,8 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # run as a script, from anywhere
 
-from datasets.cl_predictions import check_predictions, read_content  # noqa: E402
-from datasets.mha_files import open_stack  # noqa: E402
+from datasets.files.mha_files import open_stack  # noqa: E402
+from datasets.landmarks.cl_predictions import check_predictions, read_content  # noqa: E402
 
 
 def main() -> int:

@@ -11,16 +11,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
-from datasets.prepared import PreparedDataset
+from datasets.prepared.prepared import PreparedDataset
 from util.arguments import positive
 from util.config import instantiate, load_config, require_sections
-from util.figures import png
 from util.files import write_atomic
 from util.inspection.dataset_figures import mean_shape_figure
 from util.inspection.dataset_pictures import case_pictures, choose_cases, sheet_tiles, spread_cases
 from util.inspection.heatmap_target import TargetMaker
 from util.inspection.shape_spread import measure_spread
-from util.visualise import contact_sheet, encode_png, require_free_folder
+from util.reporting.figures import png
+from util.reporting.visualise import contact_sheet, encode_png, require_free_folder
 
 SECTIONS = ("model", "criterion", "train_transforms", "eval_transforms")
 

@@ -15,15 +15,15 @@ from matplotlib.figure import Figure
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
 from util.arguments import add_device_argument, add_spacing_argument
-from util.checkpoint import load_model
+from util.checkpoints.checkpoint import load_model
 from util.config import instantiate
-from util.figures import png
 from util.files import write_atomic
 from util.inspection.input import as_model_input, landmark_indices, open_image
 from util.inspection.inspect import inspect_model
 from util.inspection.pictures import gradient_pictures, landmark_pictures, most_uncertain, overview_pictures
-from util.predict import pick_device
-from util.visualise import require_free_folder
+from util.prediction.landmarks.predict import pick_device
+from util.reporting.figures import png
+from util.reporting.visualise import require_free_folder
 
 
 def main() -> None:

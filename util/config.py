@@ -20,6 +20,8 @@ from typing import Any, cast
 import yaml
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from util.checkpoints.renamed import renamed_targets
+
 _TARGET = "_target_"
 _PYTHON_ERRORS = (ValueError, TypeError, NameError, AttributeError, SyntaxError, ImportError)
 
@@ -120,6 +122,7 @@ def _read(file: Path) -> DictConfig:
         cfg = OmegaConf.load(file)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"config file {file}: not valid YAML ({error}).") from error
+    cfg = OmegaConf.create(renamed_targets(OmegaConf.to_container(cfg)))
     if not isinstance(cfg, DictConfig):
         raise ValueError(f"config file {file}: a {type(cfg).__name__}, expected keys with values.")
     return cfg

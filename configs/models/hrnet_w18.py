@@ -2,7 +2,7 @@
 
 from configs.models.unet_resnet18 import criterion, model, size
 from models.backbone import TimmBackbone
-from models.heatmap_trunks import ConcatTrunk
+from models.landmarks.baselines.heatmap_trunks import ConcatTrunk
 from util.config import L
 
 # feature_location="": the branches themselves, not the classifier's widened copies of them

@@ -1,9 +1,9 @@
 """The fast landmark DETR: ResNet-18, 512 x 416."""
 
 from models.backbone import TimmBackbone
-from models.decoder import LandmarkDecoder
 from models.encoder import SalienceEncoder
-from models.landmark_detr import LandmarkDetr
+from models.landmarks.decoder import LandmarkDecoder
+from models.landmarks.landmark_detr import LandmarkDetr
 from util.config import L
 
 size = (512, 416)

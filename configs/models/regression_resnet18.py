@@ -1,7 +1,7 @@
 """Plain global regression over ResNet-18."""
 
 from models.backbone import TimmBackbone
-from models.regression import RegressionCriterion, RegressionNet
+from models.landmarks.baselines.regression import RegressionCriterion, RegressionNet
 from util.config import L
 
 size = (512, 416)

@@ -1,7 +1,7 @@
 """SimCC over ResNet-18: each coordinate classified into bins of half a pixel."""
 
 from models.backbone import TimmBackbone
-from models.simcc import SimccCodec, SimccCriterion, SimccNet
+from models.landmarks.baselines.simcc import SimccCodec, SimccCriterion, SimccNet
 from util.config import L
 
 size = (512, 416)

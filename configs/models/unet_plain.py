@@ -4,7 +4,7 @@ VGG-13's first five stages are UNet's contracting path with BatchNorm and a last
 """
 
 from configs.models.unet_resnet18 import model, size
-from models.losses_heatmap import HeatmapCriterion, MeanSquaredError
+from models.landmarks.baselines.losses_heatmap import HeatmapCriterion, MeanSquaredError
 from util.config import L
 
 model.trunk.update(encoder="vgg13_bn", depth=4, stride=1, decoder_channels=(512, 256, 128, 64))

@@ -1,9 +1,9 @@
 """UNet over ResNet-18: heatmaps of stride 4 as probabilities of place, decoded by DARK."""
 
-from models.heatmap_codec import GaussianHeatmaps
-from models.heatmap_net import HeatmapNet
-from models.heatmap_trunks import SmpTrunk
-from models.losses_heatmap import HeatmapCriterion, SoftmaxCrossEntropy
+from models.landmarks.baselines.heatmap_codec import GaussianHeatmaps
+from models.landmarks.baselines.heatmap_net import HeatmapNet
+from models.landmarks.baselines.heatmap_trunks import SmpTrunk
+from models.landmarks.baselines.losses_heatmap import HeatmapCriterion, SoftmaxCrossEntropy
 from util.config import L
 
 size = (512, 416)

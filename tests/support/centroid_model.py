@@ -6,11 +6,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from datasets.landmarks import LandmarkSet
-from models.landmark_model import LandmarkModel
+from datasets.landmarks.landmark_set import LandmarkSet
+from models.landmarks.landmark_model import LandmarkModel
+from models.landmarks.prediction import Prediction
 from models.normalisation import FixedScale
-from models.prediction import Prediction
-from util.checkpoint import FORMAT, save_checkpoint
+from util.checkpoints.checkpoint import FORMAT, save_checkpoint
 
 _CONFIG = """
 model: {{_target_: 'tests.support.centroid_model:CentroidModel'}}

@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from datasets.landmarks import LandmarkSet
-from models.landmark_model import LandmarkModel
+from datasets.landmarks.landmark_set import LandmarkSet
+from models.landmarks.landmark_model import LandmarkModel
+from models.landmarks.prediction import Prediction
 from models.normalisation import FixedScale
-from models.prediction import Prediction
-from util.checkpoint import FORMAT, save_checkpoint
+from util.checkpoints.checkpoint import FORMAT, save_checkpoint
 
 SCALE = 0.01  # Laplace scale of every axis, normalised
 _CONFIG = """

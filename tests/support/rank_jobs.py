@@ -9,8 +9,8 @@ from accelerate import Accelerator
 from torch import nn
 
 from datasets.loader import TrainSampler, eval_loader, train_loader
-from datasets.prepared import PreparedDataset
-from models.losses import LandmarkCriterion
+from datasets.prepared.prepared import PreparedDataset
+from models.landmarks.losses import LandmarkCriterion
 from tests.support.forked import finish, start
 from tests.support.small_detr import small_detr, wake
 from tests.support.tiny import TinyModel, TinyTransforms

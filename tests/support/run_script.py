@@ -7,7 +7,7 @@ import functools
 import runpy
 import sys
 
-from util import checkpoint
+from util.checkpoints import checkpoint
 
 
 def run(arguments: list[str]) -> None:

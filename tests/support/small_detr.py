@@ -5,10 +5,10 @@ import torch
 from torch import Tensor, nn
 
 from models.backbone import TimmBackbone
-from models.decoder import LandmarkDecoder
 from models.encoder import SalienceEncoder
-from models.landmark_detr import LandmarkDetr
-from models.prediction import Targets
+from models.landmarks.decoder import LandmarkDecoder
+from models.landmarks.landmark_detr import LandmarkDetr
+from models.landmarks.prediction import Targets
 
 DIM = 32
 

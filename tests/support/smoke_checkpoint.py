@@ -5,9 +5,9 @@ from pathlib import Path
 import torch
 from omegaconf import OmegaConf
 
-from datasets.landmarks import LandmarkSet
+from datasets.landmarks.landmark_set import LandmarkSet
 from tests.support.small_detr import wake
-from util.checkpoint import FORMAT, save_checkpoint
+from util.checkpoints.checkpoint import FORMAT, save_checkpoint
 from util.config import instantiate, load_config
 
 

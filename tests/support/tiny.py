@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from datasets.sample import Sample
-from models.landmark_model import LandmarkModel
+from models.landmarks.landmark_model import LandmarkModel
+from models.landmarks.prediction import Prediction, Targets
 from models.normalisation import FixedScale
-from models.prediction import Prediction, Targets
 from transforms.geometry import scale, translate, warp_image, warp_points
 
 

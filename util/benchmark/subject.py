@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from util.benchmark.flops import FlopCount, count_flops
-from util.checkpoint import load_model
+from util.checkpoints.checkpoint import load_model
 from util.config import instantiate, load_config, require_sections
 
 Forward = Callable[[Tensor], object]

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from datasets.landmarks import LandmarkSet
+from datasets.landmarks.landmark_set import LandmarkSet
 
 FORMAT = "cephdetr-onnx-1"
 INPUT, OUTPUTS = "images", ("points", "scales")

@@ -6,11 +6,16 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from datasets.image_files import SourceImage
+from datasets.files.image_files import SourceImage
 from transforms.augment import EvalTransforms
 from transforms.sample import Sample
 from util.export.metadata import INPUT, OUTPUTS, RAW_INPUT, OnnxMetadata
-from util.image_landmarks import ImageLandmarks, canvas_sample, image_landmarks, model_input
+from util.prediction.landmarks.image_landmarks import (
+    ImageLandmarks,
+    canvas_sample,
+    image_landmarks,
+    model_input,
+)
 
 
 class OnnxGraph:

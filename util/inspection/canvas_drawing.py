@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Ellipse
 
-from datasets.landmarks import LandmarkSet
+from datasets.landmarks.landmark_set import LandmarkSet
 
 PREDICTED, REFERENCE, TRACE = "#28e63c", "#50beff", "#ffe100"  # after a step, before it, the way
 _DARK = "#101418"

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from matplotlib.figure import Figure
 
-from datasets.prepared import PreparedDataset
+from datasets.prepared.prepared import PreparedDataset
 from datasets.sample import Sample, collate
-from models.prediction import Targets
+from models.landmarks.prediction import Targets
 from util.inspection.canvas_drawing import Canvas
 from util.inspection.dataset_figures import augmentation_figure, landmarks_figure, target_figure
 from util.inspection.heatmap_target import TargetMaker

@@ -10,7 +10,7 @@ What is differentiated, as far as the model has it:
 
 - ``steps``: the sum over all stages of the landmark's coordinate. A stage holds the point that it starts from
   fixed, so this is the gradient of the way from start to final point, each step with its own reference held;
-- ``peak``: the coordinate at which the landmark's heatmap peaks (``models.heatmap.read_peaks``);
+- ``peak``: the coordinate at which the landmark's heatmap peaks (``models.landmarks.heatmap.read_peaks``);
 - ``bins``: the coordinate decoded from a SimCC model's distributions along x and y.
 """
 
@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.heatmap import read_peaks
+from models.landmarks.heatmap import read_peaks
 from util.config import nearest
 from util.inspection.hooks import record_calls
 from util.inspection.inspect import heatmap_logits

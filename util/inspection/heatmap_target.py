@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from models.backbone import STRIDES
-from models.heatmap import salience_levels
-from models.heatmap_codec import GaussianHeatmaps
+from models.landmarks.baselines.heatmap_codec import GaussianHeatmaps
+from models.landmarks.heatmap import salience_levels
+from models.landmarks.prediction import Targets
 from models.position import cell_centres
-from models.prediction import Targets
 from util.config import instantiate
 
 _SALIENCE_STRIDES = (8, 16, 32, 64)  # of the neck's levels, which round their sizes up
@@ -30,8 +30,9 @@ class HeatmapTarget:
 class TargetMaker:
     """The heatmap target that a config trains towards.
 
-    It is the probability of place of ``models.losses`` where the criterion has a ``heatmap_sigma``, else what
-    the codec of the model encodes. ``make`` is None where there is neither; ``reason`` says so.
+    It is the probability of place of ``models.landmarks.losses`` where the criterion has a
+    ``heatmap_sigma``, else what the codec of the model encodes. ``make`` is
+    None where there is neither; ``reason`` says so.
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
@@ -64,7 +65,8 @@ class TargetMaker:
 def place_probability(points: Tensor, size: tuple[int, int], sigma: float) -> Tensor:
     """(K, 2) normalised points -> (K, h, w) Gaussians of ``sigma`` cells, each summing to 1 over the map.
 
-    The target of ``models.losses.heatmap_cross_entropy``, which is 0 where a heatmap's softmax equals it.
+    The target of ``models.landmarks.losses.heatmap_cross_entropy``, which is 0 where a heatmap's softmax
+    equals it.
     The channel of a missing (NaN) point is 0.
     """
     height, width = size

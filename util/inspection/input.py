@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from datasets.image_files import SourceImage, read_images
-from datasets.landmarks import LandmarkSet
+from datasets.files.image_files import SourceImage, read_images
+from datasets.landmarks.landmark_set import LandmarkSet
 from transforms.sample import Sample
 from util.config import nearest
-from util.image_landmarks import Transforms, canvas_sample, model_input
 from util.inspection.canvas_drawing import Canvas
+from util.prediction.landmarks.image_landmarks import Transforms, canvas_sample, model_input
 
 
 def open_image(

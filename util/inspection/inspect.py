@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.decoder import DecoderLayer, LandmarkDecoder, StartQueries
 from models.deformable_attention import DeformableAttention
 from models.encoder import EncoderLayer, SalienceEncoder
-from models.prediction import Prediction
-from models.roi import RoiStage
+from models.landmarks.decoder import DecoderLayer, LandmarkDecoder, StartQueries
+from models.landmarks.prediction import Prediction
+from models.landmarks.roi import RoiStage
 from util.inspection.hooks import Call, parts_of, record_calls
 from util.inspection.views import Inspection, PathStep, RoiView, SalienceView, SamplingView
 

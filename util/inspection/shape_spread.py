@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from datasets.landmarks import LandmarkSet
-from datasets.prepared import PreparedDataset
+from datasets.landmarks.landmark_set import LandmarkSet
+from datasets.prepared.prepared import PreparedDataset
 from util.inspection.input import mm_per_pixel
 
 

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from datasets.sample import Batch
-from models.heatmap_decoding import dark
-from models.prediction import Prediction
+from models.landmarks.baselines.heatmap_decoding import dark
+from models.landmarks.prediction import Prediction
+from util.evaluation.landmarks.metrics import Errors, LandmarkEvaluator, summarise
 from util.inspection.inspect import inspect_model
-from util.metrics import Errors, LandmarkEvaluator, summarise
 
 _BLUR = 1.0  # cells; the standard deviation of the Gaussians that the heatmaps are trained on
 

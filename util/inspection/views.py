@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.prediction import Prediction
+from models.landmarks.prediction import Prediction
 
 
 @dataclass(frozen=True)

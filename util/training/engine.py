@@ -16,19 +16,19 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 from torch.utils.data import DataLoader
 
-from datasets.prepared import PreparedDataset
+from datasets.prepared.prepared import PreparedDataset
 from datasets.sample import Batch, collate
-from util.calibration import fit_factor
-from util.checkpoint import FORMAT, save_checkpoint
+from util.checkpoints.checkpoint import FORMAT, save_checkpoint
+from util.evaluation.landmarks.calibration import fit_factor
+from util.evaluation.landmarks.metrics import Errors, LandmarkEvaluator, concatenate, summarise
 from util.files import WriteError
-from util.metrics import Errors, LandmarkEvaluator, concatenate, summarise
+from util.reporting.visualise import prediction_picture
 from util.training.interrupt import StopRequest
 from util.training.logs import Means, RunLog
 from util.training.run_folder import RunFolder
 from util.training.selection import Selection, flat, headline
 from util.training.settings import TrainSettings
 from util.training.trainer import NonFiniteError, StepReport, Trainer
-from util.visualise import prediction_picture
 
 _PICTURED = 4  # validation cases shown in TensorBoard
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from datasets.landmarks import LandmarkSet
-from models.landmark_model import LandmarkModel
-from util.checkpoint import load_checkpoint, require_shapes, untrained
+from datasets.landmarks.landmark_set import LandmarkSet
+from models.landmarks.landmark_model import LandmarkModel
+from util.checkpoints.checkpoint import load_checkpoint, require_shapes, untrained
 from util.config import instantiate, nearest
 from util.training.settings import TrainSettings
 
@@ -75,7 +75,7 @@ def _landmark_tensors(model: nn.Module) -> set[str]:
     if declared is None:
         raise ValueError(
             f"{type(model).__name__} cannot start from another training's weights: expected an attribute "
-            "landmark_tensors as models.landmark_model describes it. Add it to the class."
+            "landmark_tensors as models.landmarks.landmark_model describes it. Add it to the class."
         )
     return set(declared)
 

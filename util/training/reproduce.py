@@ -60,7 +60,7 @@ def environment_record() -> dict[str, Any]:
 
 def _git(*arguments: str) -> str | None:
     """Output of git in the project's folder; None without git or outside a repository."""
-    root = Path(__file__).resolve().parents[1]
+    root = Path(__file__).resolve().parents[2]
     try:
         done = subprocess.run(
             ("git", *arguments), cwd=root, capture_output=True, text=True, check=True, timeout=20

@@ -16,8 +16,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from datasets.landmarks import LandmarkSet
-from util.checkpoint import (
+from datasets.landmarks.landmark_set import LandmarkSet
+from util.checkpoints.checkpoint import (
     PREVIOUS,
     config_of,
     load_checkpoint,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from util.metrics import Summary
+from util.evaluation.landmarks.metrics import Summary
 
 CRITERIA = ("mre", "sdr2")
 _HEADLINE = ("mre_mm", "mre_std_mm", "median_mm", "sdr_percent", "outlier_percent", "num_images")

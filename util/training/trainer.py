@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from datasets.sample import Batch
-from models.prediction import Targets
-from util.checkpoint import load_weights
+from models.landmarks.prediction import Targets
+from util.checkpoints.checkpoint import load_weights
 from util.training.optim import WeightAverage, learning_rate_factor
 from util.training.reproduce import seed_everything
 from util.training.settings import TrainSettings

@@ -1,0 +1,113 @@
+"""A landmark set is data: names, abbreviations, order and left/right pairs, one JSON file a set.
+
+The sets that ship lie in ``landmark_sets/`` beside this file; a user's own is one more file of that form.
+"""
+
+import itertools
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+_FOLDER = Path(__file__).parent / "landmark_sets"
+
+
+@dataclass(frozen=True)
+class LandmarkSet:
+    """K landmarks in a fixed order; query k of a model is landmark k of its set."""
+
+    name: str
+    landmarks: tuple[str, ...]
+    abbreviations: tuple[str, ...]
+    pairs: tuple[tuple[int, int], ...] = ()  # 0-based indices that a left-right flip exchanges
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        count = len(self.landmarks)
+        if count == 0 or len(set(self.landmarks)) != count:
+            raise ValueError(
+                f"landmark set {self.name!r}: names must be present and distinct, got {self.landmarks}"
+            )
+        distinct = len(set(self.abbreviations))
+        if len(self.abbreviations) != count or distinct != count:
+            raise ValueError(
+                f"landmark set {self.name!r}: {distinct} distinct abbreviations for {count} landmarks, "
+                "expected one each."
+            )
+        flat = [index for pair in self.pairs for index in pair]
+        if any(not 0 <= index < count for index in flat) or len(set(flat)) != len(flat):
+            raise ValueError(
+                f"landmark set {self.name!r}: pairs {self.pairs} must name distinct indices below {count}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.landmarks)
+
+    def counterparts(self, other: "LandmarkSet") -> dict[int, int]:
+        """Index here -> index in ``other`` of the landmarks that both have, one to one.
+
+        The same name is the same landmark, or else the same abbreviation; capitals decide only between two.
+        """
+        found: dict[int, int] = {}
+        for words, spell in itertools.product(("landmarks", "abbreviations"), (str, str.casefold)):
+            left = {spell(w): i for i, w in enumerate(getattr(other, words)) if i not in found.values()}
+            for index, word in enumerate(getattr(self, words)):
+                if index not in found and spell(word) in left:
+                    found[index] = left.pop(spell(word))
+        return dict(sorted(found.items()))
+
+    def to_dict(self) -> dict:
+        return {
+            "name": self.name,
+            "landmarks": list(self.landmarks),
+            "abbreviations": list(self.abbreviations),
+            "pairs": [list(pair) for pair in self.pairs],
+            "note": self.note,
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict, source: str = "landmark set") -> "LandmarkSet":
+        """Build from parsed JSON; ``source`` names it in errors.
+
+        Raises ValueError on a missing or unknown key.
+        """
+        required, known = {"name", "landmarks"}, {"name", "landmarks", "abbreviations", "pairs", "note"}
+        if not isinstance(data, dict) or not required <= data.keys() or not data.keys() <= known:
+            found = sorted(data) if isinstance(data, dict) else type(data).__name__
+            raise ValueError(
+                f"{source}: found {found}, expected the keys {sorted(required)} and at most {sorted(known)}."
+            )
+        names, abbreviations = data["landmarks"], data.get("abbreviations") or data["landmarks"]
+        pairs = data.get("pairs", [])
+        for key, value in (("landmarks", names), ("abbreviations", abbreviations)):
+            if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+                raise ValueError(f"{source}: {key} {value!r}, expected a list of names.")
+        if not isinstance(pairs, list) or not all(_is_pair(pair) for pair in pairs):
+            raise ValueError(f"{source}: pairs {pairs!r}, expected a list of two 0-based indices each.")
+        return cls(
+            name=data["name"],
+            landmarks=tuple(names),
+            abbreviations=tuple(abbreviations),
+            pairs=tuple((left, right) for left, right in pairs),
+            note=data.get("note", ""),
+        )
+
+
+def _is_pair(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(type(index) is int for index in value)
+
+
+def load_landmark_set(name_or_file: str | Path) -> LandmarkSet:
+    """A shipped set by name (``isbi19``, ``cl38``) or a user's own JSON file by path."""
+    file = Path(name_or_file)
+    if file.suffix != ".json":
+        file = _FOLDER / f"{name_or_file}.json"
+    if not file.is_file():
+        shipped = sorted(path.stem for path in _FOLDER.glob("*.json"))
+        raise ValueError(
+            f"landmark set {str(name_or_file)!r} not found. Give one of {shipped} or the path of a .json."
+        )
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{file}: not valid JSON ({error}).") from error
+    return LandmarkSet.from_dict(data, source=str(file))

@@ -1,0 +1,121 @@
+"""Reading the prepared layout, the one form in which every data set reaches training and evaluation.
+
+``DIR/dataset.json`` says which landmarks, labels and sources; ``DIR/annotations/SPLIT.json`` holds
+COCO keypoints; ``DIR/images/CASE.png`` the images. ``docs/data.md`` describes the fields.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from datasets.landmarks.landmark_set import LandmarkSet
+from datasets.prepared.case import INDEX_TO_CONTINUOUS, PreparedCase
+from datasets.prepared.records import Record, read_header, read_png, read_subset
+from datasets.prepared.splits import Fold
+from datasets.prepared.writer import PreparedWriter, write_prepared
+from datasets.sample import Sample
+
+__all__ = [
+    "INDEX_TO_CONTINUOUS",
+    "PreparedCase",
+    "PreparedDataset",
+    "PreparedWriter",
+    "mean_shape",
+    "write_prepared",
+]
+
+
+class PreparedDataset(Dataset[Sample]):
+    """One split of a prepared folder; the prepared image is the source that ``to_source`` leads to.
+
+    ``subset`` is a split of the folder, or ``train@1/5`` or ``val@1/5``: the images of train and val dealt
+    anew, into all folds but the first of five, and into that one (``datasets.prepared.splits.Fold``).
+
+    ``repeated``: the cases whose X-ray train or val has too, under another name
+    (``datasets.prepared.repeats``).
+
+    Augmentation is a pure function of (seed, draw, index): ``dataset[index, draw]`` is the same on
+    every machine and in every worker, and ``dataset[index]`` is draw 0.
+
+    Raises ValueError at construction for everything that the annotations can show to be wrong, and at
+    ``load`` for an image that cannot be decoded or is not of the size stated.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        subset: str,
+        transforms: Callable[[Sample, np.random.Generator], Sample] | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.folder = Path(folder)
+        self.subset = subset
+        self.transforms = transforms
+        self.seed = seed
+        header = read_header(self.folder)
+        self.landmark_set = LandmarkSet.from_dict(
+            header["landmark_set"], source=str(self.folder / "dataset.json")
+        )
+        self.labels = str(header["labels"])
+        self._records = read_subset(self.folder, subset, header, self.landmark_set)
+        self.cases = tuple(record.file.stem for record in self._records)
+        self.repeated = _repeated(header, self.cases)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def load(self, index: int) -> Sample:
+        """Case ``index`` as prepared, before any transform."""
+        record = self._records[index]
+        return _sample(record, read_png(record.file, record.size))
+
+    def __getitem__(self, key: int | tuple[int, int]) -> Sample:
+        index, draw = key if isinstance(key, tuple) else (key, 0)
+        return self._transformed(self.load(index), index, draw)
+
+    def without_pixels(self, index: int) -> Sample:
+        """Like ``dataset[index]`` but from a black image: where the landmarks go, without reading a file."""
+        record = self._records[index]
+        return self._transformed(_sample(record, np.zeros(record.size[::-1], np.uint8)), index, 0)
+
+    def with_spacing(self, index: int) -> Sample:
+        """Like ``without_pixels``, for lengths in mm. Raises ValueError where the spacing is unknown."""
+        sample = self.without_pixels(index)
+        if not np.isfinite(sample.spacing).all():
+            raise ValueError(f"{self.folder}: spacing of {sample.case} unknown, expected mm per pixel.")
+        return sample
+
+    def _transformed(self, sample: Sample, index: int, draw: int) -> Sample:
+        if self.transforms is None:
+            return sample
+        return self.transforms(sample, np.random.default_rng([self.seed, draw, index]))
+
+
+def mean_shape(dataset: PreparedDataset) -> np.ndarray:
+    """(K, 2) mean landmark positions, normalised by the canvas that ``dataset.transforms`` gives.
+
+    Raises ValueError for a landmark that no case of the split has.
+    """
+    samples = (dataset.without_pixels(index) for index in range(len(dataset)))
+    shapes = np.stack([sample.points / np.array(sample.size) for sample in samples])  # (N, K, 2)
+    absent = np.flatnonzero(np.isnan(shapes).any(-1).all(0))
+    if len(absent):
+        names = [dataset.landmark_set.landmarks[index] for index in absent]
+        raise ValueError(
+            f"{dataset.folder}: no case of {dataset.subset!r} has {names}, so they have no mean position. "
+            "Annotate them in at least one case, or use a landmark set without them."
+        )
+    return np.nanmean(shapes, axis=0)
+
+
+def _repeated(header: dict, cases: tuple[str, ...]) -> tuple[str, ...]:
+    others = {str(case) for part in Fold.PARTS for case in header["split"].get(part, ())} - set(cases)
+    pairs = [*header.get("repeats", ()), *(pair[::-1] for pair in header.get("repeats", ()))]
+    found = {case for case, other in pairs if other in others}
+    return tuple(case for case in cases if case in found)
+
+
+def _sample(record: Record, image: np.ndarray) -> Sample:
+    return Sample(image, record.points.copy(), record.spacing.copy(), np.eye(3), record.file.stem)

@@ -1,0 +1,192 @@
+"""Checkpoint files: everything that evaluation needs in one file, and nothing that could run code.
+
+Plain data only (tensors, numbers, text, lists, dicts), read with ``weights_only=True``. The keys:
+
+format        ``FORMAT``
+config        the resolved config of the run, as YAML
+landmark_set  ``LandmarkSet.to_dict()``
+labels        which annotations the model learnt from
+weights       state dict of the averaged model, the one to evaluate
+metrics       validation numbers of these weights
+iteration     optimizer steps done
+calibration   factor on the predicted scales, from the validation images; 1 where the key is missing
+training      only in ``last.pt``: what an exact continuation needs besides
+"""
+
+import io
+import zipfile
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+
+from datasets.landmarks.landmark_set import LandmarkSet
+from models.landmarks.landmark_model import LandmarkModel
+from util.checkpoints.renamed import renamed_targets
+from util.checkpoints.weights_file import SUFFIX, read_weights
+from util.config import instantiate, require_sections, require_targets_in
+from util.files import write_atomic
+
+FORMAT = "cephdetr-checkpoint-1"
+PREVIOUS = {"last.pt": "last.previous.pt"}
+_KEYS = {"format", "config", "landmark_set", "labels", "weights", "metrics", "iteration"}
+_EVALUATION_SECTIONS = ("model", "eval_transforms")
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A trained model with what it was trained on."""
+
+    model: LandmarkModel  # in evaluation mode
+    config: DictConfig  # only ``model`` and ``eval_transforms`` are vetted for ``instantiate``
+    landmark_set: LandmarkSet
+    labels: str
+    metrics: dict[str, Any]
+    file: Path
+
+
+def save_checkpoint(file: str | Path, checkpoint: Mapping[str, Any]) -> None:
+    """Write ``checkpoint`` so that ``file`` is whole at every moment: the old one, or the new one."""
+    buffer = io.BytesIO()
+    torch.save(dict(checkpoint), buffer)
+    write_atomic(file, buffer.getbuffer())
+
+
+def load_checkpoint(file: str | Path) -> dict[str, Any]:
+    """Read a checkpoint, or weights in half precision (util.checkpoints.weights_file), onto the CPU.
+
+    Raises ValueError when it is missing, cut short, not a checkpoint, or holds anything but plain data.
+    """
+    file = Path(file)
+    if not file.is_file():
+        raise ValueError(f"checkpoint {file} not found.{_offer_previous(file)}")
+    checkpoint = read_weights(file) if file.suffix == SUFFIX else _unpickled(file)
+    found = checkpoint.get("format") if isinstance(checkpoint, dict) else None
+    if found != FORMAT or not checkpoint.keys() >= _KEYS:
+        raise ValueError(
+            f"{file}: format {found!r}, expected {FORMAT!r} with {sorted(_KEYS)}: not written by main.py."
+        )
+    return checkpoint
+
+
+def _unpickled(file: Path) -> Any:
+    if not zipfile.is_zipfile(file):
+        raise ValueError(
+            f"{file}: not a checkpoint, or cut short ({file.stat().st_size} bytes).{_offer_previous(file)}"
+        )
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged or hostile pickle can make the unpickler raise anything
+        reason = str(error).strip().partition("\n")[0]
+        raise ValueError(
+            f"{file}: refused, damaged or holding more than plain data "
+            f"({type(error).__name__}: {reason}).{_offer_previous(file)}"
+        ) from error
+
+
+def load_model(
+    file: str | Path, device: str | torch.device = "cpu", packages: Collection[str] = ("models", "transforms")
+) -> LoadedModel:
+    """The averaged model of a checkpoint, built from the config in the file, ready to evaluate.
+
+    ``packages``: whose classes the file's config may name. Raises ValueError for a file that is no
+    checkpoint, names other code, or whose weights do not fit the model it describes.
+    """
+    file = Path(file)
+    checkpoint = load_checkpoint(file)
+    config = config_of(checkpoint, file)
+    require_sections(config, _EVALUATION_SECTIONS, file)
+    for section in _EVALUATION_SECTIONS:
+        require_targets_in(config[section], packages, file)
+    landmark_set = LandmarkSet.from_dict(checkpoint["landmark_set"], source=str(file))
+    model = instantiate(untrained(config.model), num_landmarks=len(landmark_set))
+    load_weights(model, checkpoint["weights"], file)
+    model.uncertainty_factor.fill_(checkpoint.get("calibration", 1.0))
+    return LoadedModel(
+        model=model.to(device).eval(),
+        config=config,
+        landmark_set=landmark_set,
+        labels=checkpoint["labels"],
+        metrics=checkpoint["metrics"],
+        file=file,
+    )
+
+
+def load_weights(model: nn.Module, weights: Mapping[str, Any], file: str | Path) -> None:
+    """Load a state dict of exactly this model. Raises ValueError that lists the tensors that do not fit."""
+    shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    advice = "Use the config, and the version of this project, that it was trained with."
+    require_shapes(weights, shapes, file, advice=advice)
+    model.load_state_dict(weights)
+
+
+def require_shapes(
+    weights: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], file: str | Path, *, advice: str
+) -> None:
+    """Raise ValueError that lists what differs unless ``weights`` of ``file`` have these names and shapes."""
+    wrong = [f"{name} missing" for name in shapes if name not in weights]
+    wrong += [f"{name} unknown to the model" for name in weights if name not in shapes]
+    wrong += [
+        f"{name} {tuple(weights[name].shape)} for {shape}"
+        for name, shape in shapes.items()
+        if name in weights and tuple(weights[name].shape) != shape
+    ]
+    if wrong:
+        more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+        raise ValueError(f"{file}: a checkpoint of another model: {', '.join(wrong[:5])}{more}. {advice}")
+
+
+def require_same_landmarks(
+    checkpoint: Mapping[str, Any], landmark_set: LandmarkSet, file: str | Path
+) -> None:
+    """Raise ValueError unless a checkpoint's landmarks are those of ``landmark_set``, in the same order."""
+    trained = LandmarkSet.from_dict(checkpoint["landmark_set"], source=str(file))
+    if trained.landmarks != landmark_set.landmarks:
+        raise ValueError(
+            f"{file}: trained on the {len(trained)} landmarks of {trained.name!r}, the data have the "
+            f"{len(landmark_set)} of {landmark_set.name!r}. Use data with the same ones, in the same order."
+        )
+
+
+def config_of(checkpoint: Mapping[str, Any], file: str | Path) -> DictConfig:
+    """The run's config as saved in a checkpoint, read-only."""
+    config = OmegaConf.create(
+        renamed_targets(OmegaConf.to_container(OmegaConf.create(str(checkpoint["config"]))))
+    )
+    if not isinstance(config, DictConfig):
+        raise ValueError(f"{file}: its config is no table of keys. Use a checkpoint that main.py wrote.")
+    OmegaConf.set_readonly(config, True)
+    return config
+
+
+def untrained(node: Any) -> Any:
+    """A model's config without requests for pretrained weights, for when a checkpoint brings its own."""
+    if isinstance(node, DictConfig):
+        node = OmegaConf.to_container(node)
+    if isinstance(node, dict):
+        off = {"pretrained": False, "weights": None}
+        return {key: off[key] if key in off else untrained(value) for key, value in node.items()}
+    return [untrained(item) for item in node] if isinstance(node, list) else node
+
+
+def whole_previous(file: Path) -> Path | None:
+    """The checkpoint that a run saved before ``file``, if it is there and whole."""
+    previous = file.with_name(PREVIOUS.get(file.name, file.name))
+    if previous == file or not previous.is_file():
+        return None
+    try:
+        load_checkpoint(previous)
+    except ValueError:
+        return None
+    return previous
+
+
+def _offer_previous(file: Path) -> str:
+    previous = whole_previous(file)
+    if previous is not None:
+        return f" The one saved before it is whole: use {previous}."
+    return " Give a file that main.py wrote, such as RUN/best.pt."

@@ -1,0 +1,69 @@
+"""A comparison of runs as a table: for the terminal, and as Markdown."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from util.evaluation.landmarks.metrics import OUTLIER_MM
+
+_NOTE = (
+    "MRE: mean radial error, mm. SDR 2: percent within 2 mm. > 4 mm, > {outlier:g} mm: percent of landmarks. "
+    "Calibration: expected calibration error of the uncertainty, percent. Difference to the first run on the "
+    "same images, with its paired 95 % bootstrap interval over images; * where that excludes 0."
+)
+
+
+def header(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Column titles that go with ``cells``."""
+    titles = ["run", "MRE (95 %)", "difference", "SDR 2", "difference", "> 4 mm", f"> {OUTLIER_MM:g} mm"]
+    titles += ["difference", "calibration"]
+    return titles + (["ms", "params M"] if "p50_ms" in rows[0] else [])
+
+
+def cells(row: dict[str, Any], *, is_first: bool) -> list[str]:
+    """One run of ``comparison.compare``, with latency and parameters where they were measured."""
+    low, high = row["mre_ci95_mm"]
+
+    def difference(name: str, digits: int) -> str:
+        return "" if is_first else _difference(row["difference_to_first"][name], digits)
+
+    return [
+        row["name"],
+        f"{row['mre_mm']:.3f} ({low:.3f} to {high:.3f})",
+        difference("mre_mm", 3),
+        f"{row['sdr2_percent']:.1f}",
+        difference("sdr2_percent", 1),
+        f"{row['over_4_percent']:.2f}",
+        f"{row['over_10_percent']:.2f}",
+        difference("over_10_percent", 2),
+        f"{row['calibration_error_percent']:.1f}",
+        *([f"{row['p50_ms']:.0f}", f"{row['params_m']:.1f}"] if "p50_ms" in row else []),
+    ]
+
+
+def text_table(rows: Sequence[dict[str, Any]]) -> str:
+    """For a terminal."""
+    table = _table(rows)
+    widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in table]
+    return "\n".join([lines[0].rstrip(), "-" * len(lines[0]), *(line.rstrip() for line in lines[1:])])
+
+
+def markdown_table(rows: Sequence[dict[str, Any]]) -> str:
+    """With a note that says what the columns are."""
+    table = [[cell.replace("|", "\\|") for cell in line] for line in _table(rows)]
+    table.insert(1, ["---"] * len(table[0]))
+    return "\n".join(f"| {' | '.join(line)} |" for line in table) + f"\n\n{note()}\n"
+
+
+def note() -> str:
+    return _NOTE.format(outlier=OUTLIER_MM)
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
+    return [header(rows), *(cells(row, is_first=index == 0) for index, row in enumerate(rows))]
+
+
+def _difference(difference: dict[str, Any], digits: int) -> str:
+    low, high = difference["ci95"]
+    star = "*" if low > 0 or high < 0 else ""
+    return f"{difference['mean']:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f}){star}"

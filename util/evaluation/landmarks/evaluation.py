@@ -1,0 +1,136 @@
+"""One evaluation of one checkpoint, or of several together: its numbers as JSON and as a table."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datasets.landmarks.landmark_set import LandmarkSet
+from datasets.prepared.prepared import INDEX_TO_CONTINUOUS
+from util.evaluation.landmarks.calibration import Reliability, coverage_percent, reliability
+from util.evaluation.landmarks.metrics import OUTLIER_MM, Errors, Statistics, Summary, json_ready, summarise
+from util.evaluation.landmarks.systematic import Systematic, systematic
+from util.prediction.landmarks.looks import Looks
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The errors of a checkpoint on one subset of prepared data, and what they were measured against."""
+
+    errors: Errors
+    summary: Summary
+    landmark_set: LandmarkSet
+    labels: str  # whose landmarks count as the truth, as the prepared data states it
+    checkpoint: Path  # the first, of several
+    folder: Path
+    subset: str
+    looks: Looks | None = None  # what was evaluated, where it may be more than ``checkpoint`` alone
+    repeated: tuple[str, ...] = ()  # cases whose X-ray train or val has too
+
+    @cached_property
+    def reliability(self) -> Reliability:
+        """How far the predicted uncertainty can be believed."""
+        return reliability(self.errors.radial_mm, self.errors.uncertainty_mm)
+
+    @cached_property
+    def unrepeated(self) -> Summary | None:
+        """Without the ``repeated`` cases, which are no test of unseen X-rays; None where there are none of
+        them, or where nothing annotated is left.
+        """
+        others = [case not in self.repeated for case in self.errors.cases]
+        if all(others) or not np.isfinite(self.errors.radial_mm[others]).any():
+            return None
+        return summarise(self.errors.only(others))
+
+    @cached_property
+    def systematic(self) -> Systematic:
+        """The errors told apart into an offset a landmark and the rest."""
+        return systematic(self.errors)
+
+    @property
+    def coverage_without_offsets(self) -> dict[str, float]:
+        """What the radii of the predicted uncertainty hold of the errors without each landmark's offset,
+        which no model can know of; empty where no landmark is annotated twice.
+        """
+        return coverage_percent(self.systematic.radial_mm, self.errors.uncertainty_mm)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready. Points in index coordinates of the prepared images; null where missing."""
+        points = {"predicted": self.errors.predicted, "truth": self.errors.truth}
+        return {
+            **self.summary.to_dict(),
+            "systematic": {
+                **self.systematic.to_dict(),
+                "coverage_without_percent": self.coverage_without_offsets,
+            },
+            "calibration": self.reliability.to_dict(),
+            "repeated": list(self.repeated),
+            "unrepeated": self.unrepeated and self.unrepeated.to_dict(),
+            "checkpoint": str(self.checkpoint),
+            "test_time": self.looks and self.looks.to_dict(),
+            "data": str(self.folder),
+            "subset": self.subset,
+            "labels": self.labels,
+            "landmark_set": self.landmark_set.to_dict(),
+            "cases": list(self.errors.cases),
+            "spacing_mm": json_ready(self.errors.spacing),
+            "errors_mm": json_ready(self.errors.radial_mm),
+            "uncertainty_mm": json_ready(self.errors.uncertainty_mm),
+            "points": {name: json_ready(values - INDEX_TO_CONTINUOUS) for name, values in points.items()},
+        }
+
+
+def table_header(evaluation: Evaluation) -> list[str]:
+    """Column titles that go with ``table_rows``."""
+    rates = [f"SDR {key}" for key in evaluation.summary.sdr_percent]
+    over = f"> {OUTLIER_MM:g} mm"
+    return ["landmark", "n", "MRE", "95 %", "SD", "median", *rates, "SDR 2.0 95 %", over, "offset"]
+
+
+def table_rows(evaluation: Evaluation) -> list[list[str]]:
+    """All landmarks together, then each: lengths in mm, shares in percent, "-" where nothing is annotated.
+
+    The offset is the mean error to the right and down; for all together what the MRE would be without it.
+    """
+    summary, found = evaluation.summary, evaluation.systematic
+    names = [f"{index} {name}" for index, name in enumerate(evaluation.landmark_set.landmarks, start=1)]
+    offsets = ["{:+.2f}, {:+.2f}".format(*offset) for offset in found.offset_mm]
+    groups = zip(
+        ["all", *names],
+        [summary, *summary.per_landmark],
+        [f"without: {found.mre_mm:.3f}", *offsets],
+        strict=True,
+    )
+    return [[name, *_cells(group), offset if group.count else "-"] for name, group, offset in groups]
+
+
+def text_table(evaluation: Evaluation) -> str:
+    """The table for a terminal."""
+    rows = [table_header(evaluation), *table_rows(evaluation)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if i else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+    rule = "-" * len(lines[0])
+    return "\n".join([lines[0], rule, lines[1], rule, *lines[2:]])
+
+
+def _cells(group: Statistics) -> list[str]:
+    if not group.count:
+        return ["0", *["-"] * (len(group.sdr_percent) + 6)]
+    return [
+        str(group.count),
+        f"{group.mre_mm:.3f}",
+        "{:.3f} to {:.3f}".format(*group.mre_ci95_mm),
+        f"{group.mre_std_mm:.3f}",
+        f"{group.median_mm:.3f}",
+        *(f"{rate:.1f}" for rate in group.sdr_percent.values()),
+        "{:.1f} to {:.1f}".format(*group.sdr_ci95_percent["2.0"]),
+        f"{group.outlier_percent:.1f}",
+    ]

@@ -1,0 +1,204 @@
+"""Radial errors in millimetres, and every number of every table that follows from them.
+
+MRE is the mean radial error, SDR the successful detection rate (Wang et al., 2016, ISBI 2015 challenge):
+the share of annotated landmarks found within a distance. Missing landmarks count nowhere.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from datasets.sample import Batch
+from models.landmarks.prediction import Prediction, uncertainty_mm
+
+THRESHOLDS_MM = (2.0, 2.5, 3.0, 4.0)
+OUTLIER_MM = 10.0
+TOLERANCE_MM = 1e-9  # an error of exactly 2.0 mm is within 2 mm whatever the last bit of the arithmetic says
+_RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Predictions beside the truth for N images of K landmarks: numbers only, no pixels.
+
+    Raises ValueError where an error in mm cannot be formed: unknown spacing, or a prediction that is not
+    finite (it would otherwise pass for a missing landmark).
+    """
+
+    cases: tuple[str, ...]
+    predicted: np.ndarray  # (N, K, 2) float64, source pixels
+    truth: np.ndarray  # (N, K, 2) float64, source pixels; NaN where missing
+    spacing: np.ndarray  # (N, 2) float64, mm per source pixel along x and y
+    uncertainty_mm: np.ndarray  # (N, K) float64, predicted root-mean-square radial error
+
+    def __post_init__(self) -> None:
+        for case, spacing, predicted in zip(self.cases, self.spacing, self.predicted, strict=True):
+            if not (np.isfinite(spacing) & (spacing > 0)).all():
+                raise ValueError(
+                    f"case {case}: spacing {spacing.tolist()} mm per pixel, expected two positive numbers. "
+                    "Errors in mm need the spacing: give it when preparing the data."
+                )
+            if not np.isfinite(predicted).all():
+                wrong = np.flatnonzero(~np.isfinite(predicted).all(-1)) + 1
+                raise ValueError(
+                    f"case {case}: prediction of landmark {wrong.tolist()} is not finite, expected pixels. "
+                    "The weights have diverged: use an earlier checkpoint."
+                )
+
+    def only(self, kept: Sequence[bool]) -> "Errors":
+        """The images where ``kept`` (N,) is true."""
+        arrays = {field.name: getattr(self, field.name) for field in fields(Errors) if field.name != "cases"}
+        cases = tuple(case for case, keep in zip(self.cases, kept, strict=True) if keep)
+        return Errors(cases=cases, **{name: values[np.array(kept)] for name, values in arrays.items()})
+
+    @property
+    def truth_mm(self) -> np.ndarray:
+        """(N, K, 2) true places in mm from the upper left corner; NaN where missing."""
+        return self.truth * self.spacing[:, None]
+
+    @property
+    def vectors_mm(self) -> np.ndarray:
+        """(N, K, 2) prediction less truth in mm, right and down; NaN where the landmark is missing."""
+        return (self.predicted - self.truth) * self.spacing[:, None]
+
+    @property
+    def radial_mm(self) -> np.ndarray:
+        """(N, K) distance between prediction and truth in mm; NaN where the landmark is missing."""
+        return np.linalg.norm(self.vectors_mm, axis=-1)
+
+
+def concatenate(parts: Sequence[Errors]) -> Errors:
+    """All images of ``parts``, in order. Raises ValueError when there is none."""
+    if not parts:
+        raise ValueError("no image was evaluated, expected at least one. Check the subset's name and folder.")
+    arrays = {
+        field.name: np.concatenate([getattr(part, field.name) for part in parts])
+        for field in fields(Errors)
+        if field.name != "cases"
+    }
+    return Errors(cases=tuple(case for part in parts for case in part.cases), **arrays)
+
+
+class LandmarkEvaluator:
+    """Collects errors batch by batch; what it keeps is a few numbers per landmark."""
+
+    def __init__(self) -> None:
+        self._parts: list[Errors] = []
+
+    def update(self, prediction: Prediction, batch: Batch) -> None:
+        """Add a batch. ``prediction`` and ``batch`` lie on one device; (B, K, 2) normalised points."""
+        uncertainty = uncertainty_mm(prediction, batch.mm_per_unit)
+        self._parts.append(
+            Errors(
+                cases=batch.cases,
+                predicted=batch.to_source_pixels(prediction.points).detach().cpu().numpy(),
+                truth=batch.to_source_pixels(batch.points).cpu().numpy(),
+                spacing=batch.spacing.cpu().numpy(),
+                uncertainty_mm=uncertainty.detach().double().cpu().numpy(),
+            )
+        )
+
+    def errors(self) -> Errors:
+        return concatenate(self._parts)
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What a set of radial errors comes to; NaN throughout where no landmark of the set is annotated."""
+
+    count: int  # annotated landmarks
+    mre_mm: float
+    mre_std_mm: float  # over landmarks, not over images; population form
+    median_mm: float
+    sdr_percent: dict[str, float]  # by threshold in mm: "2.0", "2.5", ...; error <= threshold
+    outlier_percent: float  # errors over OUTLIER_MM
+    mre_ci95_mm: tuple[float, float]  # bootstrap over images
+    sdr_ci95_percent: dict[str, tuple[float, float]]  # bootstrap over images, by threshold
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready: NaN becomes None."""
+        return {field.name: json_ready(getattr(self, field.name)) for field in fields(self)}
+
+
+@dataclass(frozen=True)
+class Summary(Statistics):
+    """Statistics over all landmarks of all images, and per landmark."""
+
+    num_images: int
+    num_landmarks: int
+    per_landmark: tuple[Statistics, ...]  # (K,)
+
+
+def summarise(errors: Errors, thresholds: Sequence[float] = THRESHOLDS_MM, seed: int = 0) -> Summary:
+    """Every number of the evaluation table; ``thresholds`` in mm, ``seed`` of the bootstrap.
+
+    Raises ValueError when not a single landmark is annotated.
+    """
+    radial = errors.radial_mm  # (N, K)
+    num_images, num_landmarks = radial.shape
+    if np.isnan(radial).all():
+        raise ValueError(
+            f"{num_images} images without one annotated landmark, expected some. Check the annotations."
+        )
+    draws = resamples(num_images, seed)
+    return Summary(
+        **vars(_statistics(radial, draws, thresholds)),
+        num_images=num_images,
+        num_landmarks=num_landmarks,
+        per_landmark=tuple(_statistics(radial[:, [k]], draws, thresholds) for k in range(num_landmarks)),
+    )
+
+
+def json_ready(value: Any) -> Any:
+    """Arrays, tuples and dataclasses with ``to_dict`` as plain JSON values; NaN and infinities as None."""
+    if isinstance(value, np.ndarray):
+        return json_ready(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: json_ready(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_ready(item) for item in value]
+    return value.to_dict() if isinstance(value, Statistics) else value
+
+
+def _statistics(radial: np.ndarray, draws: np.ndarray, thresholds: Sequence[float]) -> Statistics:
+    """``radial``: (N, any) mm, NaN where missing; ``draws``: (R, N) counts of each image in each resample."""
+    present = ~np.isnan(radial)
+    values = radial[present]
+    hits = {str(float(limit)): radial <= limit + TOLERANCE_MM for limit in thresholds}  # NaN compares false
+    return Statistics(
+        count=values.size,
+        mre_mm=_mean(values),
+        mre_std_mm=float(values.std()) if values.size else math.nan,
+        median_mm=float(np.median(values)) if values.size else math.nan,
+        sdr_percent={key: 100.0 * _mean(hit[present]) for key, hit in hits.items()},
+        outlier_percent=100.0 * _mean(values > OUTLIER_MM),
+        mre_ci95_mm=_interval(np.nan_to_num(radial), present, draws),
+        sdr_ci95_percent={key: _interval(100.0 * hit, present, draws) for key, hit in hits.items()},
+    )
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if values.size else math.nan
+
+
+def resamples(num_images: int, seed: int) -> np.ndarray:
+    """(R, N) counts of N images drawn with replacement, R times."""
+    chances = np.full(num_images, 1.0 / num_images)
+    return np.random.default_rng(seed).multinomial(num_images, chances, size=_RESAMPLES).astype(np.float64)
+
+
+def _interval(values: np.ndarray, present: np.ndarray, draws: np.ndarray) -> tuple[float, float]:
+    """Percentile bootstrap of the mean of ``values`` (N, any) where ``present``, over whole images.
+
+    Whole images are drawn, since the errors within one image are not independent (Efron & Tibshirani, 1993).
+    """
+    totals, counts = draws @ values.sum(1), draws @ present.sum(1)  # (R,), (R,)
+    if not (counts > 0).any():
+        return math.nan, math.nan
+    low, high = np.percentile(totals[counts > 0] / counts[counts > 0], (2.5, 97.5))
+    return float(low), float(high)

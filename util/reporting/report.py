@@ -1,0 +1,179 @@
+"""The evaluation as one self-contained HTML file: nothing is loaded from elsewhere."""
+
+import base64
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
+
+import numpy as np
+
+from util.evaluation.landmarks.evaluation import Evaluation, table_header, table_rows
+from util.files import write_atomic
+from util.reporting import figures
+from util.reporting.visualise import crop, encode_png, fit, overlay
+
+_WORST_CASES = 6
+_WHOLE_SIDE, _CROP_SIDE = 480, 320  # pixels in the report
+_CROP_MM = 30.0
+_CAPTIONS = (
+    "Error per landmark: box from quartile to quartile, whiskers from the 5th to the 95th percentile.",
+    "Which way the errors point: from each landmark's mean place (red) to its mean error, and about that the "
+    f"ellipse of one standard deviation, both {figures.MAGNIFIED} times as large as they are. A long ellipse "
+    "is a landmark whose place along an edge is hard to tell.",
+    "Cumulative error: the share of landmarks within a distance; dotted at 2, 2.5, 3 and 4 mm.",
+    "Does the uncertainty tell the error? Blue: groups of equal size, root-mean-square of both. On the "
+    "dashed line the model is calibrated, above it too sure. The calibration error is the groups' mean "
+    "distance from that line, as a share of what was predicted (Levi et al., 2022).",
+)
+
+_STYLE = Path(__file__).with_name("report.css")
+
+
+def write_report(file: str | Path, evaluation: Evaluation, load_image: Callable[[int], np.ndarray]) -> None:
+    """Write the report atomically.
+
+    ``load_image`` reads image n (H, W) uint8 again; it is asked for the few worst only.
+    """
+    sections = [
+        f"<h1>Landmarks of {escape(evaluation.folder.name)}, {escape(evaluation.subset)}</h1>",
+        _origin(evaluation),
+        _headline(evaluation),
+        "<h2>Every landmark</h2>",
+        _table(evaluation),
+        "<h2>Errors</h2>",
+        _figures(evaluation),
+        "<h2>Worst cases</h2>",
+        _worst_cases(evaluation, load_image),
+    ]
+    title = escape(f"{evaluation.folder.name} {evaluation.subset}: {evaluation.summary.mre_mm:.3f} mm")
+    head = f'<meta charset="utf-8"><title>{title}</title><style>{_STYLE.read_text(encoding="utf-8")}</style>'
+    body = "\n".join(sections)
+    write_atomic(
+        file, f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
+    )
+
+
+def worst_images(radial_mm: np.ndarray, count: int) -> list[int]:
+    """Indices of the ``count`` images with the largest mean error, worst first; none without truth."""
+    present = ~np.isnan(radial_mm)
+    means = np.nan_to_num(radial_mm).sum(1) / np.maximum(present.sum(1), 1)
+    ranked = [int(index) for index in np.argsort(-means, kind="stable") if present[index].any()]
+    return ranked[:count]
+
+
+def _origin(evaluation: Evaluation) -> str:
+    facts = {
+        "Checkpoint": str(evaluation.looks or evaluation.checkpoint),
+        "Data": f"{evaluation.folder}, subset {evaluation.subset}",
+        "Measured against": f"{evaluation.labels} labels",
+        **_repeated(evaluation),
+        "Landmark set": f"{evaluation.landmark_set.name}, {len(evaluation.landmark_set)} landmarks",
+        "Landmark names": evaluation.landmark_set.note or "no note given by the landmark set",
+    }
+    return f"<dl>{''.join(f'<dt>{key}</dt><dd>{escape(value)}</dd>' for key, value in facts.items())}</dl>"
+
+
+def _repeated(evaluation: Evaluation) -> dict[str, str]:
+    if not evaluation.repeated:
+        return {}
+    others = evaluation.unrepeated
+    left = (
+        "none is left"
+        if others is None
+        else f"without them {others.mre_mm:.3f} mm, {others.sdr_percent['2.0']:.1f} %"
+    )
+    return {"X-rays that train or val has too": f"{len(evaluation.repeated)} ({left})"}
+
+
+def _headline(evaluation: Evaluation) -> str:
+    summary = evaluation.summary
+    low, high = summary.mre_ci95_mm
+    sdr_low, sdr_high = summary.sdr_ci95_percent["2.0"]
+    tiles = {
+        "mean radial error": (f"{summary.mre_mm:.3f} mm", f"95 % interval {low:.3f} to {high:.3f}"),
+        "within 2 mm": (
+            f"{summary.sdr_percent['2.0']:.1f} %",
+            f"95 % interval {sdr_low:.1f} to {sdr_high:.1f}",
+        ),
+        "median error": (f"{summary.median_mm:.3f} mm", f"standard deviation {summary.mre_std_mm:.3f} mm"),
+        "over 10 mm": (
+            f"{summary.outlier_percent:.1f} %",
+            f"of {summary.count} landmarks, {summary.num_images} images",
+        ),
+        "calibration error": (
+            f"{evaluation.reliability.error_percent:.1f} %",
+            "of the uncertainty; 0 % is calibrated",
+        ),
+        "within the 95 % radius": (
+            f"{evaluation.reliability.coverage_percent['95']:.1f} %",
+            f"of the errors; {evaluation.reliability.coverage_percent['68']:.1f} % within the 68 % radius",
+        ),
+    }
+    cells = "".join(f"<div>{name}<b>{value}</b>{note}</div>" for name, (value, note) in tiles.items())
+    return f'<div class="numbers">{cells}</div>'
+
+
+def _table(evaluation: Evaluation) -> str:
+    header = "".join(f"<th>{escape(title)}</th>" for title in table_header(evaluation))
+    rows = [
+        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in table_rows(evaluation)
+    ]
+    note = (
+        "n: annotated landmarks. MRE, SD and median of the radial error in mm; SDR: percent within that "
+        "many mm; 95 %: bootstrap interval over images; offset: the mean error to the right and down in mm, "
+        "and the MRE that is left without it. No training takes it away where these labels follow another "
+        "protocol than those learnt from."
+    )
+    table = f"<table><thead><tr>{header}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return f'<p class="note">{note}</p><div class="wide">{table}</div>'
+
+
+def _figures(evaluation: Evaluation) -> str:
+    errors, landmark_set = evaluation.errors, evaluation.landmark_set
+    radial = errors.radial_mm
+    names = [f"{index} {name}" for index, name in enumerate(landmark_set.landmarks, start=1)]
+    drawn = (
+        figures.box_plot(radial, names),
+        figures.error_ellipses(errors.vectors_mm, errors.truth_mm, landmark_set.abbreviations),
+        figures.cumulative_curve(radial),
+        figures.reliability_curve(radial, errors.uncertainty_mm, evaluation.reliability),
+    )
+    return "".join(
+        _figure(figures.png(figure), caption) for figure, caption in zip(drawn, _CAPTIONS, strict=True)
+    )
+
+
+def _worst_cases(evaluation: Evaluation, load_image: Callable[[int], np.ndarray]) -> str:
+    """Each of the worst images whole, and a window about its worst landmark."""
+    legend = "Truth red, prediction green, the error yellow, the predicted uncertainty as a blue circle."
+    cases = [
+        _worst_case(evaluation, index, load_image(index))
+        for index in worst_images(evaluation.errors.radial_mm, _WORST_CASES)
+    ]
+    return f'<p class="note">{legend}</p>{"".join(cases)}'
+
+
+def _worst_case(evaluation: Evaluation, index: int, image: np.ndarray) -> str:
+    errors = evaluation.errors
+    radial = errors.radial_mm[index]
+    worst = int(np.nanargmax(radial))
+    spacing = float(errors.spacing[index].mean())
+    points = {"truth": errors.truth[index], "radius": errors.uncertainty_mm[index] / spacing}
+    centre = (errors.predicted[index, worst] + errors.truth[index, worst]) / 2
+    span_mm = max(_CROP_MM, 1.5 * float(radial[worst]))  # both ends of the error stay in the window
+    size = max(16, round(span_mm / spacing))
+    whole = overlay(image, errors.predicted[index], **points)
+    window = crop(overlay(image, errors.predicted[index], **points, dot=size / 100), centre, size)
+    name = f"{worst + 1} {evaluation.landmark_set.landmarks[worst]}"
+    mean = f"{errors.cases[index]}: mean error {np.nanmean(radial):.2f} mm"
+    close = f"{name}: {radial[worst]:.1f} mm; the window is {span_mm:.0f} mm wide"
+    pictures = _figure(encode_png(fit(whole, _WHOLE_SIDE)), mean) + _figure(
+        encode_png(fit(window, _CROP_SIDE)), close
+    )
+    return f'<div class="case">{pictures}</div>'
+
+
+def _figure(data: bytes, caption: str) -> str:
+    source = f"data:image/png;base64,{base64.b64encode(data).decode()}"
+    text = escape(caption)
+    return f'<figure><img src="{source}" alt="{text}"><figcaption>{text}</figcaption></figure>'
