@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.support.small_detr import draw_blobs
+from transforms import geometry
 from transforms.artefacts import burn_in
 from transforms.augment import EvalTransforms, TrainTransforms
 from transforms.geometry import scale
@@ -77,6 +78,38 @@ def test_the_way_back_leads_to_the_source(transforms):
 def test_the_letterbox_shows_the_whole_image_in_the_middle_with_its_aspect():
     matrix = EvalTransforms((96, 64)).matrix(blob_sample((200, 150)))
     assert matrix == pytest.approx(np.array([[0.32, 0, 0], [0, 0.32, 24.0], [0, 0, 1]]))
+
+
+@pytest.mark.parametrize("elastic", [0.0, 0.02])
+def test_landmarks_that_training_moves_off_the_canvas_are_missing(elastic):
+    """Those left are the ones that lie on the canvas, where they would lie anyway."""
+    corners = np.array([[x, y] for x in (2.0, 125.0, 254.0) for y in (2.0, 160.0, 318.0)])
+    sample = replace(blob_sample((256, 320)), points=np.vstack([corners, [np.nan, np.nan]]))
+    transforms = geometry_only(elastic=elastic)
+    left = []
+    for seed in range(30):
+        moved = transforms(sample, np.random.default_rng(seed))
+        kept = ~np.isnan(moved.points).any(-1)
+        assert ((moved.points[kept] >= 0) & (moved.points[kept] <= (256, 320))).all()
+        if not elastic:  # then to_source says where each landmark would lie
+            expected = geometry.warp_points(corners, np.linalg.inv(moved.to_source))
+            inside = ((expected >= 0) & (expected <= (256, 320))).all(-1)
+            assert np.array_equal(kept[:-1], inside)
+            assert np.allclose(moved.points[:-1][inside], expected[inside])
+        left.append(kept.sum())
+    assert min(left) < 9 and max(left) == 9  # some draws lose landmarks, some none
+
+
+def test_a_landmark_on_the_border_is_on_the_canvas():
+    """Also one that matrices bring back to it with rounding: thirds have no exact floats."""
+    border = np.array([[0.0, 0.0], [750.0, 0.0], [750.0, 937.0], [0.0, 430.1], [333.3, 937.0]])
+    sample = replace(blob_sample((750, 937)), points=border)
+    still = TrainTransforms(
+        SIZE, zoom=(1.0, 1.0), rotation=0.0, shift=0.0, intensity=Intensity(0.0), artefacts=0.0
+    )
+    assert np.isfinite(still(sample, np.random.default_rng(0)).points).all()
+    off = replace(sample, points=border + [[-0.01, 0], [0.01, 0], [0, 0.01], [-0.01, 0], [0, 0.01]])
+    assert np.isnan(off.in_sight().points).all() and np.isfinite(sample.in_sight().points).all()
 
 
 def test_the_ranges_are_those_asked_for():

@@ -43,6 +43,9 @@ class TrainTransforms:
     of a deformation grid as a share of the canvas height, 0 for none; ``artefacts`` is the probability of a
     burnt-in artefact, ``capital`` the height of the largest burnt-in letters as a share of the canvas height.
 
+    What the draw moves off the canvas is missing from then on: no model can find it there, and a heatmap would
+    be taught its border instead.
+
     A deformation has no matrix, so with one ``to_source`` is where the pixels would lie without it.
     """
 
@@ -82,7 +85,7 @@ class TrainTransforms:
         image = self.intensity(sample.image, rng)
         if rng.random() < self.artefacts:
             image = burn_in(image, rng, self.capital)
-        return replace(sample, image=image)
+        return replace(sample, image=image).in_sight()
 
     def _similarity(self, canvas: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
         """(3, 3) random zoom, rotation and shift about the centre of the canvas."""

@@ -1,10 +1,12 @@
 """What one case is, at any point of the pipeline."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from transforms.geometry import warp_points
+
+_ROUNDING = 1e-6  # pixels by which a point on the border may seem to lie outside after matrices
 
 
 @dataclass(frozen=True)
@@ -29,3 +31,8 @@ class Sample:
     def source_points(self) -> np.ndarray:
         """(K, 2) landmarks in source pixels."""
         return warp_points(self.points, self.to_source)
+
+    def in_sight(self) -> "Sample":
+        """The same with landmarks outside of ``image`` as missing; those on its border are inside."""
+        beyond = np.maximum(-self.points, self.points - np.array(self.size)).max(-1)  # (K,) pixels
+        return replace(self, points=np.where(beyond[:, None] > _ROUNDING, np.nan, self.points))
