@@ -108,7 +108,7 @@ def test_a_landmark_on_the_border_is_on_the_canvas():
         SIZE, zoom=(1.0, 1.0), rotation=0.0, shift=0.0, intensity=Intensity(0.0), artefacts=0.0
     )
     assert np.isfinite(still(sample, np.random.default_rng(0)).points).all()
-    off = replace(sample, points=border + [[-0.01, 0], [0.01, 0], [0, 0.01], [-0.01, 0], [0, 0.01]])
+    off = replace(sample, points=border + 0.01 * np.array([[-1, 0], [1, 0], [0, 1], [-1, 0], [0, 1]]))
     assert np.isnan(off.in_sight().points).all() and np.isfinite(sample.in_sight().points).all()
 
 

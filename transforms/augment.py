@@ -43,8 +43,8 @@ class TrainTransforms:
     of a deformation grid as a share of the canvas height, 0 for none; ``artefacts`` is the probability of a
     burnt-in artefact, ``capital`` the height of the largest burnt-in letters as a share of the canvas height.
 
-    What the draw moves off the canvas is missing from then on: no model can find it there, and a heatmap would
-    be taught its border instead.
+    What the draw moves off the canvas is missing from then on: no model can find it there, and a heatmap
+    would be taught its border instead.
 
     A deformation has no matrix, so with one ``to_source`` is where the pixels would lie without it.
     """
