@@ -1,14 +1,30 @@
 """Config files: what is written is what is built, and a misspelt name is answered with the right one."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from omegaconf import OmegaConf
 
+from tests.support.configs import CONFIGS, ROWS, TABLE
 from tests.support.run_tool import ROOT
-from util.config import L, differing_keys, instantiate, load_config, require_targets_in
+from util.config import L, differing_keys, instantiate, load_config, require_sections, require_targets_in
+from util.training.settings import TrainSettings
 
+SECTIONS = ("model", "criterion", "train_transforms", "eval_transforms", "data", "optimizer", "train")
 FILE = "tests/support/tiny_config.py"
-CONFIGS = sorted((ROOT / "configs").rglob("*.py"))
+ROW_TABLE = """
+from pathlib import Path
+from util.config import Row
+
+HERE = Path(__file__).parent
+rows = {
+    "a/base": Row(HERE / "base.py", {"size": (3, 4)}),
+    "a/child": Row("a/base", {"train.steps": 2}),
+    "other": Row("a/child", {"model.bias": False, "train.output_dir": "elsewhere"}, model=HERE / "other.py"),
+    "misspelt": Row("a/base", {"train.step": 2}),
+}
+"""
 
 
 def test_saved_config_loads_as_the_same_and_builds_the_same(tmp_path):
@@ -115,9 +131,61 @@ def test_a_config_that_calls_only_named_packages_passes():
     require_targets_in(OmegaConf.create({"_target_": "models.backbone:TimmBackbone"}), ("models",), "best.pt")
 
 
-@pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.relative_to(ROOT).as_posix())
+@pytest.fixture
+def row_table(tmp_path: Path) -> Path:
+    (tmp_path / "base.py").write_text(
+        "from torch.nn import Linear\nfrom util.config import L\n"
+        "size, embed_dim = (1, 2), 8\ncriterion = {'weight': 1}\ntrain = {'steps': 1, 'output_dir': 'base'}\n"
+        "model = L(Linear)(in_features='${embed_dim}', out_features='${size.1}')\n"
+    )
+    (tmp_path / "other.py").write_text(
+        "from torch.nn import Linear\nfrom util.config import L\n"
+        "size = (5, 6)\nmodel = L(Linear)(in_features=7, out_features='${size.0}')\n"
+    )
+    (tmp_path / "table.py").write_text(ROW_TABLE)
+    return tmp_path / "table.py"
+
+
+def test_a_row_is_its_base_with_what_it_changes(row_table):
+    base, child, other = (load_config(f"{row_table}:{name}") for name in ("a/base", "a/child", "other"))
+    assert (base.size, base.model.out_features, base.train) == (
+        [3, 4],
+        4,
+        {"steps": 1, "output_dir": "runs/a_base"},
+    )
+    assert differing_keys(base, child) == ["train.output_dir", "train.steps"]
+    assert child.train == {"steps": 2, "output_dir": "runs/a_child"}
+    assert (other.model.in_features, other.model.out_features, other.model.bias) == (7, 3, False)
+    assert other.train == {"steps": 2, "output_dir": "elsewhere"} and "embed_dim" not in other
+    assert other.criterion == base.criterion  # the other model's config has none of its own
+    assert load_config(f"{row_table}:a/base", ["size=[8, 9]"]).model.out_features == 9
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (":a/bse", "table.py: no row 'a/bse'; did you mean 'a/base'"),
+        (":misspelt", "no key 'step'; did you mean 'steps'"),
+        ("", "a table of rows. Choose one: .*table.py:a/base"),
+        ("x.py:a", "table.pyx.py not found"),
+    ],
+)
+def test_a_row_that_is_not_there_is_named(row_table, name, message):
+    with pytest.raises(ValueError, match=message):
+        load_config(f"{row_table}{name}")
+
+
+def test_every_row_has_what_a_training_reads_and_a_run_folder_of_its_own():
+    rows = [load_config(ROOT / row) for row in ROWS]
+    for cfg in rows:
+        require_sections(cfg, SECTIONS, TABLE)
+        TrainSettings.from_config(cfg.train)
+    assert len({cfg.train.output_dir for cfg in rows}) == len(rows)
+
+
+@pytest.mark.parametrize("file", CONFIGS)
 def test_every_shipped_config_loads_resolves_and_survives_yaml(file, tmp_path):
-    cfg = load_config(file)
+    cfg = load_config(ROOT / file)
     text = OmegaConf.to_yaml(cfg)
     assert "${" not in text
     (tmp_path / "config.yaml").write_text(text)

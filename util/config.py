@@ -14,6 +14,7 @@ import runpy
 import sys
 import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,6 +24,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from util.checkpoints.renamed import renamed_targets
 
 _TARGET = "_target_"
+_MODEL_SECTIONS = ("model", "criterion", "embed_dim")  # what a row takes of another model's config
 _PYTHON_ERRORS = (ValueError, TypeError, NameError, AttributeError, SyntaxError, ImportError)
 
 
@@ -40,19 +42,31 @@ class L:
         return OmegaConf.create({_TARGET: self._path, **kwargs})
 
 
+@dataclass(frozen=True)
+class Row:
+    """An experiment told by its difference from another: a value of ``rows`` in a config file.
+
+    ``base`` is a row of the same file or another config file. ``changes`` maps dotted keys to values. The
+    sections ``model`` and ``criterion`` of the config file ``model`` stand in place of the base's.
+    """
+
+    base: str | Path
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    model: Path | None = None
+
+
 def load_config(file: str | Path, overrides: Iterable[str] = ()) -> DictConfig:
     """Run a ``.py`` config (or read a saved ``.yaml``), apply dotted overrides, return the resolved tree.
 
-    An override may set any key that is there and any argument that a recorded call takes. Raises ValueError.
+    ``FILE.py:NAME`` is the row NAME of the table in FILE.py. An override may set any key that is there and
+    any argument that a recorded call takes. Raises ValueError.
     """
     cfg = _read(Path(file))
-    OmegaConf.set_struct(cfg, True)
     for item in overrides:
         key, separator, value = item.partition("=")
         if not separator:
             raise ValueError(f"override {item!r}: expected key=value.")
-        _require_key(cfg, key)
-        OmegaConf.update(cfg, key, _parse(item, value), merge=False, force_add=True)
+        _set(cfg, key, _parse(item, value))
     OmegaConf.resolve(cfg)
     cfg = cast(DictConfig, OmegaConf.create(OmegaConf.to_yaml(cfg)))  # as read back: tuples become lists
     OmegaConf.set_readonly(cfg, True)
@@ -113,10 +127,15 @@ def instantiate(node: Any, **late: Any) -> Any:
 
 
 def _read(file: Path) -> DictConfig:
-    if not file.is_file():
-        raise ValueError(f"config file {file} not found. Give a .py file of configs/ or a run's config.yaml.")
-    if file.suffix == ".py":
+    table, separator, row = str(file).rpartition(".py:")
+    if separator:
+        return _read_row(Path(f"{table}.py"), row)
+    if _existing(file).suffix == ".py":
         names = _run_fresh(file)
+        if rows := {name for name, value in names.get("rows", {}).items() if isinstance(value, Row)}:
+            raise ValueError(
+                f"config file {file}: a table of rows. Choose one: {file}:{min(rows)}, for instance."
+            )
         return OmegaConf.create({key: value for key, value in names.items() if _is_data(key, value)})
     try:
         cfg = OmegaConf.load(file)
@@ -126,6 +145,34 @@ def _read(file: Path) -> DictConfig:
     if not isinstance(cfg, DictConfig):
         raise ValueError(f"config file {file}: a {type(cfg).__name__}, expected keys with values.")
     return cfg
+
+
+def _read_row(table: Path, name: str) -> DictConfig:
+    """Row ``name`` of ``table``, its references still open, so that a later ``size`` reaches all who use it."""
+    rows = _run_fresh(_existing(table)).get("rows", {})
+    if name not in rows:
+        raise ValueError(f"config file {table}: no row {name!r}; {nearest(name, rows)}")
+    row: Row = rows[name]
+    cfg = _read_row(table, row.base) if isinstance(row.base, str) else _read(row.base)
+    if row.model is not None:
+        other = _read(row.model)
+        cfg.pop("embed_dim", None)
+        cfg.update({section: other[section] for section in _MODEL_SECTIONS if section in other})
+    cfg.train.output_dir = f"runs/{name.replace('/', '_')}"
+    for key, value in row.changes.items():
+        _set(cfg, key, value)
+    return cfg
+
+
+def _set(cfg: DictConfig, key: str, value: Any) -> None:
+    _require_key(cfg, key)
+    OmegaConf.update(cfg, key, value, merge=False, force_add=True)
+
+
+def _existing(file: Path) -> Path:
+    if not file.is_file():
+        raise ValueError(f"config file {file} not found. Give a .py file of configs/ or a run's config.yaml.")
+    return file
 
 
 def _run_fresh(file: Path) -> dict[str, Any]:
