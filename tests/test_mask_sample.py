@@ -1,0 +1,245 @@
+"""Overlapping structures: classes, pixels of polygons, packed bits, and what a matrix does to them."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from datasets.masks.batch import collate
+from datasets.masks.class_set import ClassSet, pairs_by_name
+from datasets.masks.raster import fill, fill_chain, pack, plane
+from datasets.masks.sample import MaskSample
+from datasets.masks.shape import Shape
+from transforms import geometry
+
+LUNGS = ClassSet("chest", ("right_lung", "left_lung", "heart"), ((0, 1),), {"side": ("left", "right")})
+SIZE = (40, 30)
+EVEN_ODD_STAR = np.array([[20.0, 2.0], [29.0, 28.0], [4.0, 11.0], [36.0, 11.0], [11.0, 28.0]])
+
+
+class MatrixMove:
+    """What ``annotation_moved`` needs of a move: points by a matrix, labels by the nearest pixel."""
+
+    def __init__(self, matrix: np.ndarray, canvas: tuple[int, int]) -> None:
+        self.matrix, self.canvas = matrix, canvas
+
+    def points(self, points: np.ndarray) -> np.ndarray:
+        return geometry.warp_points(points, self.matrix)
+
+    def labels(self, labels: np.ndarray) -> np.ndarray:
+        y, x = np.mgrid[: self.canvas[1], : self.canvas[0]] + 0.5
+        places = geometry.warp_points(np.stack([x, y], -1), np.linalg.inv(self.matrix))
+        index = np.floor(places).astype(np.float32)
+        return cv2.remap(labels, index[..., 0], index[..., 1], cv2.INTER_NEAREST)
+
+
+def disc(x: float, y: float, radius: float) -> np.ndarray:
+    angles = np.linspace(0.0, 2.0 * np.pi, 60, endpoint=False)
+    return np.array([x, y]) + radius * np.stack([np.cos(angles), np.sin(angles)], -1)
+
+
+def centroid(mask: np.ndarray) -> np.ndarray:
+    rows, columns = mask.nonzero()
+    return np.array([columns.mean(), rows.mean()]) + 0.5
+
+
+def masks_of(planes: np.ndarray) -> np.ndarray:
+    return np.stack([plane(planes, k) for k in range(len(LUNGS))])
+
+
+def a_sample(*, polygons: bool) -> MaskSample:
+    """Three discs that overlap; as polygons or as pixels."""
+    outlines = [disc(12.3, 14.6, 8.0), disc(26.1, 13.2, 7.0), disc(19.0, 18.0, 6.0)]
+    masks = [fill(outline, SIZE) for outline in outlines]
+    return MaskSample(
+        image=np.zeros(SIZE[::-1], np.uint8),
+        spacing=np.array([0.5, 0.5]),
+        to_source=np.eye(3),
+        case="one",
+        class_set=LUNGS,
+        planes=pack([] if polygons else masks, SIZE, 1),
+        polygons=tuple((outline,) if polygons else () for outline in outlines),
+        known=(True, False, True),
+        attributes=(1,),
+        shapes=tuple(map(Shape.of_mask, masks)),
+        source_size=SIZE,
+    )
+
+
+def on_canvas(sample: MaskSample, matrix: np.ndarray, canvas: tuple[int, int]) -> np.ndarray:
+    moved = sample.annotation_moved(MatrixMove(matrix, canvas))
+    return masks_of(replace(moved, image=np.zeros(canvas[::-1], np.uint8)).packed())
+
+
+def test_a_pixel_belongs_to_the_polygon_that_holds_its_centre():
+    square = np.array([[3.4, 2.6], [7.5, 2.6], [7.5, 5.4], [3.4, 5.4]])
+    rows, columns = np.nonzero(fill(square, (10, 8)))
+    # centres 3.5 to 6.5 lie inside; 7.5 on the border belongs to the right; rows 2.5 and 5.5 lie outside
+    assert sorted(set(columns)) == [3, 4, 5, 6] and sorted(set(rows)) == [3, 4]
+    assert len(rows) == 8
+
+
+def test_polygons_that_share_a_border_share_no_pixel_and_leave_no_gap():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        apex = rng.integers(2, 18, 2) + rng.choice([0.0, 0.5])
+        corners = np.array([[0.0, 0.0], [20.0, 0.0], [20.0, 20.0], [0.0, 20.0]])
+        parts = [
+            fill(np.stack([corners[k], corners[(k + 1) % 4], apex]), (20, 20)).astype(int) for k in range(4)
+        ]
+        np.testing.assert_array_equal(sum(parts), 1)
+
+
+def test_a_polygon_that_crosses_itself_has_no_hole_and_one_outside_no_pixel():
+    star = fill(EVEN_ODD_STAR, SIZE)
+    assert star[15, 20], "the middle of a pentagram is wound around twice, so it is inside"
+    assert not fill(EVEN_ODD_STAR + 100.0, SIZE).any()
+    cut = fill(EVEN_ODD_STAR + np.array([15.0, -9.0]), SIZE)
+    np.testing.assert_array_equal(cut[:19, 15:], star[9:28, :25])
+
+
+def test_a_chain_of_pixels_restores_its_mask():
+    rng = np.random.default_rng(1)
+    for _ in range(50):
+        noise = cv2.GaussianBlur(rng.standard_normal((40, 50)), (0, 0), 4)
+        found, _ = cv2.findContours(
+            (noise > 0).astype(np.uint8), cv2.RETR_EXTERNAL, int(rng.choice([1, 2]))
+        )  # CHAIN_APPROX_NONE, CHAIN_APPROX_SIMPLE
+        for chain in found:
+            expected = cv2.drawContours(np.zeros((40, 50), np.uint8), [chain], -1, 1, cv2.FILLED)
+            np.testing.assert_array_equal(fill_chain(chain[:, 0], (50, 40)), expected)
+
+
+def test_a_square_chain_has_the_pixels_it_names_and_no_more():
+    assert fill_chain(np.array([[10, 20], [109, 20], [109, 219], [10, 219]]), (300, 300)).sum() == 100 * 200
+
+
+@pytest.mark.parametrize(
+    ("classes", "pairs"),
+    [
+        (("right_lung", "left_lung", "heart"), ((0, 1),)),
+        (("Lung L", "Heart", "Lung R"), ((0, 2),)),
+        (("11", "21", "38", "48"), ((0, 1), (2, 3))),
+        (("finger-1", "Radius", "L4"), ()),
+        (("left_lung", "heart"), None),
+        (("11", "48"), None),
+    ],
+)
+def test_pairs_are_told_by_names(classes, pairs):
+    assert pairs_by_name(classes) == pairs
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"classes": ()}, "at least one"),
+        ({"classes": ("a", "a")}, "'a', 'a'"),
+        ({"pairs": ((0, 0),)}, "each index once"),
+        ({"pairs": ((0, 7),)}, "from 0 to 2"),
+        ({"attributes": {"sex": ()}}, "'sex'"),
+    ],
+)
+def test_an_unsound_class_set_is_refused(changes, named):
+    data = {"name": "x", "classes": ("a", "b", "c"), "pairs": (), "attributes": {}, **changes}
+    with pytest.raises(ValueError, match=named):
+        ClassSet(**data)
+    with pytest.raises(ValueError, match=r"somewhere: .*") as refused:
+        ClassSet.from_dict(data, "somewhere")
+    assert named in str(refused.value)
+
+
+def test_a_class_set_comes_back_from_its_dict():
+    assert ClassSet.from_dict(LUNGS.to_dict(), "x") == LUNGS
+    unknown = ClassSet("x", ("left_lung",), None)
+    assert ClassSet.from_dict(unknown.to_dict(), "x") == unknown
+
+
+def test_bits_come_back_for_more_classes_than_a_byte_holds():
+    rng = np.random.default_rng(2)
+    masks = rng.random((29, 12, 9)) < 0.3
+    planes = pack(masks, (9, 12), 4)
+    assert planes.nbytes == 12 * 9 * 4
+    np.testing.assert_array_equal([plane(planes, k) for k in range(29)], masks)
+
+
+def test_packed_targets_of_29_classes_at_2048_take_16_8_megabytes():
+    assert 2048 * 2048 * ClassSet("hand", tuple(map(str, range(29)))).num_bytes == 16_777_216
+
+
+@pytest.mark.parametrize("polygons", [True, False])
+def test_structures_go_where_the_matrix_says(polygons):
+    sample = a_sample(polygons=polygons)
+    turn = geometry.about(geometry.rotate(20.0) @ geometry.scale(1.7, 1.7), 20.0, 15.0)
+    matrix, canvas = geometry.translate(13.2, 9.7) @ turn, (70, 60)
+    moved = on_canvas(sample, matrix, canvas)
+    atol = 0.06 if polygons else 0.12  # of canvas pixels; a source pixel covers 1.7
+    discs = np.array([[12.3, 14.6, 8.0], [26.1, 13.2, 7.0], [19.0, 18.0, 6.0]])
+    source = np.stack([fill(disc(*values), SIZE) for values in discs])
+    centres = discs[:, :2] if polygons else np.stack([centroid(mask) for mask in source])
+    for before, after, centre in zip(source, moved, centres, strict=True):
+        np.testing.assert_allclose(centroid(after), geometry.warp_points(centre, matrix), atol=atol)
+        assert after.sum() == pytest.approx(before.sum() * 1.7**2, rel=0.03)
+    overlap = (source[0] & source[2]).sum()
+    assert (moved[0] & moved[2]).sum() == pytest.approx(overlap * 1.7**2, rel=0.1) and overlap > 20
+
+
+def test_pixels_are_those_of_the_nearest_pixel_of_the_source():
+    sample = a_sample(polygons=False)
+    matrix = geometry.about(geometry.rotate(-33.0) @ geometry.scale(0.8, 0.8), 20.0, 15.0)
+    moved, inverse = on_canvas(sample, matrix, SIZE), np.linalg.inv(matrix)
+    source = masks_of(sample.packed())
+    for row in range(SIZE[1]):
+        for column in range(SIZE[0]):
+            x, y = np.floor(geometry.warp_points(np.array([column + 0.5, row + 0.5]), inverse)).astype(int)
+            inside = 0 <= x < SIZE[0] and 0 <= y < SIZE[1]
+            expected = source[:, y, x] if inside else np.zeros(3, bool)
+            np.testing.assert_array_equal(moved[:, row, column], expected)
+
+
+@pytest.mark.parametrize("polygons", [True, False])
+def test_a_mirror_image_exchanges_left_and_right(polygons):
+    sample = a_sample(polygons=polygons)
+    before = masks_of(sample.packed())
+    moved = sample.annotation_moved(MatrixMove(geometry.flip_x(SIZE[0]), SIZE))
+    np.testing.assert_array_equal(masks_of(moved.packed()), before[[1, 0, 2], :, ::-1])
+    assert moved.known == (False, True, True)
+    assert moved.attributes == (0,)
+    back = moved.annotation_moved(MatrixMove(geometry.flip_x(SIZE[0]), SIZE))
+    np.testing.assert_array_equal(masks_of(back.packed()), before)
+    turned = sample.annotation_moved(MatrixMove(geometry.about(geometry.rotate(180.0), 20.0, 15.0), SIZE))
+    assert turned.known == sample.known, "half a turn is no mirror image"
+
+
+def test_a_mirror_image_is_refused_where_the_pairs_are_not_known():
+    sample = replace(a_sample(polygons=True), class_set=ClassSet("x", LUNGS.classes, None))
+    with pytest.raises(ValueError, match="not mirrored"):
+        sample.annotation_moved(MatrixMove(geometry.flip_x(SIZE[0]), SIZE))
+
+
+def test_a_batch_holds_bits_and_gives_masks():
+    samples = [a_sample(polygons=True), replace(a_sample(polygons=False), case="two")]
+    batch = collate(samples)
+    assert batch.packed.shape == (2, 1, 30, 40) and batch.packed.dtype == torch.uint8
+    np.testing.assert_array_equal(batch.targets[0].numpy(), masks_of(samples[0].packed()))
+    np.testing.assert_array_equal(batch.targets[1].numpy(), batch.targets[0].numpy())
+    for index in range(3):
+        assert torch.equal(batch.target(index), batch.targets[:, index])
+    assert batch.known.tolist() == [[True, False, True]] * 2
+    assert batch.present.all() and batch.attributes.tolist() == [[1], [1]]
+    assert batch.to("cpu").cases == ("one", "two") and len(batch) == 2
+    with pytest.raises(ValueError, match="canvas sizes"):
+        collate([samples[0], replace(samples[1], image=np.zeros((8, 8), np.uint8))])
+
+
+def test_a_shape_is_the_union_of_its_parts():
+    pixels = fill(disc(10.0, 10.0, 5.0), SIZE)
+    shape = replace(Shape.of_mask(pixels), polygons=(disc(25.0, 15.0, 6.0), disc(22.0, 12.0, 6.0)))
+    expected = pixels | fill(disc(25.0, 15.0, 6.0), SIZE) | fill(disc(22.0, 12.0, 6.0), SIZE)
+    np.testing.assert_array_equal(shape.mask(SIZE), expected)
+    plane_of = np.zeros(SIZE[::-1], np.uint8)
+    shape.add_pixels(plane_of, 3)
+    np.testing.assert_array_equal(plane_of, pixels * 8)
+    assert not Shape() and not Shape.of_mask(np.zeros((3, 4), bool)) and shape
+    assert not Shape().mask(SIZE).any()
