@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # run as a script, from anywhere
 
 from datasets.prepared.prepared import PreparedDataset  # noqa: E402
-from datasets.prepared.records import read_header  # noqa: E402
+from datasets.prepared.subsets import read_header  # noqa: E402
 from util.evaluation.landmarks.evaluation import Evaluation, text_table  # noqa: E402
 from util.evaluation.landmarks.metrics import Errors, Summary, summarise  # noqa: E402
 from util.files import write_atomic  # noqa: E402

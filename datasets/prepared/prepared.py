@@ -5,6 +5,7 @@ COCO keypoints; ``DIR/images/CASE.png`` the images. ``docs/data.md`` describes t
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,8 @@ from torch.utils.data import Dataset
 
 from datasets.landmarks.landmark_set import LandmarkSet
 from datasets.prepared.case import INDEX_TO_CONTINUOUS, PreparedCase
-from datasets.prepared.records import Record, read_header, read_png, read_subset
-from datasets.prepared.splits import Fold
+from datasets.prepared.records import Record, read_records
+from datasets.prepared.subsets import read_header, read_png, read_subset, repeated_cases
 from datasets.prepared.writer import PreparedWriter, write_prepared
 from datasets.sample import Sample
 
@@ -59,9 +60,10 @@ class PreparedDataset(Dataset[Sample]):
             header["landmark_set"], source=str(self.folder / "dataset.json")
         )
         self.labels = str(header["labels"])
-        self._records = read_subset(self.folder, subset, header, self.landmark_set)
+        read = partial(read_records, landmark_set=self.landmark_set)
+        self._records = read_subset(self.folder, subset, header, read)
         self.cases = tuple(record.file.stem for record in self._records)
-        self.repeated = _repeated(header, self.cases)
+        self.repeated = repeated_cases(header, self.cases)
 
     def __len__(self) -> int:
         return len(self._records)
@@ -108,13 +110,6 @@ def mean_shape(dataset: PreparedDataset) -> np.ndarray:
             "Annotate them in at least one case, or use a landmark set without them."
         )
     return np.nanmean(shapes, axis=0)
-
-
-def _repeated(header: dict, cases: tuple[str, ...]) -> tuple[str, ...]:
-    others = {str(case) for part in Fold.PARTS for case in header["split"].get(part, ())} - set(cases)
-    pairs = [*header.get("repeats", ()), *(pair[::-1] for pair in header.get("repeats", ()))]
-    found = {case for case, other in pairs if other in others}
-    return tuple(case for case in cases if case in found)
 
 
 def _sample(record: Record, image: np.ndarray) -> Sample:

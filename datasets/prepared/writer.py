@@ -1,30 +1,22 @@
-"""Writing the prepared layout: images, COCO-keypoints JSON and flat CSV per split, ``dataset.json``.
+"""Writing the prepared layout of landmarks: COCO-keypoints JSON and flat CSV a split, with its images.
 
 In files, coordinates are in the index convention of the published data sets (the centre of the top-left
 pixel is (0, 0)); in memory they are continuous (``transforms.geometry``). See ``docs/data.md``.
 """
 
 import csv
-import json
-import logging
-import os
-import re
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import cv2
 import numpy as np
 
 from datasets.landmarks.landmark_set import LandmarkSet
 from datasets.prepared.case import INDEX_TO_CONTINUOUS, PreparedCase, check_case
-from datasets.prepared.repeats import find_repeats, fingerprint
+from datasets.prepared.folder import PreparedFolder, write_json
 
-logger = logging.getLogger(__name__)
-FORMAT = "cephdetr-prepared-1"
 _COORDINATES = "index: x to the right, y down, in pixels; the centre of the top-left pixel is (0, 0)"
 _DECIMALS = 4  # of a pixel, in files
 
@@ -32,11 +24,8 @@ _DECIMALS = 4  # of a pixel, in files
 class PreparedWriter:
     """Streams cases into a prepared folder, which appears, whole, only when the ``with`` block succeeds.
 
-    Everything is built in a hidden sibling folder and renamed at the end. Raises ValueError when
-    ``folder`` holds something already, and for a case that is unsound or was already given.
-
-    X-rays that come twice (``datasets.prepared.repeats``) are written down, and warned of where two splits
-    have them.
+    Raises ValueError when ``folder`` holds something already, and for a case that is unsound or was already
+    given. Repeated X-rays are named, see ``datasets.prepared.folder``.
     """
 
     def __init__(
@@ -49,14 +38,10 @@ class PreparedWriter:
         source_files: Mapping[str, str],
         seed: int | None = None,
     ) -> None:
-        self.folder = Path(folder).absolute()
-        self._partial = self.folder.with_name(f".{self.folder.name}.{os.getpid()}.partial")
+        self._folder = PreparedFolder(folder)
         self._set = landmark_set
         self._records: dict[str, list[tuple[PreparedCase, tuple[int, int]]]] = {}  # image dropped, size kept
-        self._split_of: dict[str, str] = {}
-        self._fingerprints: dict[str, np.ndarray] = {}
         self._header = {
-            "format": FORMAT,
             "landmark_set": landmark_set.to_dict(),
             "labels": labels,
             "created_by": created_by,
@@ -66,13 +51,7 @@ class PreparedWriter:
         }
 
     def __enter__(self) -> "PreparedWriter":
-        if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
-            raise ValueError(
-                f"{self.folder}: already there and not empty. Give a new folder, or remove this one."
-            )
-        shutil.rmtree(self._partial, ignore_errors=True)
-        for name in ("images", "annotations"):
-            (self._partial / name).mkdir(parents=True)
+        self._folder.__enter__()
         return self
 
     def __exit__(
@@ -82,55 +61,23 @@ class PreparedWriter:
             if kind is None:
                 self._finish()
         finally:
-            shutil.rmtree(self._partial, ignore_errors=True)  # renamed away by then, when all went well
+            self._folder.__exit__(kind, error, trace)
 
     def add(self, split: str, case: PreparedCase) -> None:
         """Write the image of ``case`` now and keep its numbers for ``split``."""
-        for name in (split, case.name):
-            if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", name):
-                raise ValueError(
-                    f"case {case.name!r} of {split!r}: names may hold letters, digits, '.', '_' and '-'."
-                )
-        if case.name in self._split_of:
-            other = self._split_of[case.name]
-            raise ValueError(
-                f"case {case.name!r}: given for {split!r} and before for {other!r}, expected once."
-            )
+        self._folder.check_name(split, case.name)
         check_case(case, self._set, f"case {case.name!r}")
-        encoded = cv2.imencode(".png", case.image)[1]
-        (self._partial / "images" / f"{case.name}.png").write_bytes(encoded.tobytes())
+        self._folder.add_image(split, case.name, case.image)
         size = case.image.shape[1], case.image.shape[0]
         record = replace(case, image=np.empty((0, 0), np.uint8))
         self._records.setdefault(split, []).append((record, size))
-        self._split_of[case.name] = split
-        self._fingerprints[case.name] = fingerprint(case.image)
 
     def _finish(self) -> None:
-        if not self._records:
-            raise ValueError(f"{self.folder}: no case to write, expected at least one.")
         for split, records in self._records.items():
-            stem = self._partial / "annotations" / split
-            _write_json(stem.with_suffix(".json"), _coco(records, self._set))
+            stem = self._folder.partial / "annotations" / split
+            write_json(stem.with_suffix(".json"), _coco(records, self._set))
             _write_csv(stem.with_suffix(".csv"), records, len(self._set))
-        split = {name: [case.name for case, _ in records] for name, records in self._records.items()}
-        repeats = find_repeats(self._fingerprints)
-        header = {**self._header, "split": split, "repeats": [list(pair) for pair in repeats]}
-        _write_json(self._partial / "dataset.json", header)
-        os.replace(self._partial, self.folder)
-        self._warn_of(repeats)
-
-    def _warn_of(self, repeats: Sequence[tuple[str, str]]) -> None:
-        across = [pair for pair in repeats if self._split_of[pair[0]] != self._split_of[pair[1]]]
-        if across:
-            named = [" = ".join(f"{case} ({self._split_of[case]})" for case in pair) for pair in across]
-            more = f" and {len(named) - 5} more" if len(named) > 5 else ""
-            logger.warning(
-                "%s: %d X-rays are in two splits: %s%s. test.py tells what the others come to.",
-                self.folder,
-                len(named),
-                ", ".join(named[:5]),
-                more,
-            )
+        self._folder.finish(self._header)
 
 
 def write_prepared(
@@ -204,7 +151,3 @@ def _write_csv(
 def _to_file(points: np.ndarray) -> np.ndarray:
     """(K, 2) continuous -> index coordinates as they are written."""
     return np.round(points - INDEX_TO_CONTINUOUS, _DECIMALS)
-
-
-def _write_json(file: Path, data: dict[str, Any]) -> None:
-    file.write_text(json.dumps(data, indent=1, allow_nan=False) + "\n", encoding="utf-8")

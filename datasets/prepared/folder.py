@@ -1,0 +1,109 @@
+"""Writing a prepared folder, whatever is annotated: images, one file a split, ``dataset.json``.
+
+Each kind of annotation has a writer of its own on top (``datasets.prepared.writer`` for landmarks).
+"""
+
+import json
+import logging
+import os
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import cv2
+import numpy as np
+
+from datasets.prepared.repeats import find_repeats, fingerprint
+
+logger = logging.getLogger(__name__)
+FORMAT = "cephdetr-prepared-1"
+
+
+class PreparedFolder:
+    """A folder that appears, whole, only when the ``with`` block succeeds.
+
+    Everything is built in ``partial``, a hidden sibling folder, and renamed at the end. Inside the block,
+    ``add_image`` takes the images and ``finish`` the header, last. Raises ValueError when ``folder`` holds
+    something already.
+
+    X-rays that come twice (``datasets.prepared.repeats``) are written down, and warned of where two splits
+    have them.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder).absolute()
+        self.partial = self.folder.with_name(f".{self.folder.name}.{os.getpid()}.partial")
+        self.split_of: dict[str, str] = {}
+        self._fingerprints: dict[str, np.ndarray] = {}
+
+    def __enter__(self) -> "PreparedFolder":
+        if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+            raise ValueError(
+                f"{self.folder}: already there and not empty. Give a new folder, or remove this one."
+            )
+        shutil.rmtree(self.partial, ignore_errors=True)
+        for name in ("images", "annotations"):
+            (self.partial / name).mkdir(parents=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        shutil.rmtree(self.partial, ignore_errors=True)  # renamed away by then, when all went well
+
+    def check_name(self, split: str, case: str) -> None:
+        """Raise ValueError unless ``case`` can be the name of a new file, and ``split`` of another."""
+        for name in (split, case):
+            if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", name):
+                raise ValueError(
+                    f"case {case!r} of {split!r}: names may hold letters, digits, '.', '_' and '-'."
+                )
+        if case in self.split_of:
+            other = self.split_of[case]
+            raise ValueError(f"case {case!r}: given for {split!r} and before for {other!r}, expected once.")
+
+    def add_image(self, split: str, case: str, image: np.ndarray) -> None:
+        """Write ``image``, (H, W) uint8 grey or (H, W, 3) uint8 RGB, as the case ``case`` of ``split``."""
+        self.check_name(split, case)
+        grey = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        encoded = cv2.imencode(".png", image if image.ndim == 2 else image[..., ::-1])[1]
+        (self.partial / "images" / f"{case}.png").write_bytes(encoded.tobytes())
+        self.split_of[case] = split
+        self._fingerprints[case] = fingerprint(grey)
+
+    def finish(self, header: Mapping[str, Any]) -> None:
+        """Write ``dataset.json``, ``header`` with format, splits and repeats, and give the folder its name.
+
+        Raises ValueError when no image was added.
+        """
+        if not self.split_of:
+            raise ValueError(f"{self.folder}: no case to write, expected at least one.")
+        split = {name: [] for name in dict.fromkeys(self.split_of.values())}
+        for case, name in self.split_of.items():
+            split[name].append(case)
+        repeats = find_repeats(self._fingerprints)
+        whole = {"format": FORMAT, **header, "split": split, "repeats": [list(pair) for pair in repeats]}
+        write_json(self.partial / "dataset.json", whole)
+        os.replace(self.partial, self.folder)
+        self._warn_of(repeats)
+
+    def _warn_of(self, repeats: Sequence[tuple[str, str]]) -> None:
+        across = [pair for pair in repeats if self.split_of[pair[0]] != self.split_of[pair[1]]]
+        if across:
+            named = [" = ".join(f"{case} ({self.split_of[case]})" for case in pair) for pair in across]
+            more = f" and {len(named) - 5} more" if len(named) > 5 else ""
+            logger.warning(
+                "%s: %d X-rays are in two splits: %s%s. test.py tells what the others come to.",
+                self.folder,
+                len(named),
+                ", ".join(named[:5]),
+                more,
+            )
+
+
+def write_json(file: Path, data: Mapping[str, Any]) -> None:
+    """``data`` as readable JSON. Raises ValueError for NaN, which JSON has no word for."""
+    file.write_text(json.dumps(data, indent=1, allow_nan=False) + "\n", encoding="utf-8")
