@@ -15,6 +15,7 @@ from datasets.landmarks.cl_predictions import read_predictions, write_prediction
 from datasets.landmarks.landmark_set import LandmarkSet
 from tests.support.cl_stack import FRAME, SCALES, SIZES, stack_pixels, truth, write_stack
 from tests.support.mean_shape_model import MeanShapeModel, write_mean_shape_checkpoint
+from tests.support.run_script import TRUSTED
 from tests.support.run_tool import ROOT, run_tool
 from util.checkpoints.checkpoint import load_model
 from util.evaluation.landmarks.metrics import THRESHOLDS_MM
@@ -62,7 +63,7 @@ def predict(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def own_predictor(file: Path) -> LandmarkPredictor:
-    return LandmarkPredictor(load_model(file, packages=("models", "transforms", "tests")))
+    return LandmarkPredictor(load_model(file, packages=TRUSTED))
 
 
 def test_predictions_are_pixels_of_the_padded_slices(folder):

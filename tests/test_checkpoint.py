@@ -1,14 +1,18 @@
 """Checkpoint files: whole or refused, and never able to run code."""
 
+import http.server
 import os
 import pickle
+import threading
 import zipfile
 
 import pytest
 import torch
+import yaml
 from omegaconf import OmegaConf
 
 from tests.conftest import TINY_SET
+from tests.support.run_script import TRUSTED
 from tests.support.tiny import TinyModel
 from util.checkpoints.checkpoint import (
     FORMAT,
@@ -17,10 +21,9 @@ from util.checkpoints.checkpoint import (
     load_weights,
     require_same_landmarks,
     save_checkpoint,
+    untrained,
 )
-from util.config import load_config
-
-TRUSTED = ("tests.support",)
+from util.config import instantiate, load_config
 
 
 def make_checkpoint(**changes):
@@ -165,3 +168,96 @@ def test_checkpoint_does_not_ask_for_pretrained_weights(tmp_path):
     }
     save_checkpoint(tmp_path / "best.pt", make_checkpoint(config=OmegaConf.to_yaml(config)))
     assert load_model(tmp_path / "best.pt", packages=TRUSTED).model.trunk[-1].p == 0.2
+
+
+@pytest.fixture
+def server():
+    """A server on this machine, and the paths that it was asked for."""
+    asked: list[str] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_error(404)
+
+        do_HEAD = do_GET
+
+        def log_message(self, *_):
+            pass
+
+    listening = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=listening.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{listening.server_port}", asked
+    listening.shutdown()
+    thread.join()
+    listening.server_close()
+
+
+def fetching_backbone(url: str) -> dict:
+    """A backbone that would ask ``url`` for its weights."""
+    overlay = {"url": url, "hf_hub_id": None, "file": None}
+    options = {"pretrained_cfg_overlay": overlay, "checkpoint_path": url, "cache_dir": url}
+    return {
+        "_target_": "models.backbone:TimmBackbone",
+        "name": "resnet10t",
+        "pretrained": True,
+        "options": options,
+    }
+
+
+def save_with(file, **sections):
+    config = OmegaConf.to_container(load_config("configs/smoke.py")) | sections
+    text = yaml.safe_dump(config)  # not OmegaConf: it might resolve what the test is about
+    save_checkpoint(file, make_checkpoint(config=text))
+    return file
+
+
+@pytest.mark.parametrize("address", ["{server}/w.pt", "{server}/${{oc.env:HOME}}/w.pt"])
+def test_no_section_of_a_file_reaches_a_server(server, tmp_path, address):
+    url = address.format(server=server[0])
+    file = save_with(tmp_path / "best.pt", eval_transforms=fetching_backbone(url))
+    with pytest.raises(ValueError, match=r"calls 'models\.backbone:TimmBackbone', allowed.*transforms|\$\{"):
+        load_model(file)
+    model = OmegaConf.to_container(load_config("configs/smoke.py").model)
+    file = save_with(tmp_path / "best.pt", model=model | {"backbone": fetching_backbone(url)})
+    with pytest.raises(ValueError, match=r"missing|\$\{"):  # built without a fetch; its weights are not there
+        load_model(file)
+    assert server[1] == []
+
+
+def test_the_server_of_these_tests_is_asked_by_what_they_forbid(server):
+    """Or they would pass for no reason."""
+    backbone = fetching_backbone(f"{server[0]}/w.pt")
+    del backbone["options"]["checkpoint_path"], backbone["options"]["cache_dir"]
+    with pytest.raises(ValueError, match="pretrained weights could not be loaded"):
+        instantiate(backbone)
+    assert server[1] == ["/w.pt"]
+
+
+@pytest.mark.parametrize("text", ["${oc.env:HOME}", "a${train.seed}"])
+def test_what_would_be_replaced_on_use_is_refused_in_every_saved_config(tmp_path, text):
+    file = save_with(tmp_path / "best.pt", note={"of": [text]})
+    with pytest.raises(ValueError, match=r"best\.pt: its config has .* at note\.of\.0, expected plain"):
+        load_model(file)
+    saved = tmp_path / "config.yaml"
+    saved.write_text(yaml.safe_dump({"note": text}), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"config\.yaml: its config has .* at note, expected plain values"):
+        load_config(saved)
+
+
+def test_a_config_without_requests_for_weights_keeps_all_else():
+    asking = {
+        "pretrained": True,
+        "pretrained_cfg": {"url": "x"},
+        "pretrained_cfg_overlay": {"file": "x"},
+        "checkpoint_path": "w.pt",
+        "weights": "w.pt",
+        "mirror": "HTTPS://x.org/w",
+        "places": ["hf-hub:a/b", "local-dir:/x"],
+    }
+    kept = {"name": "resnet18", "weights": [1.0, 2.0], "_target_": "models.backbone:TimmBackbone"}
+    assert untrained({"a": asking, "b": [kept]}) == {
+        "a": {"pretrained": False, "weights": None, "places": []},
+        "b": [kept],
+    }

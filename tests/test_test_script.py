@@ -15,6 +15,7 @@ from datasets.landmarks.landmark_set import LandmarkSet
 from datasets.prepared.prepared import PreparedDataset
 from tests.support.centroid_model import write_centroid_checkpoint
 from tests.support.mean_shape_model import SCALE, write_mean_shape_checkpoint
+from tests.support.run_script import TRUSTED
 from util.checkpoints.checkpoint import load_model
 from util.evaluation.landmarks.evaluate_predictor import evaluate_predictor
 from util.evaluation.landmarks.metrics import json_ready
@@ -126,7 +127,7 @@ def test_an_ensemble_that_looks_more_than_once_is_evaluated_and_named(
     done = run("--checkpoint", *files, *options, *outputs)
     assert done.returncode == 0, done.stderr
     looks = Looks(files, (0.9, 1.0), crop=True)
-    members = [LandmarkPredictor(load_model(file, packages=("tests", "transforms"))) for file in files]
+    members = [LandmarkPredictor(load_model(file, packages=TRUSTED)) for file in files]
     samples = [dataset.load(index) for index in range(len(dataset))]
     expected = evaluate_predictor(looks.predictor(members), samples, batch_size=2)
     record = json.loads((tmp_path / "numbers.json").read_text())

@@ -15,13 +15,12 @@ from safetensors.torch import save_file
 
 from datasets.phantoms.phantom import Phantom
 from tests.conftest import TINY_SET
+from tests.support.run_script import TRUSTED
 from tests.support.run_tool import ROOT, run_tool
 from tests.support.tiny import TinyModel
 from util.checkpoints.checkpoint import FORMAT, config_of, load_checkpoint, load_model, save_checkpoint
 from util.checkpoints.weights_file import write_weights
 from util.config import instantiate, load_config
-
-TRUSTED = ("tests.support",)
 
 
 @pytest.fixture

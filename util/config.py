@@ -95,6 +95,20 @@ def require_targets_in(node: Any, packages: Collection[str], source: str | Path)
             )
 
 
+def require_plain(node: Any, source: str | Path) -> None:
+    """Raise ValueError for a ``${...}`` anywhere in a saved config, as plain containers.
+
+    It would be replaced when the config is used, perhaps by a secret of this machine's environment. What
+    this project saves is resolved, so it has none.
+    """
+    for key, text in _leaves(node):
+        if "${" in f"{key}{text}":
+            raise ValueError(
+                f"{source}: its config has {str(text)!r} at {key}, expected plain values, as main.py saves "
+                "them. Do not use this file unless you know who made it; write the value itself."
+            )
+
+
 def differing_keys(one: DictConfig, other: DictConfig) -> list[str]:
     """Dotted keys whose values differ between two resolved configs, or that only one of them has."""
     left, right = dict(_leaves(one)), dict(_leaves(other))
@@ -141,7 +155,9 @@ def _read(file: Path) -> DictConfig:
         cfg = OmegaConf.load(file)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"config file {file}: not valid YAML ({error}).") from error
-    cfg = OmegaConf.create(renamed_targets(OmegaConf.to_container(cfg)))
+    content = OmegaConf.to_container(cfg)
+    require_plain(content, f"config file {file}")
+    cfg = OmegaConf.create(renamed_targets(content))
     if not isinstance(cfg, DictConfig):
         raise ValueError(f"config file {file}: a {type(cfg).__name__}, expected keys with values.")
     return cfg

@@ -9,11 +9,12 @@ import sys
 
 from util.checkpoints import checkpoint
 
+TRUSTED = {section: (*allowed, "tests") for section, allowed in checkpoint.PACKAGES.items()}
+
 
 def run(arguments: list[str]) -> None:
     """The script ``arguments[0]`` in this process, with the others as its arguments."""
-    allowed = ("models", "transforms", "tests")
-    checkpoint.load_model = functools.partial(checkpoint.load_model, packages=allowed)
+    checkpoint.load_model = functools.partial(checkpoint.load_model, packages=TRUSTED)
     sys.argv = arguments
     runpy.run_path(sys.argv[0], run_name="__main__")
 

@@ -14,27 +14,31 @@ training      only in ``last.pt``: what an exact continuation needs besides
 """
 
 import io
+import re
 import zipfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+import yaml
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 
 from datasets.landmarks.landmark_set import LandmarkSet
 from models.landmarks.landmark_model import LandmarkModel
 from util.checkpoints.renamed import renamed_targets
 from util.checkpoints.weights_file import SUFFIX, read_weights
-from util.config import instantiate, require_sections, require_targets_in
+from util.config import instantiate, require_plain, require_sections, require_targets_in
 from util.files import write_atomic
 
 FORMAT = "cephdetr-checkpoint-1"
 PREVIOUS = {"last.pt": "last.previous.pt"}
 _KEYS = {"format", "config", "landmark_set", "labels", "weights", "metrics", "iteration"}
-_EVALUATION_SECTIONS = ("model", "eval_transforms")
+PACKAGES = {"model": ("models",), "eval_transforms": ("transforms",)}  # what a file's sections may name
+_ELSEWHERE = re.compile(r"://|^\s*(hf[-_]hub|local-dir):", re.IGNORECASE)  # URLs, and timm's ways to fetch
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class LoadedModel:
     """A trained model with what it was trained on."""
 
     model: LandmarkModel  # in evaluation mode
-    config: DictConfig  # only ``model`` and ``eval_transforms`` are vetted for ``instantiate``
+    config: DictConfig  # only the sections of ``PACKAGES`` are vetted for ``instantiate``
     landmark_set: LandmarkSet
     labels: str
     metrics: dict[str, Any]
@@ -89,21 +93,21 @@ def _unpickled(file: Path) -> Any:
 
 
 def load_model(
-    file: str | Path, device: str | torch.device = "cpu", packages: Collection[str] = ("models", "transforms")
+    file: str | Path,
+    device: str | torch.device = "cpu",
+    packages: Mapping[str, Collection[str]] = PACKAGES,
 ) -> LoadedModel:
     """The averaged model of a checkpoint, built from the config in the file, ready to evaluate.
 
-    ``packages``: whose classes the file's config may name. Raises ValueError for a file that is no
-    checkpoint, names other code, or whose weights do not fit the model it describes.
+    ``packages``: whose classes each section of the file's config may name. What they are built from is
+    ``untrained``, so nothing is fetched. Raises ValueError for a file that is no checkpoint, names other
+    code, or whose weights do not fit the model it describes.
     """
     file = Path(file)
     checkpoint = load_checkpoint(file)
-    config = config_of(checkpoint, file)
-    require_sections(config, _EVALUATION_SECTIONS, file)
-    for section in _EVALUATION_SECTIONS:
-        require_targets_in(config[section], packages, file)
+    config = _vetted(config_of(checkpoint, file), packages, file)
     landmark_set = LandmarkSet.from_dict(checkpoint["landmark_set"], source=str(file))
-    model = instantiate(untrained(config.model), num_landmarks=len(landmark_set))
+    model = instantiate(config.model, num_landmarks=len(landmark_set))
     load_weights(model, checkpoint["weights"], file)
     model.uncertainty_factor.fill_(checkpoint.get("calibration", 1.0))
     return LoadedModel(
@@ -153,24 +157,58 @@ def require_same_landmarks(
 
 
 def config_of(checkpoint: Mapping[str, Any], file: str | Path) -> DictConfig:
-    """The run's config as saved in a checkpoint, read-only."""
-    config = OmegaConf.create(
-        renamed_targets(OmegaConf.to_container(OmegaConf.create(str(checkpoint["config"]))))
-    )
-    if not isinstance(config, DictConfig):
+    """The run's config as saved in a checkpoint, read-only. Raises ValueError if it is not plain data."""
+    try:
+        content = OmegaConf.to_container(OmegaConf.create(str(checkpoint["config"])))
+    except (yaml.YAMLError, OmegaConfBaseException) as error:
+        raise ValueError(f"{file}: its config is not valid YAML ({error}).") from error
+    if not isinstance(content, dict):
         raise ValueError(f"{file}: its config is no table of keys. Use a checkpoint that main.py wrote.")
+    require_plain(content, file)
+    config = cast(DictConfig, OmegaConf.create(renamed_targets(content)))
     OmegaConf.set_readonly(config, True)
     return config
 
 
 def untrained(node: Any) -> Any:
-    """A model's config without requests for pretrained weights, for when a checkpoint brings its own."""
-    if isinstance(node, DictConfig):
+    """A config as plain containers without all that asks for weights: a checkpoint brings its own.
+
+    No ``pretrained``, ``pretrained_*`` and ``checkpoint_path``, no ``weights`` that is the name of any, and
+    no address to fetch from.
+    """
+    if isinstance(node, DictConfig | ListConfig):
         node = OmegaConf.to_container(node)
     if isinstance(node, dict):
-        off = {"pretrained": False, "weights": None}
-        return {key: off[key] if key in off else untrained(value) for key, value in node.items()}
-    return [untrained(item) for item in node] if isinstance(node, list) else node
+        return {key: _without_weights(key, value) for key, value in node.items() if not _asks(key, value)}
+    return [untrained(item) for item in node if not _asks("", item)] if isinstance(node, list) else node
+
+
+def _asks(key: Any, value: Any) -> bool:
+    """Whether an argument says where to fetch from, or which weights."""
+    name = str(key)
+    return (
+        name == "checkpoint_path"
+        or name.startswith("pretrained_")
+        or (isinstance(value, str) and _ELSEWHERE.search(value) is not None)
+    )
+
+
+def _without_weights(key: Any, value: Any) -> Any:
+    if key == "pretrained":
+        return False
+    return None if key == "weights" and isinstance(value, str) else untrained(value)
+
+
+def _vetted(config: DictConfig, packages: Mapping[str, Collection[str]], file: Path) -> DictConfig:
+    """``config`` with its sections of ``packages`` fit for ``instantiate``, or ValueError."""
+    require_sections(config, packages, file)
+    content = cast(dict[str, Any], OmegaConf.to_container(config))
+    for section, allowed in packages.items():
+        require_targets_in(content[section], allowed, file)
+        content[section] = untrained(content[section])
+    vetted = cast(DictConfig, OmegaConf.create(content))
+    OmegaConf.set_readonly(vetted, True)
+    return vetted
 
 
 def whole_previous(file: Path) -> Path | None:
