@@ -164,7 +164,7 @@ def _read(file: Path) -> DictConfig:
 
 
 def _read_row(table: Path, name: str) -> DictConfig:
-    """Row ``name`` of ``table``, its references still open, so that a later ``size`` reaches all who use it."""
+    """Row ``name`` of ``table``, with references open, so that a later ``size`` reaches all who use it."""
     rows = _run_fresh(_existing(table)).get("rows", {})
     if name not in rows:
         raise ValueError(f"config file {table}: no row {name!r}; {nearest(name, rows)}")
