@@ -7,16 +7,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("transforms", "datasets", "models", "util")
+PACKAGES = ("transforms", "datasets", "models", "measurements", "util")
 SCRIPTS = ("main", "test", "inference", "tools")
 MAY_IMPORT = {
     "transforms": {"transforms"},
     "datasets": {"datasets", "transforms", "util"},
     "models": {"models"},
-    "util": {"util", "datasets", "transforms", "models"},
-    "tools": {"util", "datasets", "transforms", "models"},
-    "scripts": {"util", "datasets", "transforms", "models"},
-    "tests": {"util", "datasets", "transforms", "models", "tests"},
+    "measurements": {"measurements"},
+    "util": {"util", "datasets", "transforms", "models", "measurements"},
+    "tools": {"util", "datasets", "transforms", "models", "measurements"},
+    "scripts": {"util", "datasets", "transforms", "models", "measurements"},
+    "tests": {"util", "datasets", "transforms", "models", "measurements", "tests"},
     "configs": {"configs", "util", "datasets", "transforms", "models"},
 }
 OURS = {*PACKAGES, *SCRIPTS, "configs", "tests"}
