@@ -18,8 +18,9 @@ from accelerate import Accelerator
 from omegaconf import DictConfig
 from tqdm import tqdm
 
-from datasets.loader import TrainSampler, eval_loader, require_spacing, train_loader
-from datasets.prepared.prepared import PreparedDataset, mean_shape
+from datasets.landmarks.batch import collate
+from datasets.loader import TrainSampler, eval_loader, train_loader
+from datasets.prepared.prepared import PreparedDataset, mean_shape, require_spacing
 from datasets.prepared.splits import Fold
 from util.config import instantiate, load_config, require_sections
 from util.training.engine import Ending, Progress, TrainingData, TrainingRun
@@ -122,8 +123,10 @@ def build_loaders(
         num_ranks=num_ranks,
     )
     return TrainingData(
-        train_loader=train_loader(train_set, sampler, workers),
-        val_loader=eval_loader(val_set, settings.eval_batch_size, workers, rank=rank, num_ranks=num_ranks),
+        train_loader=train_loader(train_set, sampler, workers, collate=collate),
+        val_loader=eval_loader(
+            val_set, settings.eval_batch_size, workers, collate=collate, rank=rank, num_ranks=num_ranks
+        ),
         val=val_set,
     )
 

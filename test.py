@@ -17,6 +17,7 @@ from typing import Any
 from accelerate import PartialState
 from tqdm import tqdm
 
+from datasets.landmarks.batch import collate
 from datasets.loader import eval_loader
 from datasets.prepared.prepared import PreparedDataset
 from util.arguments import add_data_arguments, positive
@@ -101,7 +102,7 @@ def require_plain(looks: Looks, num_processes: int) -> None:
 def own_batches(dataset: PreparedDataset, processes: PartialState, args: argparse.Namespace) -> Any:
     """This process's share of the images, with a progress bar."""
     share = {"rank": processes.process_index, "num_ranks": processes.num_processes}
-    loader: Any = eval_loader(dataset, args.batch_size, args.workers, **share)
+    loader: Any = eval_loader(dataset, args.batch_size, args.workers, collate=collate, **share)
     return tqdm(loader, desc="evaluating", unit="batch", disable=not processes.is_main_process)
 
 

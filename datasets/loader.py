@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -17,8 +17,9 @@ import cv2
 import numpy as np
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from datasets.prepared.prepared import PreparedDataset
-from datasets.sample import Batch, Sample, collate
+from datasets.sample import Batch
+
+Collate = Callable[[Sequence[Any]], Batch]  # a task's own: samples -> a batch
 
 
 class TrainSampler(Sampler[list[tuple[int, int]]]):
@@ -60,9 +61,11 @@ class TrainSampler(Sampler[list[tuple[int, int]]]):
         return int(_permutation(self._num_cases, self._seed, draw)[place]), draw
 
 
-def train_loader(dataset: Dataset[Sample], sampler: TrainSampler, workers: int) -> DataLoader[Batch]:
+def train_loader(
+    dataset: Dataset[Any], sampler: TrainSampler, workers: int, *, collate: Collate
+) -> DataLoader[Any]:
     """Endless batches of ``dataset[index, draw]`` as ``sampler`` says."""
-    return _SteadyLoader(  # pyright: ignore[reportReturnType]  (collate turns Sample into Batch)
+    return _SteadyLoader(
         dataset,
         batch_sampler=sampler,
         num_workers=workers,
@@ -72,13 +75,14 @@ def train_loader(dataset: Dataset[Sample], sampler: TrainSampler, workers: int) 
 
 
 def eval_loader(
-    dataset: Dataset[Sample],
+    dataset: Dataset[Any],
     batch_size: int,
     workers: int,
     *,
+    collate: Collate,
     rank: int = 0,
     num_ranks: int = 1,
-) -> DataLoader[Batch]:
+) -> DataLoader[Any]:
     """The cases of ``dataset`` once, in order; with ranks, a contiguous and possibly empty share each.
 
     Ranks share whole batches, so that every case keeps its batch mates and the last bit of its prediction
@@ -87,7 +91,7 @@ def eval_loader(
     cases = range(len(dataset))  # pyright: ignore[reportArgumentType]
     batches = [list(cases[start : start + batch_size]) for start in range(0, len(cases), batch_size)]
     share = np.array_split(np.arange(len(batches)), num_ranks)[rank]
-    return _SteadyLoader(  # pyright: ignore[reportReturnType]  (collate turns Sample into Batch)
+    return _SteadyLoader(
         dataset,
         batch_sampler=[batches[number] for number in share],
         num_workers=workers,
@@ -96,23 +100,12 @@ def eval_loader(
     )
 
 
-def require_spacing(dataset: PreparedDataset) -> None:
-    """Raise ValueError if a case has no known spacing: losses and errors in mm need it."""
-    for index in range(len(dataset)):
-        sample = dataset.without_pixels(index)
-        if not (np.isfinite(sample.spacing) & (sample.spacing > 0)).all():
-            raise ValueError(
-                f"{dataset.folder}: case {sample.case!r} of {dataset.subset!r} has spacing "
-                f"{sample.spacing.tolist()}, expected mm per pixel. Give the spacing when preparing the data."
-            )
-
-
 @lru_cache(maxsize=8)
 def _permutation(num_cases: int, seed: int, draw: int) -> np.ndarray:
     return np.random.default_rng([seed, draw]).permutation(num_cases)
 
 
-class _SteadyLoader(DataLoader[Sample]):
+class _SteadyLoader(DataLoader[Any]):
     """A loader whose workers outlive a Ctrl-C or SIGTERM that reaches every process of a run.
 
     Terminals and clusters signal all of them, and the main process still needs its batch to finish the step.

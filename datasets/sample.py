@@ -1,11 +1,12 @@
-"""What a batch of cases is.
+"""What a batch of cases is, whatever is annotated on them.
 
-This is the only place where pixels become normalised coordinates (``collate``) and where normalised
-coordinates become source pixels again (``Batch.to_source_pixels``).
+A task adds its annotation in a class of its own, made by a ``collate`` of its own from ``stacked``
+(``datasets.landmarks.batch``).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -13,23 +14,15 @@ from torch import Tensor
 
 from transforms.sample import Sample
 
-__all__ = ["Batch", "Sample", "collate"]
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Batch:
     """B cases on one canvas size, as the model sees them."""
 
-    images: Tensor  # (B, 1, H, W) float32 in [0, 1]
-    points: Tensor  # (B, K, 2) float32, normalised by the canvas size; NaN where missing
+    images: Tensor  # (B, C, H, W) float32 in [0, 1]; C = 1 grey, 3 RGB
     to_source: Tensor  # (B, 3, 3) float64, canvas pixels -> source pixels
-    spacing: Tensor  # (B, 2) float64, mm per source pixel along x and y
+    spacing: Tensor  # (B, 2) float64, mm per source pixel along x and y; NaN where unknown
     cases: tuple[str, ...]
-
-    @property
-    def present(self) -> Tensor:
-        """(B, K) bool: which landmarks are annotated."""
-        return ~self.points.isnan().any(-1)
 
     @property
     def canvas(self) -> Tensor:
@@ -53,35 +46,44 @@ class Batch:
         linear, shift = self.to_source[:, :2, :2], self.to_source[:, None, :2, 2]
         return pixels @ linear.mT + shift
 
-    def to(self, device: torch.device | str) -> "Batch":
-        tensors = {name: getattr(self, name).to(device, non_blocking=True) for name in _TENSORS}
-        return replace(self, **tensors)
+    def to(self, device: torch.device | str) -> Self:
+        """Every tensor on ``device``; a list of tensors or of dicts of tensors counts as tensors."""
+        return replace(self, **{f.name: _moved(getattr(self, f.name), device) for f in fields(self)})
 
     def __len__(self) -> int:
         return len(self.cases)
 
 
-_TENSORS = ("images", "points", "to_source", "spacing")
-
-
-def collate(samples: Sequence[Sample]) -> Batch:
-    """Stack samples of equal canvas size.
-
-    Raises ValueError when the sizes or the numbers of landmarks differ.
-    """
+def stacked(samples: Sequence[Sample]) -> dict[str, Any]:
+    """The fields of ``Batch`` from samples of one canvas size. Raises ValueError when the sizes differ."""
     sizes = {sample.size for sample in samples}
-    counts = {len(sample.points) for sample in samples}
-    if len(sizes) != 1 or len(counts) != 1:
+    if len(sizes) != 1:
         raise ValueError(
-            f"cases {[sample.case for sample in samples]}: canvas sizes {sorted(sizes)} and landmark counts "
-            f"{sorted(counts)} in one batch, expected one of each. End the transforms with a Letterbox."
+            f"cases {[sample.case for sample in samples]}: canvas sizes {sorted(sizes)} in one batch, "
+            "expected one. End the transforms with a Letterbox."
         )
+    return {"images": images_of(samples), **ways_back(samples)}
+
+
+def images_of(samples: Sequence[Sample]) -> Tensor:
+    """(B, C, H, W) float32 in [0, 1] from the images of samples of one size."""
     images = torch.from_numpy(np.stack([sample.image for sample in samples]))
-    points = np.stack([sample.points / np.array(sample.size, np.float64) for sample in samples])
-    return Batch(
-        images=images[:, None].float() / 255.0,
-        points=torch.from_numpy(points).float(),
-        to_source=torch.from_numpy(np.stack([sample.to_source for sample in samples])),
-        spacing=torch.from_numpy(np.stack([sample.spacing for sample in samples])),
-        cases=tuple(sample.case for sample in samples),
-    )
+    images = images[:, None] if images.ndim == 3 else images.movedim(-1, 1)
+    return images.float() / 255.0
+
+
+def ways_back(samples: Sequence[Sample]) -> dict[str, Any]:
+    """The fields of ``Batch`` that say where the cases come from, on canvases of any size."""
+    return {
+        "to_source": torch.from_numpy(np.stack([sample.to_source for sample in samples])),
+        "spacing": torch.from_numpy(np.stack([sample.spacing for sample in samples])),
+        "cases": tuple(sample.case for sample in samples),
+    }
+
+
+def _moved(value: Any, device: torch.device | str) -> Any:
+    if isinstance(value, Tensor):
+        return value.to(device, non_blocking=True)
+    if isinstance(value, dict):
+        return {key: _moved(item, device) for key, item in value.items()}
+    return type(value)(_moved(item, device) for item in value) if isinstance(value, list | tuple) else value

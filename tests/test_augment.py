@@ -11,16 +11,16 @@ from transforms.artefacts import burn_in
 from transforms.augment import EvalTransforms, TrainTransforms
 from transforms.geometry import scale
 from transforms.intensity import Intensity
-from transforms.sample import Sample
+from transforms.sample import PointSample
 
 SIZE = (320, 256)  # of the canvas: height, width
 POINT = np.array([103.3, 121.8])
 
 
-def blob_sample(size: tuple[int, int] = (231, 274), point: np.ndarray = POINT, to_source=None) -> Sample:
+def blob_sample(size: tuple[int, int] = (231, 274), point: np.ndarray = POINT, to_source=None) -> PointSample:
     """One blob, wide enough for 8 bits, at landmark 0; landmark 1 is missing. ``size``: (width, height)."""
     image = draw_blobs(point[None], np.array([7.0]), size)
-    return Sample(
+    return PointSample(
         image=np.round(240 * image).astype(np.uint8),
         points=np.array([point, [np.nan, np.nan]]),
         spacing=np.array([0.1, 0.1]),
@@ -29,7 +29,7 @@ def blob_sample(size: tuple[int, int] = (231, 274), point: np.ndarray = POINT, t
     )
 
 
-def textured(seed: int = 0) -> Sample:
+def textured(seed: int = 0) -> PointSample:
     """An image with something to change everywhere."""
     image = np.random.default_rng(seed).integers(40, 200, (64, 64), np.uint8)
     return replace(
@@ -131,7 +131,7 @@ def test_a_draw_is_repeated_to_the_byte_and_another_draw_differs():
     transforms = TrainTransforms((64, 64), artefacts=0.5)
     sample = textured()
 
-    def run(seed: int, draw: int, index: int) -> Sample:
+    def run(seed: int, draw: int, index: int) -> PointSample:
         return transforms(sample, np.random.default_rng([seed, draw, index]))
 
     first = [run(0, draw, 3) for draw in range(6)]

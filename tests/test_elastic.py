@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 from transforms import geometry
-from transforms.augment import EvalTransforms, TrainTransforms, apply_deformation, apply_matrix
+from transforms.augment import EvalTransforms, TrainTransforms
 from transforms.elastic import Deformation
 from transforms.intensity import Intensity
-from transforms.sample import Sample
+from transforms.move import Move
+from transforms.sample import PointSample
 
 CANVAS = (104, 128)
 
@@ -59,9 +60,11 @@ def test_the_strongest_deformation_does_not_fold():
 def test_landmarks_stay_on_what_they_mark(deformation):
     points = np.array([[90.0, 80.0], [130.0, 200.0], [60.0, 230.0]])
     image = cv2.GaussianBlur(spots(points, (208, 256)), (0, 0), 1.0)
-    sample = Sample(image, points, np.array([0.5, 0.5]), np.eye(3), "spots")
+    sample = PointSample(
+        image=image, points=points, spacing=np.array([0.5, 0.5]), to_source=np.eye(3), case="spots"
+    )
     matrix = geometry.about(geometry.rotate(8.0), 52.0, 64.0) @ geometry.scale(0.5, 0.5)
-    warped = apply_deformation(sample, matrix, deformation, CANVAS)
+    warped = sample.moved(Move(matrix, CANVAS, deformation))
     assert np.abs(warped.points - geometry.warp_points(points, matrix)).max() > 1.0
     for point in warped.points:
         np.testing.assert_allclose(centroid(warped.image, point), point, atol=0.35)
@@ -69,17 +72,25 @@ def test_landmarks_stay_on_what_they_mark(deformation):
 
 def test_no_deformation_is_the_matrix_alone():
     image = np.random.default_rng(0).integers(0, 256, (256, 208), np.uint8)
-    sample = Sample(image, np.array([[90.0, 80.0]]), np.ones(2), np.eye(3), "noise")
+    sample = PointSample(
+        image=image, points=np.array([[90.0, 80.0]]), spacing=np.ones(2), to_source=np.eye(3), case="noise"
+    )
     matrix = geometry.about(geometry.rotate(5.0), 50.0, 60.0) @ geometry.scale(0.6, 0.6)
-    still = apply_deformation(sample, matrix, Deformation(np.zeros((8, 8, 2)), 26.0), CANVAS)
-    plain = apply_matrix(sample, matrix, CANVAS)
+    still = sample.moved(Move(matrix, CANVAS, Deformation(np.zeros((8, 8, 2)), 26.0)))
+    plain = sample.moved(Move(matrix, CANVAS))
     np.testing.assert_allclose(still.points, plain.points, atol=1e-9)
     assert np.abs(still.image.astype(int) - plain.image).max() <= 3  # OpenCV rounds places in two ways
 
 
 def test_training_deforms_only_when_asked_to():
     image = np.random.default_rng(0).integers(0, 256, (128, 96), np.uint8)
-    sample = Sample(image, np.array([[30.0, 40.0], [60.0, 90.0]]), np.ones(2), np.eye(3), "noise")
+    sample = PointSample(
+        image=image,
+        points=np.array([[30.0, 40.0], [60.0, 90.0]]),
+        spacing=np.ones(2),
+        to_source=np.eye(3),
+        case="noise",
+    )
     still = {"zoom": (1.0, 1.0), "rotation": 0.0, "shift": 0.0, "artefacts": 0.0, "intensity": Intensity(0.0)}
     upright = EvalTransforms((128, 96))(sample, np.random.default_rng(0))
     plain = TrainTransforms((128, 96), **still)(sample, np.random.default_rng(0))

@@ -12,6 +12,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import nn
 
+from datasets.landmarks.batch import collate
 from datasets.loader import TrainSampler, eval_loader, train_loader
 from datasets.prepared.prepared import PreparedDataset
 from tests.support.tiny import TinyCriterion, TinyModel, TinyTransforms
@@ -49,7 +50,11 @@ def make_run(prepared, folder, *, content=None, model=None, poison_at=2.0, lr=0.
         trainer.restore(content, folder)
     first = trainer.iteration * settings.accumulate_steps
     sampler = TrainSampler(len(train_set), settings.batch_size, seed=settings.seed, first_batch=first)
-    data = TrainingData(train_loader(train_set, sampler, 0), eval_loader(val_set, 2, 0), val_set)
+    data = TrainingData(
+        train_loader(train_set, sampler, 0, collate=collate),
+        eval_loader(val_set, 2, 0, collate=collate),
+        val_set,
+    )
     run = TrainingRun(trainer, data, RunFolder(folder), load_config("tests/support/tiny_config.py"))
     if content is not None:
         run.restore(content)
@@ -225,7 +230,7 @@ def test_evaluation_errors_are_in_source_millimetres(tiny_prepared):
     model = TinyModel(num_landmarks=5)
     nn.init.zeros_(model.head.weight)
     nn.init.zeros_(model.head.bias)
-    errors = evaluate(model, eval_loader(dataset, 1, 0), "cpu")
+    errors = evaluate(model, eval_loader(dataset, 1, 0, collate=collate), "cpu")
     centre = np.array([40.0, 48.0])  # of an 80x96 image, 0.5 mm per pixel
     expected = [np.linalg.norm(dataset.load(i).points - centre, axis=-1) * 0.5 for i in range(2)]
     np.testing.assert_allclose(errors.radial_mm, expected, atol=1e-4)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from datasets.loader import TrainSampler, eval_loader, require_spacing, train_loader
-from datasets.prepared.prepared import PreparedDataset
+from datasets.landmarks.batch import collate
+from datasets.loader import TrainSampler, eval_loader, train_loader
+from datasets.prepared.prepared import PreparedDataset, require_spacing
 from tests.support.tiny import TinyTransforms
 
 
@@ -50,7 +51,7 @@ def test_batch_that_cannot_be_shared_is_refused():
 def test_batches_do_not_depend_on_workers(tiny_prepared, workers):
     dataset = PreparedDataset(tiny_prepared, "train", TinyTransforms(size=(24, 20), shift=3.0), seed=5)
     sampler = TrainSampler(len(dataset), 2, seed=5, first_batch=1)
-    loaded = iter(train_loader(dataset, sampler, workers))
+    loaded = iter(train_loader(dataset, sampler, workers, collate=collate))
     for number in (1, 2):
         batch = next(loaded)
         samples = [dataset[key] for key in sampler.batch(number)]
@@ -69,7 +70,10 @@ def test_augmentation_differs_between_draws(tiny_prepared):
 @pytest.mark.parametrize("num_ranks", [1, 2, 4])
 def test_evaluation_counts_every_case_once(tiny_prepared, num_ranks):
     dataset = PreparedDataset(tiny_prepared, "train", TinyTransforms(size=(24, 20)))
-    shares = [eval_loader(dataset, 2, 0, rank=rank, num_ranks=num_ranks) for rank in range(num_ranks)]
+    shares = [
+        eval_loader(dataset, 2, 0, collate=collate, rank=rank, num_ranks=num_ranks)
+        for rank in range(num_ranks)
+    ]
     seen = [case for share in shares for batch in share for case in batch.cases]
     assert tuple(seen) == dataset.cases
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from datasets.sample import Batch
+from datasets.landmarks.batch import PointBatch
 from models.landmarks.prediction import Prediction
 from util.evaluation.landmarks.metrics import Errors, LandmarkEvaluator, concatenate, summarise
 
@@ -116,11 +116,11 @@ def test_nothing_to_measure_is_an_error():
         concatenate([])
 
 
-def batch_of(points, names, scale=4.0) -> Batch:
+def batch_of(points, names, scale=4.0) -> PointBatch:
     """A 200 x 100 (width x height) canvas, ``scale`` source pixels per canvas pixel, shifted by (10, 20)."""
     count = len(names)
     to_source = torch.tensor([[scale, 0.0, 10.0], [0.0, scale, 20.0], [0.0, 0.0, 1.0]], dtype=torch.float64)
-    return Batch(
+    return PointBatch(
         images=torch.zeros(count, 1, 100, 200),
         points=torch.tensor(points, dtype=torch.float32),
         to_source=to_source.repeat(count, 1, 1),

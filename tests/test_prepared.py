@@ -13,7 +13,7 @@ import pytest
 from datasets.landmarks.landmark_set import LandmarkSet
 from datasets.prepared.prepared import PreparedCase, PreparedDataset, mean_shape, write_prepared
 from datasets.prepared.splits import split_by_image
-from datasets.sample import Sample
+from transforms.sample import PointSample
 
 SET = LandmarkSet("two", ("one", "other"), ("1", "2"))
 
@@ -174,7 +174,7 @@ def test_an_image_of_another_size_is_named(tmp_path, tiny_prepared):
         PreparedDataset(folder, "test").load(0)
 
 
-def jitter(sample: Sample, rng: np.random.Generator) -> Sample:
+def jitter(sample: PointSample, rng: np.random.Generator) -> PointSample:
     return replace(sample, points=sample.points + rng.uniform(-1, 1, 2))
 
 
@@ -201,7 +201,7 @@ def test_mean_shape_leaves_missing_landmarks_out(tmp_path):
 
 
 def test_mean_shape_is_on_the_canvas_of_the_transforms_and_reads_no_image(tmp_path, tiny_prepared):
-    def to_canvas(sample: Sample, rng: np.random.Generator) -> Sample:
+    def to_canvas(sample: PointSample, rng: np.random.Generator) -> PointSample:
         return replace(sample, image=np.zeros((200, 100), np.uint8), points=sample.points + 10)
 
     folder = shutil.copytree(tiny_prepared, tmp_path / "copy")

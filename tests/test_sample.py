@@ -4,16 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from datasets.sample import Batch, Sample, collate
+from datasets.landmarks.batch import PointBatch, collate
 from transforms.augment import EvalTransforms
 from transforms.geometry import about, rotate, scale
+from transforms.sample import PointSample
 
 SPACING = np.array([0.1, 0.3])
 
 
-def sample(points, *, size=(200, 150), spacing=SPACING, to_source=None, case="one") -> Sample:
+def sample(points, *, size=(200, 150), spacing=SPACING, to_source=None, case="one") -> PointSample:
     """A black image of ``size`` (width, height) with the given landmarks."""
-    return Sample(
+    return PointSample(
         image=np.zeros((size[1], size[0]), np.uint8),
         points=np.asarray(points, np.float64),
         spacing=np.asarray(spacing),
@@ -22,7 +23,7 @@ def sample(points, *, size=(200, 150), spacing=SPACING, to_source=None, case="on
     )
 
 
-def letterboxed(*samples: Sample) -> Batch:
+def letterboxed(*samples: PointSample) -> PointBatch:
     transforms = EvalTransforms((96, 64))
     return collate([transforms(one, np.random.default_rng(0)) for one in samples])
 
@@ -52,7 +53,9 @@ def test_missing_landmarks_stay_missing_and_are_not_present():
 
 def test_grey_values_become_zero_to_one():
     image = np.array([[0, 51], [102, 255]], np.uint8)
-    batch = collate([Sample(image, np.zeros((1, 2)), SPACING, np.eye(3), "one")])
+    batch = collate(
+        [PointSample(image=image, points=np.zeros((1, 2)), spacing=SPACING, to_source=np.eye(3), case="one")]
+    )
     assert batch.images[0, 0].numpy() == pytest.approx(np.array([[0.0, 0.2], [0.4, 1.0]]))
 
 

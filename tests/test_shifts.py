@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from datasets.sample import collate
+from datasets.landmarks.batch import collate
 from tests.conftest import TINY_SET
 from tests.support.mean_shape_model import write_mean_shape_checkpoint
 from tests.support.run_scripts import Ended, run_scripts
 from tests.support.smoke_checkpoint import write_smoke_checkpoint
 from transforms.augment import EvalTransforms
-from transforms.sample import Sample
+from transforms.sample import PointSample
 from transforms.shifts import SHIFTS, ShiftedTransforms, shifted_copy
 from util.evaluation.landmarks.metrics import Errors
 from util.evaluation.landmarks.shift_comparison import UNSHIFTED, over_bar, shift_effects, side_by_side
@@ -28,14 +28,20 @@ DRAWN = {"crop", "noise", "text", "text_on_head"}  # these differ from case to c
 SHAPE = torch.tensor([[0.3, 0.3], [0.7, 0.3], [0.5, 0.5], [0.5, 0.7], [0.5, 0.9]])
 
 
-def dots(case: str = "one", *, zoom: int = 1, at: tuple[tuple[float, float], ...] = ()) -> Sample:
+def dots(case: str = "one", *, zoom: int = 1, at: tuple[tuple[float, float], ...] = ()) -> PointSample:
     """A 320x260 image, ``zoom`` times as large, with a bright dot on each landmark."""
     points = zoom * np.array([(118.3, 102.8), (196.6, 149.2), (141.1, 171.7), *at])
     y, x = np.mgrid[: 260 * zoom, : 320 * zoom] + 0.5
     image = np.full(x.shape, 60.0)
     for px, py in points:
         image += 150.0 * np.exp(-((x - px) ** 2 + (y - py) ** 2) / (2 * (4.0 * zoom) ** 2))
-    return Sample(image.round().clip(0, 255).astype(np.uint8), points, np.array([0.5, 0.25]), np.eye(3), case)
+    return PointSample(
+        image=image.round().clip(0, 255).astype(np.uint8),
+        points=points,
+        spacing=np.array([0.5, 0.25]),
+        to_source=np.eye(3),
+        case=case,
+    )
 
 
 def dot_near(image: np.ndarray, point: np.ndarray, reach: int = 22) -> np.ndarray:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from datasets.landmarks.batch import collate
 from datasets.loader import eval_loader
 from tests.conftest import TINY_SET
 from tests.support.run_scripts import run_scripts
@@ -24,7 +25,7 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_stages_begin_at_the_mean_shape_and_end_at_the_prediction(smoke: Path, tiny_prepared: Path):
     loaded = load_model(smoke)
     dataset = open_dataset(loaded, tiny_prepared, "train")
-    batches = eval_loader(dataset, 1, 0)
+    batches = eval_loader(dataset, 1, 0, collate=collate)
     errors = stage_errors(loaded.model, batches, "cpu")
     names = [name for name, _ in errors]
     assert names[:3] == ["heatmaps, DARK", "mean shape", "start"] and "ROI stage" in names[-1]

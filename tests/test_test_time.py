@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from datasets.files.image_files import SourceImage
+from datasets.landmarks.batch import collate
 from datasets.landmarks.landmark_set import LandmarkSet
 from datasets.loader import eval_loader
 from datasets.prepared.prepared import PreparedDataset
@@ -273,7 +274,7 @@ def test_a_predictor_has_the_errors_that_its_model_has(tiny_prepared: Path, tmp_
     file = tmp_path / "best.pt"
     write_centroid_checkpoint(file, dataset.landmark_set, size=size, folder=tiny_prepared)
     loaded = load_model(file, packages=TRUSTED)
-    expected = evaluate(loaded.model, eval_loader(dataset, 2, workers=0), "cpu")
+    expected = evaluate(loaded.model, eval_loader(dataset, 2, workers=0, collate=collate), "cpu")
     samples = (dataset.load(index) for index in range(len(dataset)))
     found = evaluate_predictor(LandmarkPredictor(loaded), samples, batch_size=2)
     assert found.cases == expected.cases

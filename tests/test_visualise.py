@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from datasets.sample import Batch
+from datasets.landmarks.batch import PointBatch
 from models.landmarks.prediction import Prediction
 from util.reporting.visualise import (
     LINE,
@@ -88,7 +88,7 @@ def test_fit_keeps_the_proportions(side):
 
 def test_prediction_picture_is_a_grid_of_canvases():
     count = 3
-    batch = Batch(
+    batch = PointBatch(
         images=torch.full((count, 1, 80, 60), 0.5),
         points=torch.tensor([[[0.25, 0.25]]]).repeat(count, 1, 1),
         to_source=torch.eye(3, dtype=torch.float64).repeat(count, 1, 1),

@@ -20,9 +20,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 import cv2
 import numpy as np
 
+from datasets.landmarks.batch import collate
 from datasets.loader import TrainSampler, train_loader
 from datasets.prepared.prepared import PreparedDataset
-from datasets.sample import Batch, collate
+from datasets.sample import Batch
 from util.config import instantiate, load_config
 from util.files import write_atomic
 
@@ -39,7 +40,7 @@ def main() -> None:
     dataset = PreparedDataset(folder, args.subset, instantiate(config.train_transforms))
     steps = time_steps(dataset, args.images)
     sampler = TrainSampler(len(dataset), config.train.batch_size, seed=0)
-    batches = iter(train_loader(dataset, sampler, args.workers))
+    batches = iter(train_loader(dataset, sampler, args.workers, collate=collate))
     report = {
         "images_per_second": images_per_second(batches, args.seconds, warmup=2 * args.workers + 1),
         "steps_ms": steps,

@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tqdm import tqdm
 
+from datasets.landmarks.batch import collate
 from datasets.loader import eval_loader
 from util.arguments import add_data_arguments, positive
 from util.checkpoints.checkpoint import load_checkpoint, load_model, save_checkpoint
@@ -32,7 +33,7 @@ def main() -> None:
     loaded = load_model(args.checkpoint, pick_device(args.device))
     dataset = open_dataset(loaded, args.data, args.subset)
     before = float(loaded.model.uncertainty_factor)
-    batches: Any = eval_loader(dataset, args.batch_size, args.workers)
+    batches: Any = eval_loader(dataset, args.batch_size, args.workers, collate=collate)
     errors = evaluate(loaded.model, tqdm(batches, unit="batch"), pick_device(args.device))
     factor = fit_factor(errors.radial_mm, errors.uncertainty_mm)
     save_checkpoint(args.output, load_checkpoint(args.checkpoint) | {"calibration": before * factor})

@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 from torch.utils.data import Subset
 from tqdm import tqdm
 
+from datasets.landmarks.batch import collate
 from datasets.loader import eval_loader
 from datasets.prepared.prepared import PreparedDataset
 from transforms.shifts import SHIFTS, ShiftedTransforms
@@ -95,7 +96,9 @@ def measure(loaded: LoadedModel, dataset: PreparedDataset, args: argparse.Namesp
     errors = {}
     for name, view in (progress := tqdm(views.items(), unit="shift")):
         progress.set_description(name)
-        loader: Any = eval_loader(Subset(view, chosen(view, args)), args.batch_size, args.workers)
+        loader: Any = eval_loader(
+            Subset(view, chosen(view, args)), args.batch_size, args.workers, collate=collate
+        )
         errors[name] = evaluate(loaded.model, loader, pick_device(args.device))
     return errors
 

@@ -15,8 +15,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 from torch import Tensor
 
+from datasets.landmarks.batch import collate
 from datasets.prepared.prepared import PreparedDataset
-from datasets.sample import collate
 from util.checkpoints.checkpoint import LoadedModel, load_checkpoint, load_model
 from util.checkpoints.weights_file import SUFFIX, write_weights
 from util.evaluation.landmarks.evaluation_data import open_dataset

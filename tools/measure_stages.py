@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 
 from tqdm import tqdm
 
+from datasets.landmarks.batch import collate
 from datasets.loader import eval_loader
 from util.arguments import add_data_arguments
 from util.checkpoints.checkpoint import load_model
@@ -26,7 +27,7 @@ def main() -> None:
     args = parse_arguments()
     loaded = load_model(args.checkpoint, pick_device(args.device))
     dataset = open_dataset(loaded, args.data, args.subset)
-    batches = tqdm(eval_loader(dataset, 1, args.workers), unit="image")
+    batches = tqdm(eval_loader(dataset, 1, args.workers, collate=collate), unit="image")
     errors = stage_errors(loaded.model, batches, pick_device(args.device))
     print(f"{len(dataset)} images of {dataset.folder}, subset {dataset.subset}, {dataset.labels!r} labels\n")
     print(stage_table(errors))

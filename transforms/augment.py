@@ -1,6 +1,7 @@
 """Training and evaluation transforms: one matrix per sample, one resampling, then pixels.
 
-A transform is a callable ``(Sample, Generator) -> Sample`` that puts the sample on a canvas of one size.
+A transform is a callable ``(Sample, Generator) -> Sample`` that puts the sample, of whatever task, on a
+canvas of one size.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,8 @@ from transforms import geometry
 from transforms.artefacts import burn_in
 from transforms.elastic import Deformation
 from transforms.intensity import Intensity
-from transforms.sample import Sample
+from transforms.move import Move
+from transforms.sample import AnySample, Sample
 
 _ELASTIC_CELLS = 5  # of the deformation grid in the height of the canvas
 
@@ -23,9 +25,9 @@ class EvalTransforms:
     def __init__(self, size: Sequence[int]) -> None:
         self.height, self.width = _checked(size)
 
-    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+    def __call__(self, sample: AnySample, rng: np.random.Generator) -> AnySample:
         """``rng`` is not used: evaluation is deterministic."""
-        return apply_matrix(sample, self.matrix(sample), (self.width, self.height))
+        return sample.moved(Move(self.matrix(sample), (self.width, self.height)))
 
     def matrix(self, sample: Sample) -> np.ndarray:
         """(3, 3) pixels of the sample's image -> pixels of the canvas."""
@@ -73,15 +75,11 @@ class TrainTransforms:
         self.artefacts, self.capital = artefacts, capital
         self.intensity = intensity or Intensity()
 
-    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+    def __call__(self, sample: AnySample, rng: np.random.Generator) -> AnySample:
         canvas = (self.letterbox.width, self.letterbox.height)
         matrix = self._similarity(canvas, rng) @ self.letterbox.matrix(sample)
-        if self.elastic:
-            height = self.letterbox.height
-            deformation = Deformation.random(canvas, height / _ELASTIC_CELLS, self.elastic * height, rng)
-            sample = apply_deformation(sample, matrix, deformation, canvas)
-        else:
-            sample = apply_matrix(sample, matrix, canvas)
+        deformation = self._deformation(canvas, rng) if self.elastic else None
+        sample = sample.moved(Move(matrix, canvas, deformation))
         image = self.intensity(sample.image, rng)
         if rng.random() < self.artefacts:
             image = burn_in(image, rng, self.capital)
@@ -94,27 +92,9 @@ class TrainTransforms:
         shift = rng.uniform(-self.shift, self.shift, 2) * canvas
         return geometry.translate(*shift) @ geometry.about(turn, canvas[0] / 2, canvas[1] / 2)
 
-
-def apply_matrix(sample: Sample, matrix: np.ndarray, canvas: tuple[int, int]) -> Sample:
-    """Move image and points by ``matrix`` onto a (width, height) canvas; the way back rides along."""
-    return replace(
-        sample,
-        image=geometry.warp_image(sample.image, matrix, canvas),
-        points=geometry.warp_points(sample.points, matrix),
-        to_source=sample.to_source @ np.linalg.inv(matrix),
-    )
-
-
-def apply_deformation(
-    sample: Sample, matrix: np.ndarray, deformation: Deformation, canvas: tuple[int, int]
-) -> Sample:
-    """``apply_matrix`` onto a canvas whose pixels are then moved by the inverse of ``deformation``."""
-    return replace(
-        sample,
-        image=geometry.read_image(sample.image, matrix, deformation.grid(canvas)),
-        points=deformation.inverse(geometry.warp_points(sample.points, matrix)),
-        to_source=sample.to_source @ np.linalg.inv(matrix),
-    )
+    def _deformation(self, canvas: tuple[int, int], rng: np.random.Generator) -> Deformation:
+        height = canvas[1]
+        return Deformation.random(canvas, height / _ELASTIC_CELLS, self.elastic * height, rng)
 
 
 def _checked(size: Sequence[int]) -> tuple[int, int]:

@@ -1,23 +1,21 @@
 """What one case is, at any point of the pipeline."""
 
 from dataclasses import dataclass, replace
+from typing import Self, TypeVar
 
 import numpy as np
 
 from transforms.geometry import warp_points
+from transforms.move import Move
 
 _ROUNDING = 1e-6  # pixels by which a point on the border may seem to lie outside after matrices
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One X-ray with its landmarks, at any point of the pipeline.
+    """One X-ray at any point of the pipeline. What is annotated on it is a subclass's, a task's own."""
 
-    Coordinates are continuous (``transforms.geometry``); a missing landmark is NaN.
-    """
-
-    image: np.ndarray  # (H, W) uint8, grey
-    points: np.ndarray  # (K, 2) float64, pixels of ``image``
+    image: np.ndarray  # (H, W) uint8 grey, or (H, W, 3) uint8 RGB
     spacing: np.ndarray  # (2,) float64, mm per *source* pixel along x and y; NaN where unknown
     to_source: np.ndarray  # (3, 3) float64, pixels of ``image`` -> pixels of the source image
     case: str  # names the case in messages and tables
@@ -27,12 +25,41 @@ class Sample:
         """(width, height) of ``image``."""
         return self.image.shape[1], self.image.shape[0]
 
+    def moved(self, move: Move) -> Self:
+        """The same case on the canvas of ``move``: image, annotation, and the way back."""
+        return replace(
+            self.annotation_moved(move),
+            image=move.image(self.image),
+            to_source=self.to_source @ np.linalg.inv(move.matrix),
+        )
+
+    def annotation_moved(self, move: Move) -> Self:
+        """The same case with its annotation, and nothing else, where ``move`` brings it."""
+        return self
+
+    def in_sight(self) -> Self:
+        """The same case without the annotation that ``image`` does not show."""
+        return self
+
+
+@dataclass(frozen=True, kw_only=True)
+class PointSample(Sample):
+    """An X-ray with K landmarks: continuous coordinates (``transforms.geometry``), NaN where missing."""
+
+    points: np.ndarray  # (K, 2) float64, pixels of ``image``
+
+    def annotation_moved(self, move: Move) -> Self:
+        return replace(self, points=move.points(self.points))
+
+    def in_sight(self) -> Self:
+        """The same with landmarks outside of ``image`` as missing; those on its border are inside."""
+        beyond = np.maximum(-self.points, self.points - np.array(self.size)).max(-1)  # (K,) pixels
+        return replace(self, points=np.where(beyond[:, None] > _ROUNDING, np.nan, self.points))
+
     @property
     def source_points(self) -> np.ndarray:
         """(K, 2) landmarks in source pixels."""
         return warp_points(self.points, self.to_source)
 
-    def in_sight(self) -> "Sample":
-        """The same with landmarks outside of ``image`` as missing; those on its border are inside."""
-        beyond = np.maximum(-self.points, self.points - np.array(self.size)).max(-1)  # (K,) pixels
-        return replace(self, points=np.where(beyond[:, None] > _ROUNDING, np.nan, self.points))
+
+AnySample = TypeVar("AnySample", bound=Sample)

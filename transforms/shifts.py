@@ -10,47 +10,48 @@ import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import cv2
 import numpy as np
 
 from transforms import geometry
 from transforms.artefacts import CAPITAL
-from transforms.augment import apply_matrix
-from transforms.sample import Sample
+from transforms.move import Move
+from transforms.sample import AnySample
 
-Shift = Callable[[Sample, np.random.Generator], Sample]
+Shift = Callable[[Any, np.random.Generator], Any]  # the same kind of sample comes back
 
 _LETTERS = list(string.ascii_uppercase + string.digits)
 
 
-def gamma(sample: Sample, _: np.random.Generator, *, exponent: float) -> Sample:
+def gamma(sample: AnySample, _: np.random.Generator, *, exponent: float) -> AnySample:
     """Grey values g in [0, 1] become g ** exponent: below 1 brighter, above 1 darker."""
     return _with_grey(sample, 255.0 * (sample.image / 255.0) ** exponent)
 
 
-def invert(sample: Sample, _: np.random.Generator) -> Sample:
+def invert(sample: AnySample, _: np.random.Generator) -> AnySample:
     """Black for white, as films are shown by some viewers."""
     return _with_grey(sample, 255.0 - sample.image)
 
 
-def contrast(sample: Sample, _: np.random.Generator, *, factor: float) -> Sample:
+def contrast(sample: AnySample, _: np.random.Generator, *, factor: float) -> AnySample:
     """Differences from the image's mean grey value times ``factor``; what leaves [0, 255] is cut off."""
     mean = sample.image.mean()
     return _with_grey(sample, mean + factor * (sample.image - mean))
 
 
-def brightness(sample: Sample, _: np.random.Generator, *, levels: float) -> Sample:
+def brightness(sample: AnySample, _: np.random.Generator, *, levels: float) -> AnySample:
     """``levels`` of 255 added to every pixel; what leaves [0, 255] is cut off."""
     return _with_grey(sample, sample.image + levels)
 
 
-def blur(sample: Sample, _: np.random.Generator, *, sigma: float) -> Sample:
+def blur(sample: AnySample, _: np.random.Generator, *, sigma: float) -> AnySample:
     """Gaussian blur; ``sigma`` as a share of the image's height."""
     return replace(sample, image=cv2.GaussianBlur(sample.image, (0, 0), sigma * sample.image.shape[0]))
 
 
-def noise(sample: Sample, rng: np.random.Generator, *, levels: float, rows: int = 512) -> Sample:
+def noise(sample: AnySample, rng: np.random.Generator, *, levels: float, rows: int = 512) -> AnySample:
     """Normal grain with a standard deviation of ``levels`` of 255.
 
     It is drawn ``rows`` to the image's height and enlarged, so that it survives the shrinking to a canvas
@@ -62,17 +63,17 @@ def noise(sample: Sample, rng: np.random.Generator, *, levels: float, rows: int 
     return _with_grey(sample, sample.image + levels * grain / grain.std())
 
 
-def scale(sample: Sample, _: np.random.Generator, *, factor: float) -> Sample:
+def scale(sample: AnySample, _: np.random.Generator, *, factor: float) -> AnySample:
     """The head ``factor`` times as large, about the middle of a frame of unchanged size."""
     return _moved_about_middle(sample, geometry.scale(factor, factor))
 
 
-def rotate(sample: Sample, _: np.random.Generator, *, degrees: float) -> Sample:
+def rotate(sample: AnySample, _: np.random.Generator, *, degrees: float) -> AnySample:
     """The head turned about the middle of the frame, clockwise as one sees it for positive ``degrees``."""
     return _moved_about_middle(sample, geometry.rotate(degrees))
 
 
-def crop(sample: Sample, rng: np.random.Generator, *, low: float, high: float) -> Sample:
+def crop(sample: AnySample, rng: np.random.Generator, *, low: float, high: float) -> AnySample:
     """A frame that leaves out a share between ``low`` and ``high`` of each side, drawn side by side."""
     width, height = sample.size
     left, right = np.rint(rng.uniform(low, high, 2) * width).astype(int)
@@ -82,8 +83,8 @@ def crop(sample: Sample, rng: np.random.Generator, *, low: float, high: float) -
 
 
 def text(
-    sample: Sample, rng: np.random.Generator, *, lines: int, band: float, height: float, stroke: float
-) -> Sample:
+    sample: AnySample, rng: np.random.Generator, *, lines: int, band: float, height: float, stroke: float
+) -> AnySample:
     """White ``lines`` of letters and digits, within a ``band`` at the top or bottom; 0.5 is the whole image.
 
     ``band``, ``height`` of a capital and ``stroke`` are shares of the image's height. In training, text is
@@ -124,7 +125,7 @@ SHIFTS: dict[str, Shift] = {
 }
 
 
-def shifted_copy(sample: Sample, name: str) -> Sample:
+def shifted_copy(sample: AnySample, name: str) -> AnySample:
     """``sample`` under shift ``name``: a function of the two alone, so every model is shown the same copy."""
     seed = [zlib.crc32(word.encode()) for word in (name, sample.case)]
     return SHIFTS[name](sample, np.random.default_rng(seed))
@@ -136,26 +137,21 @@ class ShiftedTransforms:
     def __init__(self, name: str, transforms: Shift) -> None:
         self.name, self.transforms = name, transforms
 
-    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+    def __call__(self, sample: AnySample, rng: np.random.Generator) -> AnySample:
         """``rng`` goes to the transforms; the shift does not depend on it."""
         return self.transforms(shifted_copy(sample, self.name), rng)
 
 
-def _with_grey(sample: Sample, values: np.ndarray) -> Sample:
+def _with_grey(sample: AnySample, values: np.ndarray) -> AnySample:
     """``values`` (H, W) float as the sample's image: rounded, and cut off at 0 and 255."""
     return replace(sample, image=np.clip(np.rint(values), 0, 255).astype(np.uint8))
 
 
-def _moved_about_middle(sample: Sample, matrix: np.ndarray) -> Sample:
+def _moved_about_middle(sample: AnySample, matrix: np.ndarray) -> AnySample:
     width, height = sample.size
     return _moved(sample, geometry.about(matrix, width / 2, height / 2), sample.size)
 
 
-def _moved(sample: Sample, matrix: np.ndarray, frame: tuple[int, int]) -> Sample:
-    """Image and points by ``matrix`` into a (width, height) frame, black where the image does not reach.
-
-    A landmark that the frame does not show is missing.
-    """
-    moved = apply_matrix(sample, matrix, frame)
-    inside = ((moved.points >= 0.0) & (moved.points <= frame)).all(-1, keepdims=True)
-    return replace(moved, points=np.where(inside, moved.points, np.nan))
+def _moved(sample: AnySample, matrix: np.ndarray, frame: tuple[int, int]) -> AnySample:
+    """``sample`` by ``matrix`` in a (width, height) frame, without what the frame does not show."""
+    return sample.moved(Move(matrix, frame)).in_sight()

@@ -7,6 +7,7 @@ COCO keypoints; ``DIR/images/CASE.png`` the images. ``docs/data.md`` describes t
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch.utils.data import Dataset
@@ -16,7 +17,7 @@ from datasets.prepared.case import INDEX_TO_CONTINUOUS, PreparedCase
 from datasets.prepared.records import Record, read_records
 from datasets.prepared.subsets import read_header, read_png, read_subset, repeated_cases
 from datasets.prepared.writer import PreparedWriter, write_prepared
-from datasets.sample import Sample
+from transforms.sample import PointSample
 
 __all__ = [
     "INDEX_TO_CONTINUOUS",
@@ -24,11 +25,12 @@ __all__ = [
     "PreparedDataset",
     "PreparedWriter",
     "mean_shape",
+    "require_spacing",
     "write_prepared",
 ]
 
 
-class PreparedDataset(Dataset[Sample]):
+class PreparedDataset(Dataset[PointSample]):
     """One split of a prepared folder; the prepared image is the source that ``to_source`` leads to.
 
     ``subset`` is a split of the folder, or ``train@1/5`` or ``val@1/5``: the images of train and val dealt
@@ -48,7 +50,7 @@ class PreparedDataset(Dataset[Sample]):
         self,
         folder: str | Path,
         subset: str,
-        transforms: Callable[[Sample, np.random.Generator], Sample] | None = None,
+        transforms: Callable[[Any, np.random.Generator], Any] | None = None,
         seed: int = 0,
     ) -> None:
         self.folder = Path(folder)
@@ -68,31 +70,42 @@ class PreparedDataset(Dataset[Sample]):
     def __len__(self) -> int:
         return len(self._records)
 
-    def load(self, index: int) -> Sample:
+    def load(self, index: int) -> PointSample:
         """Case ``index`` as prepared, before any transform."""
         record = self._records[index]
         return _sample(record, read_png(record.file, record.size))
 
-    def __getitem__(self, key: int | tuple[int, int]) -> Sample:
+    def __getitem__(self, key: int | tuple[int, int]) -> PointSample:
         index, draw = key if isinstance(key, tuple) else (key, 0)
         return self._transformed(self.load(index), index, draw)
 
-    def without_pixels(self, index: int) -> Sample:
+    def without_pixels(self, index: int) -> PointSample:
         """Like ``dataset[index]`` but from a black image: where the landmarks go, without reading a file."""
         record = self._records[index]
         return self._transformed(_sample(record, np.zeros(record.size[::-1], np.uint8)), index, 0)
 
-    def with_spacing(self, index: int) -> Sample:
+    def with_spacing(self, index: int) -> PointSample:
         """Like ``without_pixels``, for lengths in mm. Raises ValueError where the spacing is unknown."""
         sample = self.without_pixels(index)
         if not np.isfinite(sample.spacing).all():
             raise ValueError(f"{self.folder}: spacing of {sample.case} unknown, expected mm per pixel.")
         return sample
 
-    def _transformed(self, sample: Sample, index: int, draw: int) -> Sample:
+    def _transformed(self, sample: PointSample, index: int, draw: int) -> PointSample:
         if self.transforms is None:
             return sample
         return self.transforms(sample, np.random.default_rng([self.seed, draw, index]))
+
+
+def require_spacing(dataset: PreparedDataset) -> None:
+    """Raise ValueError if a case has no known spacing: losses and errors in mm need it."""
+    for index in range(len(dataset)):
+        sample = dataset.without_pixels(index)
+        if not (np.isfinite(sample.spacing) & (sample.spacing > 0)).all():
+            raise ValueError(
+                f"{dataset.folder}: case {sample.case!r} of {dataset.subset!r} has spacing "
+                f"{sample.spacing.tolist()}, expected mm per pixel. Give the spacing when preparing the data."
+            )
 
 
 def mean_shape(dataset: PreparedDataset) -> np.ndarray:
@@ -112,5 +125,11 @@ def mean_shape(dataset: PreparedDataset) -> np.ndarray:
     return np.nanmean(shapes, axis=0)
 
 
-def _sample(record: Record, image: np.ndarray) -> Sample:
-    return Sample(image, record.points.copy(), record.spacing.copy(), np.eye(3), record.file.stem)
+def _sample(record: Record, image: np.ndarray) -> PointSample:
+    return PointSample(
+        image=image,
+        points=record.points.copy(),
+        spacing=record.spacing.copy(),
+        to_source=np.eye(3),
+        case=record.file.stem,
+    )

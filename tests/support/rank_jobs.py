@@ -8,6 +8,7 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
+from datasets.landmarks.batch import collate
 from datasets.loader import TrainSampler, eval_loader, train_loader
 from datasets.prepared.prepared import PreparedDataset
 from models.landmarks.losses import LandmarkCriterion
@@ -53,7 +54,7 @@ def gradients(prepared: Path, batch_size: int, steps: int) -> dict:
     dataset = PreparedDataset(prepared, "train", TinyTransforms(size=(96, 64)))
     rank, count = accelerator.process_index, accelerator.num_processes
     sampler = TrainSampler(len(dataset), batch_size, seed=0, rank=rank, num_ranks=count)
-    batches = iter(train_loader(dataset, sampler, 0))
+    batches = iter(train_loader(dataset, sampler, 0, collate=collate))
     for _ in range(steps):
         trainer.step([next(batches)])
     return {"gradients": seen, "weights": model.state_dict()}
@@ -76,7 +77,7 @@ def evaluation(prepared: Path, batch_size: int) -> dict:
     nn.init.normal_(model.head.weight)
     dataset = PreparedDataset(prepared, "test", TinyTransforms(size=(48, 40)))
     rank, count = accelerator.process_index, accelerator.num_processes
-    loader = eval_loader(dataset, batch_size, 0, rank=rank, num_ranks=count)
+    loader = eval_loader(dataset, batch_size, 0, collate=collate, rank=rank, num_ranks=count)
     own = [case for batch in loader for case in batch.cases]
     errors = evaluate_shared(model, loader, accelerator.device)
     return {"own": own, "cases": errors.cases, "predicted": errors.predicted, "radial": errors.radial_mm}

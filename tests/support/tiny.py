@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from datasets.sample import Sample
 from models.landmarks.landmark_model import LandmarkModel
 from models.landmarks.prediction import Prediction, Targets
 from models.normalisation import FixedScale
 from transforms.geometry import scale, translate, warp_image, warp_points
+from transforms.sample import PointSample
 
 
 @dataclass(frozen=True)
@@ -87,12 +87,12 @@ class TinyTransforms:
     def __init__(self, *, size: tuple[int, int], shift: float = 0.0) -> None:
         self.size, self.shift = size, shift
 
-    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+    def __call__(self, sample: PointSample, rng: np.random.Generator) -> PointSample:
         height, width = self.size
         zoom = min(width / sample.size[0], height / sample.size[1])
         matrix = translate(*rng.uniform(-self.shift, self.shift, 2)) @ scale(zoom, zoom)
         cv2.setNumThreads(1)
-        return Sample(
+        return PointSample(
             image=warp_image(sample.image, matrix, (width, height)),
             points=warp_points(sample.points, matrix),
             spacing=sample.spacing,

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from matplotlib.figure import Figure
 
+from datasets.landmarks.batch import collate
 from datasets.prepared.prepared import PreparedDataset
-from datasets.sample import Sample, collate
 from models.landmarks.prediction import Targets
+from transforms.sample import PointSample
 from util.inspection.canvas_drawing import Canvas
 from util.inspection.dataset_figures import augmentation_figure, landmarks_figure, target_figure
 from util.inspection.heatmap_target import TargetMaker
@@ -57,5 +58,5 @@ def sheet_tiles(
         yield f"{sample.case}{missing}", sample.image, sample.points
 
 
-def _canvas(sample: Sample, dataset: PreparedDataset) -> Canvas:
+def _canvas(sample: PointSample, dataset: PreparedDataset) -> Canvas:
     return Canvas(sample.image, dataset.landmark_set, mm_per_pixel(sample))

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor, nn
 
-from datasets.sample import Batch
+from datasets.landmarks.batch import PointBatch
 from models.landmarks.baselines.heatmap_decoding import dark
 from models.landmarks.prediction import Prediction
 from util.evaluation.landmarks.metrics import Errors, LandmarkEvaluator, summarise
@@ -15,7 +15,7 @@ _BLUR = 1.0  # cells; the standard deviation of the Gaussians that the heatmaps 
 
 
 def stage_errors(
-    model: nn.Module, batches: Iterable[Batch], device: torch.device | str
+    model: nn.Module, batches: Iterable[PointBatch], device: torch.device | str
 ) -> list[tuple[str, Errors]]:
     """Each stage's name and errors, coarse to fine. ``batches`` of one image each."""
     evaluators: dict[str, LandmarkEvaluator] = {}

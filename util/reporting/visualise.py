@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from datasets.sample import Batch
+from datasets.landmarks.batch import PointBatch
 from models.landmarks.prediction import Prediction
 from util.files import write_atomic
 
@@ -67,7 +67,7 @@ def fit(image: np.ndarray, side: int) -> np.ndarray:
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC)
 
 
-def prediction_picture(batch: Batch, prediction: Prediction, limit: int = 4) -> np.ndarray:
+def prediction_picture(batch: PointBatch, prediction: Prediction, limit: int = 4) -> np.ndarray:
     """(H, W, 3) uint8 grid of the first ``limit`` cases of a batch on their canvas, truth and prediction."""
     count = min(limit, len(batch))
     size = batch.canvas.cpu().numpy()  # (2,) width, height

@@ -16,8 +16,8 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 from torch.utils.data import DataLoader
 
+from datasets.landmarks.batch import PointBatch, collate
 from datasets.prepared.prepared import PreparedDataset
-from datasets.sample import Batch, collate
 from util.checkpoints.checkpoint import FORMAT, save_checkpoint
 from util.evaluation.landmarks.calibration import fit_factor
 from util.evaluation.landmarks.metrics import Errors, LandmarkEvaluator, concatenate, summarise
@@ -34,7 +34,7 @@ _PICTURED = 4  # validation cases shown in TensorBoard
 
 
 @torch.inference_mode()
-def evaluate(model: nn.Module, batches: Iterable[Batch], device: torch.device | str) -> Errors:
+def evaluate(model: nn.Module, batches: Iterable[PointBatch], device: torch.device | str) -> Errors:
     """Radial errors of ``model``, in evaluation mode and full precision, on every case of ``batches``."""
     evaluator = LandmarkEvaluator()
     model.eval()
@@ -44,7 +44,7 @@ def evaluate(model: nn.Module, batches: Iterable[Batch], device: torch.device | 
     return evaluator.errors()
 
 
-def evaluate_shared(model: nn.Module, batches: Collection[Batch], device: torch.device | str) -> Errors:
+def evaluate_shared(model: nn.Module, batches: Collection[PointBatch], device: torch.device | str) -> Errors:
     """``evaluate`` by all processes together: each gives it its share of the batches, each gets all errors.
 
     With the shares of ``eval_loader`` they are, to the bit and in order, those of one process. Every process
@@ -58,8 +58,8 @@ def evaluate_shared(model: nn.Module, batches: Collection[Batch], device: torch.
 class TrainingData:
     """What a training reads. The loaders give this process's share; ``val`` is the whole validation set."""
 
-    train_loader: DataLoader[Batch]
-    val_loader: DataLoader[Batch]
+    train_loader: DataLoader[PointBatch]
+    val_loader: DataLoader[PointBatch]
     val: PreparedDataset
 
 

@@ -12,7 +12,7 @@ from accelerate.utils import broadcast
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from datasets.sample import Batch
+from datasets.landmarks.batch import PointBatch
 from models.landmarks.prediction import Targets
 from util.checkpoints.checkpoint import load_weights
 from util.training.optim import WeightAverage, learning_rate_factor
@@ -23,7 +23,7 @@ from util.training.settings import TrainSettings
 class NonFiniteError(RuntimeError):
     """The loss or its gradient is NaN or infinite. The weights are still those before the step."""
 
-    def __init__(self, iteration: int, what: str, batches: Sequence[Batch]) -> None:
+    def __init__(self, iteration: int, what: str, batches: Sequence[PointBatch]) -> None:
         self.iteration, self.batches = iteration, tuple(batches)
         self.cases = [case for batch in batches for case in batch.cases]
         names = ", ".join(self.cases) or "cases of another process"
@@ -74,7 +74,7 @@ class Trainer:
     def finished(self) -> bool:
         return self.iteration >= self.settings.iterations
 
-    def step(self, batches: Sequence[Batch]) -> StepReport:
+    def step(self, batches: Sequence[PointBatch]) -> StepReport:
         """One optimizer step on the mean loss of ``batches``, or NonFiniteError and weights as they were."""
         seed_everything(self.settings.seed, self.iteration, self.accelerator.process_index)
         self.model.train()
@@ -123,7 +123,7 @@ class Trainer:
         self.average.updates = training["average_updates"]
         self.iteration = checkpoint["iteration"]
 
-    def _backward(self, batches: Sequence[Batch]) -> tuple[dict[str, Tensor], list[Batch]]:
+    def _backward(self, batches: Sequence[PointBatch]) -> tuple[dict[str, Tensor], list[PointBatch]]:
         """Add up gradients; mean losses, and the batches whose loss is not finite (they give no gradient)."""
         sums: dict[str, Tensor] = {}
         faulty = []
@@ -137,7 +137,7 @@ class Trainer:
                 faulty.append(batch)
         return sums, faulty
 
-    def _shares(self, batches: Sequence[Batch]) -> list[float]:
+    def _shares(self, batches: Sequence[PointBatch]) -> list[float]:
         """What each batch's mean loss counts in the mean over the annotated landmarks of all, everywhere.
 
         Times the number of processes, since their gradients are averaged.
@@ -148,7 +148,7 @@ class Trainer:
             total = self.accelerator.reduce(total, "mean")
         return [count / max(total.item(), 1.0) for count in counts]
 
-    def _losses(self, batch: Batch) -> Any:
+    def _losses(self, batch: PointBatch) -> Any:
         targets = Targets(batch.points, batch.present, batch.mm_per_unit)
         with self.accelerator.autocast():
             outputs = self.model(batch.images.contiguous(memory_format=torch.channels_last), targets)

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from datasets.files.image_files import SourceImage
-from transforms.sample import Sample
+from transforms.sample import PointSample
 from util.evaluation.landmarks.metrics import Errors, concatenate
 from util.prediction.landmarks.predict import ImageLandmarks, Predictor
 
 
-def evaluate_predictor(predictor: Predictor, samples: Iterable[Sample], batch_size: int) -> Errors:
+def evaluate_predictor(predictor: Predictor, samples: Iterable[PointSample], batch_size: int) -> Errors:
     """Radial errors of ``predictor`` on ``samples``, cases as prepared; ``batch_size`` of them in memory.
 
     Raises ValueError when there is no sample, one has no spacing, or a prediction is not finite.
@@ -24,7 +24,7 @@ def evaluate_predictor(predictor: Predictor, samples: Iterable[Sample], batch_si
     return concatenate(parts)
 
 
-def _errors(samples: Sequence[Sample], found: Sequence[ImageLandmarks]) -> Errors:
+def _errors(samples: Sequence[PointSample], found: Sequence[ImageLandmarks]) -> Errors:
     return Errors(
         cases=tuple(sample.case for sample in samples),
         predicted=np.stack([landmarks.points for landmarks in found]),

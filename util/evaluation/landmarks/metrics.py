@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from datasets.sample import Batch
+from datasets.landmarks.batch import PointBatch
 from models.landmarks.prediction import Prediction, uncertainty_mm
 
 THRESHOLDS_MM = (2.0, 2.5, 3.0, 4.0)
@@ -88,7 +88,7 @@ class LandmarkEvaluator:
     def __init__(self) -> None:
         self._parts: list[Errors] = []
 
-    def update(self, prediction: Prediction, batch: Batch) -> None:
+    def update(self, prediction: Prediction, batch: PointBatch) -> None:
         """Add a batch. ``prediction`` and ``batch`` lie on one device; (B, K, 2) normalised points."""
         uncertainty = uncertainty_mm(prediction, batch.mm_per_unit)
         self._parts.append(

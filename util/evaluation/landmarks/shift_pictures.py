@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from transforms.geometry import warp_points
-from transforms.sample import Sample
+from transforms.sample import PointSample
 from transforms.shifts import shifted_copy
 from util.evaluation.landmarks.shift_comparison import UNSHIFTED
 from util.reporting.visualise import fit, overlay
@@ -15,7 +15,7 @@ from util.reporting.visualise import fit, overlay
 _CAPTION = 22  # pixels
 
 
-def shift_sheet(sample: Sample, predicted: Mapping[str, np.ndarray], side: int = 420) -> np.ndarray:
+def shift_sheet(sample: PointSample, predicted: Mapping[str, np.ndarray], side: int = 420) -> np.ndarray:
     """(H, W, 3) uint8 grid of ``sample`` under every shift of ``predicted``, truth and prediction drawn.
 
     predicted: (K, 2) pixels of the source image, by name of the shift or UNSHIFTED; each is drawn where it
@@ -28,7 +28,7 @@ def shift_sheet(sample: Sample, predicted: Mapping[str, np.ndarray], side: int =
     return np.concatenate(rows, axis=0)
 
 
-def _tile(sample: Sample, name: str, predicted: np.ndarray, side: int) -> np.ndarray:
+def _tile(sample: PointSample, name: str, predicted: np.ndarray, side: int) -> np.ndarray:
     """(side, side, 3): the shifted copy above its name and the mean error of the landmarks in the frame."""
     shown = sample if name == UNSHIFTED else shifted_copy(sample, name)
     small = fit(shown.image, side - _CAPTION)

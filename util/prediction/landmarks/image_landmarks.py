@@ -29,7 +29,6 @@ def canvas_sample(image: SourceImage, transforms: Transforms) -> Sample:
     """``image`` as the model is to see it, without landmarks; ``to_source`` leads back."""
     sample = Sample(
         image=image.image,
-        points=np.empty((0, 2)),
         spacing=image.spacing,
         to_source=np.eye(3),
         case=image.file.name if image.slice is None else f"{image.file.name} slice {image.slice}",
