@@ -134,7 +134,11 @@ class TrainingRun:
             with timer:
                 report = trainer.step([next(batches) for _ in range(settings.accumulate_steps)])
             timer.images += report.images
-            means.add(report.losses | {"grad_norm": report.grad_norm})
+            means.add(report.losses)
+            if report.grad_norm is not None:
+                means.add({"grad_norm": report.grad_norm})
+            if settings.mixed_precision == "fp16":
+                means.add({"skipped": float(report.grad_norm is None)})
             if trainer.iteration % settings.log_every == 0 or trainer.finished:
                 self._log_step(log, report, means, timer)
             if trainer.iteration % settings.eval_every == 0 or trainer.finished:

@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,17 +67,17 @@ class Means:
 
     def __init__(self) -> None:
         self._sums: dict[str, Tensor] = {}
-        self._count = 0
+        self._counts: Counter[str] = Counter()
 
     def add(self, values: Mapping[str, Tensor | float]) -> None:
         for name, value in values.items():
             self._sums[name] = self._sums.get(name, torch.zeros(())) + torch.as_tensor(value).detach()
-        self._count += 1
+            self._counts[name] += 1
 
     def take(self) -> dict[str, float]:
-        """The means since the last call."""
-        means = {name: float(value) / self._count for name, value in self._sums.items()}
-        self._sums, self._count = {}, 0
+        """The means since the last call, each of what was added under its name."""
+        means = {name: float(value) / self._counts[name] for name, value in self._sums.items()}
+        self._sums, self._counts = {}, Counter()
         return means
 
 

@@ -19,6 +19,8 @@ from util.training.optim import WeightAverage, learning_rate_factor
 from util.training.reproduce import seed_everything
 from util.training.settings import TrainSettings
 
+_MOST_SKIPS = 20  # steps in a row that fp16 may skip; a scale of 65536 is below 1 after 17
+
 
 class NonFiniteError(RuntimeError):
     """The loss or its gradient is NaN or infinite. The weights are still those before the step."""
@@ -36,7 +38,7 @@ class StepReport:
 
     losses: dict[str, Tensor]  # "loss" and "loss/PART"
     learning_rate: float
-    grad_norm: Tensor  # before clipping
+    grad_norm: Tensor | None  # before clipping; None where fp16 skipped the step: weights and average stay
     images: int  # over all processes
 
 
@@ -67,6 +69,7 @@ class Trainer:
         self.optimizer = accelerator.prepare(optimizer)
         self.average = WeightAverage(self.model, settings.ema_decay)
         self.iteration = 0
+        self._skips = 0  # steps in a row that fp16 skipped
         self._base_rates = [group["lr"] for group in optimizer.param_groups]
         self._parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
 
@@ -90,10 +93,27 @@ class Trainer:
         self.optimizer.step()
         self.optimizer.zero_grad()
         self._share_buffers()
-        self.average.update(self.model)
+        skipped = self.optimizer.step_was_skipped
+        if skipped:
+            self._require_a_way_on(batches)
+        else:
+            self._skips = 0
+            self.average.update(self.model)
         self.iteration += 1
         images = self.settings.batch_size * len(batches)
-        return StepReport(losses=losses, learning_rate=rate, grad_norm=norm, images=images)
+        return StepReport(losses, learning_rate=rate, grad_norm=None if skipped else norm, images=images)
+
+    def _require_a_way_on(self, batches: Sequence[PointBatch]) -> None:
+        """Raise NonFiniteError when a smaller scale of the loss no longer helps: nothing would be learnt.
+
+        fp16 skips a step whose scaled gradient overflows and halves the scale; a few are usual at the start.
+        """
+        self._skips += 1
+        scale = self.accelerator.scaler.get_scale()  # pyright: ignore[reportOptionalMemberAccess]
+        if scale < 1.0:
+            raise NonFiniteError(self.iteration, f"gradient at a loss scale of {scale:g}", batches)
+        if self._skips >= _MOST_SKIPS:
+            raise NonFiniteError(self.iteration, f"gradient of {self._skips} steps in a row", batches)
 
     def any_rank(self, flag: bool) -> bool:
         """Whether ``flag`` is set on any process; every process must ask."""
@@ -110,6 +130,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "scaler": None if scaler is None else scaler.state_dict(),
             "average_updates": self.average.updates,
+            "skips": self._skips,
         }
 
     def restore(self, checkpoint: Mapping[str, Any], source: Path) -> None:
@@ -121,6 +142,7 @@ class Trainer:
         if self.accelerator.scaler is not None and training["scaler"] is not None:
             self.accelerator.scaler.load_state_dict(training["scaler"])
         self.average.updates = training["average_updates"]
+        self._skips = training.get("skips", 0)
         self.iteration = checkpoint["iteration"]
 
     def _backward(self, batches: Sequence[PointBatch]) -> tuple[dict[str, Tensor], list[PointBatch]]:
