@@ -58,6 +58,7 @@ def a_sample(*, polygons: bool) -> MaskSample:
         spacing=np.array([0.5, 0.5]),
         to_source=np.eye(3),
         case="one",
+        person="somebody",
         class_set=LUNGS,
         planes=pack([] if polygons else masks, SIZE, 1),
         polygons=tuple((outline,) if polygons else () for outline in outlines),

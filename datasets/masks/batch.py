@@ -25,6 +25,7 @@ class MaskBatch:
     to_source: Tensor  # (B, 3, 3) float64, canvas pixels -> source pixels
     spacing: Tensor  # (B, 2) float64, mm per source pixel along x and y; NaN where unknown
     cases: tuple[str, ...]
+    persons: tuple[str, ...]  # whose image each is; images of one person are not independent
     packed: Tensor  # (B, bytes, H, W) uint8: class k is bit k % 8 of byte k // 8
     known: Tensor  # (B, K) bool: whether someone looked for the class; where not, its pixels say nothing
     attributes: Tensor  # (B, A) int64: index of the value of each attribute of the class set, -1 unknown
@@ -83,6 +84,7 @@ def collate(samples: Sequence[MaskSample]) -> MaskBatch:
         to_source=torch.from_numpy(np.stack([sample.to_source for sample in samples])),
         spacing=torch.from_numpy(np.stack([sample.spacing for sample in samples])),
         cases=tuple(sample.case for sample in samples),
+        persons=tuple(sample.person for sample in samples),
         packed=torch.from_numpy(packed),
         known=torch.tensor([sample.known for sample in samples]),
         attributes=torch.tensor([sample.attributes for sample in samples], dtype=torch.int64),

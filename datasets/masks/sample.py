@@ -25,6 +25,7 @@ class MaskSample:
     spacing: np.ndarray  # (2,) float64, mm per *source* pixel along x and y; NaN where unknown
     to_source: np.ndarray  # (3, 3) float64, pixels of ``image`` -> pixels of the source image
     case: str  # names the case in messages and tables
+    person: str  # whose image it is: the case itself where nobody says
     class_set: ClassSet
     planes: np.ndarray  # (H, W, bytes) uint8: class k is bit k % 8 of byte k // 8
     polygons: tuple[tuple[np.ndarray, ...], ...]  # of each of K classes: (N, 2) pixels of ``image``
