@@ -1,5 +1,6 @@
 """What is stored of one structure of one image: polygons, or the run lengths of its pixels."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +30,26 @@ class Shape:
 
     def __bool__(self) -> bool:
         return bool(self.polygons) or self.runs is not None
+
+    def united(self, other: "Shape", size: tuple[int, int]) -> "Shape":
+        """Both together, on an image of (width, height)."""
+        polygons = (*self.polygons, *other.polygons)
+        if self.runs is None or other.runs is None:
+            return Shape(polygons, self.runs if other.runs is None else other.runs)
+        pixels = Shape.of_mask(self._pixels(size) | other._pixels(size))
+        return Shape(polygons, pixels.runs)
+
+    def segmentations(self, size: tuple[int, int], decimals: int) -> Iterator[dict[str, Any]]:
+        """``segmentation``, ``area`` and ``bbox`` as COCO writes them: of the polygons, and of the pixels."""
+        if self.polygons:
+            values = [polygon.round(decimals).ravel().tolist() for polygon in self.polygons]
+            area = int(Shape(self.polygons).mask(size).sum())
+            low, high = (end([end(p, 0) for p in self.polygons], 0) for end in (np.min, np.max))
+            yield {"segmentation": values, "area": area, "bbox": [*low.tolist(), *(high - low).tolist()]}
+        if self.runs is not None:
+            code: Any = {"size": [size[1], size[0]], "counts": self.runs}
+            written = {"size": code["size"], "counts": self.runs.decode("ascii")}
+            yield {"segmentation": written, "area": int(coco.area(code)), "bbox": coco.toBbox(code).tolist()}
 
     def mask(self, size: tuple[int, int]) -> np.ndarray:
         """(H, W) bool on an image of (width, height)."""

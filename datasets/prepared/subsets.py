@@ -74,9 +74,8 @@ def read_subset(
     pool = [
         record for name in Fold.PARTS for record in _read_split(folder, name, header["split"], read_records)
     ]
-    cases = Fold.parse(text).split((record.file.stem for record in pool), header.get("seed") or 0)[part]
     by_case = {record.file.stem: record for record in pool}
-    return tuple(by_case[case] for case in cases)
+    return tuple(by_case[case] for case in _of_fold(Fold.parse(text), list(by_case), header)[part])
 
 
 def image_of(image: dict[str, Any], file: Path) -> tuple[Path, tuple[int, int], np.ndarray, str]:
@@ -122,6 +121,19 @@ def read_json(file: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ValueError(f"{file}: a {type(data).__name__}, expected a JSON object.")
     return data
+
+
+def _of_fold(fold: Fold, cases: list[str], header: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Train and val of a fold: as written down, else dealt by person where the header names persons."""
+    written = header.get("folds", {}).get(str(fold.count))
+    seed = header.get("seed") or 0
+    persons = {case: str(header.get("persons", {}).get(case, case)) for case in cases}
+    chosen = set(written[fold.number - 1]) if written else None
+    if chosen is None:
+        chosen_persons = set(fold.split(dict.fromkeys(persons.values()), seed)["val"])
+        chosen = {case for case, person in persons.items() if person in chosen_persons}
+    val = tuple(sorted(case for case in cases if case in chosen))
+    return {"train": tuple(sorted(case for case in cases if case not in chosen)), "val": val}
 
 
 def _few(records: tuple[AnyRecord, ...], count: str, seed: int, subset: str) -> tuple[AnyRecord, ...]:

@@ -51,8 +51,8 @@ class EdgeCalibration:
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; null for a bin without pixels."""
         shares = {
-            name: [float(value / count) if count else None for value, count in zip(*pair, strict=True)]
-            for name, pair in (("predicted", (self.predicted, self.counts)), ("true", (self.true, self.counts)))
+            name: [float(value / n) if n else None for value, n in zip(sums, self.counts, strict=True)]
+            for name, sums in (("predicted", self.predicted), ("true", self.true))
         }
         return {
             "error": self.error if self.counts.any() else None,

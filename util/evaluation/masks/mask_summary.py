@@ -91,8 +91,8 @@ def table_header(results: MaskResults) -> list[str]:
     """Column titles that go with ``table_rows``."""
     unit = "mm" if results.in_mm.all() else "px" if not results.in_mm.any() else "mm or px"
     lengths = [f"ASSD {unit}", f"HD95 {unit}"]
-    nsd = ["NSD 0.5", "NSD 1"]
-    return ["class", "n", "Dice", "95 %", "where present", "in overlap", "IoU", *lengths, *nsd, "missed", "invented"]
+    shares = ["class", "n", "Dice", "95 %", "where present", "in overlap", "IoU"]
+    return [*shares, *lengths, "NSD 0.5", "NSD 1", "missed", "invented"]
 
 
 def table_rows(results: MaskResults) -> list[list[str]]:
