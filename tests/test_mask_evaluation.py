@@ -102,7 +102,7 @@ def test_a_class_that_nobody_looked_for_counts_nowhere(batch):
 
 
 def test_it_is_measured_in_source_pixels(batch):
-    """A canvas of twice the size, its left half cut off: the truth on it gives the truth at the source."""
+    """A canvas of twice the size, a map of half its size, a canvas shifted: all lead home."""
     wide = batch.targets.repeat_interleave(2, 2).repeat_interleave(2, 3)
     matrix = torch.from_numpy(geometry.scale(0.5, 0.5)).expand(4, 3, 3)
     big = replace(batch, images=torch.zeros(4, 1, 160, 192), to_source=matrix)
@@ -135,7 +135,7 @@ def test_results_can_be_pickled_and_put_together(batch):
     for chosen in (slice(0, 1), slice(1, 4)):
         part = MaskEvaluator(CHEST)
         for index in range(4)[chosen]:
-            part.add(np.array(batch.targets[index].roll(2, -1), np.float32), batch, index)
+            part.add(batch.targets[index].roll(2, -1).float().numpy(), batch, index)
         parts.append(pickle.loads(pickle.dumps(part.results())))
     together = concatenate(parts)
     assert together.cases == whole.cases and together.persons == whole.persons

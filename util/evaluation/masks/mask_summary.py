@@ -137,6 +137,8 @@ def _totals(results: MaskResults, name: str) -> dict[str, int]:
     return dict(zip(results.class_set.classes, totals, strict=True))
 
 
-def _ready(values: np.ndarray) -> list[Any]:
-    """Nested lists with None for NaN."""
-    return np.where(np.isfinite(values), values.astype(object), None).tolist()
+def _ready(values: Any) -> Any:
+    """Arrays and lists as nested lists with None for NaN."""
+    if isinstance(values, np.ndarray | list):
+        return [_ready(value) for value in values]
+    return float(values) if np.isfinite(values) else None
