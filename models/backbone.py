@@ -13,7 +13,7 @@ STRIDES = (4, 8, 16, 32)
 
 
 class TimmBackbone(nn.Module):
-    """Any timm model with features at strides 4, 8, 16 and 32, on grey images.
+    """Any timm model with features at strides 4, 8, 16 and 32, on grey images or, ``in_channels=3``, RGB.
 
     ``norm="group"`` exchanges the normalisation layers of models that take a ``norm_layer`` for GroupNorm:
     for batches under 8, where BatchNorm from scratch is unreliable. ``weights`` is a local file of timm
@@ -24,6 +24,7 @@ class TimmBackbone(nn.Module):
         self,
         name: str,
         *,
+        in_channels: int = 1,
         pretrained: bool = False,
         weights: str | None = None,
         norm: str = "native",
@@ -38,7 +39,7 @@ class TimmBackbone(nn.Module):
             raise ValueError(f"backbone norm={norm!r}: expected 'native' or 'group'.")
         if weights is not None:
             pretrained, options["pretrained_cfg_overlay"] = True, {"file": str(_existing(weights))}
-        self.features = _create(name, pretrained, options)
+        self.features = _create(name, in_channels, pretrained, options)
         info: Any = self.features.feature_info  # timm's, untyped
         reductions = tuple(info.reduction())
         missing = [stride for stride in STRIDES if stride not in reductions]
@@ -53,14 +54,14 @@ class TimmBackbone(nn.Module):
         self.channels = tuple(info.channels()[index] for index in self._picked)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """(B, 1, H, W) normalised images -> four (B, C_l, H / s, W / s) maps, s = 4, 8, 16, 32."""
+        """(B, in_channels, H, W) normalised images -> four (B, C_l, H / s, W / s) maps, s = 4, 8, 16, 32."""
         maps = self.features(images)
         picked = tuple(maps[index] for index in self._picked)
         return tuple(m.permute(0, 3, 1, 2).contiguous() for m in picked) if self._channels_last else picked
 
 
 def require_multiple(images: Tensor, multiple: int) -> None:
-    """Raise ValueError unless (B, 1, H, W) images have sides that ``multiple`` divides.
+    """Raise ValueError unless (B, C, H, W) images have sides that ``multiple`` divides.
 
     Not asked while compiling or exporting, where sides are symbols.
     """
@@ -72,12 +73,14 @@ def require_multiple(images: Tensor, multiple: int) -> None:
         )
 
 
-def _create(name: str, pretrained: bool, options: dict[str, Any]) -> nn.Module:
+def _create(name: str, in_channels: int, pretrained: bool, options: dict[str, Any]) -> nn.Module:
     if not timm.is_model(name):
         close = difflib.get_close_matches(name, timm.list_models(), n=5)
         raise ValueError(f"backbone {name!r} is not a timm model; names like it: {close}.")
     try:
-        return timm.create_model(name, features_only=True, in_chans=1, pretrained=pretrained, **options)
+        return timm.create_model(
+            name, features_only=True, in_chans=in_channels, pretrained=pretrained, **options
+        )
     except Exception as error:
         reason = f"({type(error).__name__}: {error})"
         if not pretrained:

@@ -24,11 +24,11 @@ def conv_norm_act(in_channels: int, out_channels: int, *, stride: int = 1, group
     )
 
 
-class UNetNeck(nn.Module):
-    """The expanding path of a UNet (Ronneberger et al., 2015) over strides 32 to 4, with a stride-64 level.
+class ExpandingPath(nn.Module):
+    """The expanding path of a UNet (Ronneberger et al., 2015) over strides 32 to 4.
 
     Each level concatenates the enlarged coarser map with the backbone's own and mixes them by two 3x3
-    convolutions. A map of the backbone that is wider than its level is narrowed first, so the neck's cost
+    convolutions. A map of the backbone that is wider than its level is narrowed first, so the path's cost
     does not grow with the backbone's. The fine map has its own, usually smaller, width. BatchNorm learns
     faster here than GroupNorm; ``group_norm`` is for batches under 8.
     """
@@ -50,12 +50,26 @@ class UNetNeck(nn.Module):
             )
             for channels, width in skips
         )
+
+    def expand(self, features: Sequence[Tensor]) -> list[Tensor]:
+        """Four maps of strides 4 to 32 -> four of strides 32 to 4, coarse to fine."""
+        maps = [self.top(features[-1])]
+        for feature, skip, merge in reversed(list(zip(features[:-1], self.skips, self.merge, strict=True))):
+            enlarged = F.interpolate(maps[-1], size=feature.shape[-2:], mode="bilinear")
+            maps.append(merge(torch.cat([enlarged, skip(feature)], 1)))
+        return maps
+
+
+class UNetNeck(ExpandingPath):
+    """The expanding path with a level of stride 64, for what reads several levels."""
+
+    def __init__(
+        self, in_channels: Sequence[int], embed_dim: int, *, fine_dim: int, group_norm: bool = False
+    ) -> None:
+        super().__init__(in_channels, embed_dim, fine_dim=fine_dim, group_norm=group_norm)
         self.coarsest = conv_norm_act(embed_dim, embed_dim, stride=2, group_norm=group_norm)
 
     def forward(self, features: Sequence[Tensor]) -> FeatureMaps:
         """Four maps of strides 4 to 32 -> the fine map and the levels of strides 8 to 64."""
-        maps = [self.top(features[-1])]  # coarse to fine
-        for feature, skip, merge in reversed(list(zip(features[:-1], self.skips, self.merge, strict=True))):
-            enlarged = F.interpolate(maps[-1], size=feature.shape[-2:], mode="bilinear")
-            maps.append(merge(torch.cat([enlarged, skip(feature)], 1)))
+        maps = self.expand(features)
         return FeatureMaps(fine=maps[-1], levels=(*maps[-2::-1], self.coarsest(maps[0])))

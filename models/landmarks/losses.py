@@ -1,22 +1,14 @@
 """What the landmark DETR is trained on: a dense heatmap loss and, per stage, a distance and a likelihood."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from models.landmarks.landmark_detr import LandmarkOutputs
 from models.landmarks.prediction import Prediction, Targets
+from models.loss_report import LossReport
 from models.position import cell_centres
-
-
-@dataclass(frozen=True)
-class LossReport:
-    """The loss to minimise, and its parts as they are shown (weighted, detached)."""
-
-    total: Tensor
-    parts: dict[str, Tensor]
 
 
 def l1_mm(prediction: Prediction, targets: Targets) -> Tensor:

@@ -10,8 +10,9 @@ from torch.nn import functional as F
 
 from models.landmarks.baselines.heatmap_codec import GaussianHeatmaps
 from models.landmarks.baselines.heatmap_net import HeatmapOutputs
-from models.landmarks.losses import LossReport, heatmap_cross_entropy
+from models.landmarks.losses import heatmap_cross_entropy
 from models.landmarks.prediction import Targets
+from models.loss_report import LossReport
 
 
 class MapLoss(nn.Module):

@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from models.backbone import TimmBackbone
 from models.landmarks.landmark_model import LandmarkModel
-from models.landmarks.losses import LossReport, l1_mm, laplace_nll
+from models.landmarks.losses import l1_mm, laplace_nll
 from models.landmarks.prediction import Prediction, Targets
+from models.loss_report import LossReport
 from models.normalisation import Normalisation
 from models.precision import full_precision
 

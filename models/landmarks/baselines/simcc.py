@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from models.backbone import TimmBackbone
 from models.landmarks.heatmap_window import local_moments
 from models.landmarks.landmark_model import LandmarkModel
-from models.landmarks.losses import LossReport
 from models.landmarks.prediction import Prediction, Targets
+from models.loss_report import LossReport
 from models.normalisation import Normalisation
 from models.precision import full_precision
 
