@@ -13,26 +13,13 @@ from datasets.masks.raster import fill, fill_chain, pack, plane
 from datasets.masks.sample import MaskSample
 from datasets.masks.shape import Shape
 from transforms import geometry
+from transforms.augment import EvalTransforms, TrainTransforms
+from transforms.elastic import Deformation
+from transforms.move import Move
 
 LUNGS = ClassSet("chest", ("right_lung", "left_lung", "heart"), ((0, 1),), {"side": ("left", "right")})
 SIZE = (40, 30)
 EVEN_ODD_STAR = np.array([[20.0, 2.0], [29.0, 28.0], [4.0, 11.0], [36.0, 11.0], [11.0, 28.0]])
-
-
-class MatrixMove:
-    """What ``annotation_moved`` needs of a move: points by a matrix, labels by the nearest pixel."""
-
-    def __init__(self, matrix: np.ndarray, canvas: tuple[int, int]) -> None:
-        self.matrix, self.canvas = matrix, canvas
-
-    def points(self, points: np.ndarray) -> np.ndarray:
-        return geometry.warp_points(points, self.matrix)
-
-    def labels(self, labels: np.ndarray) -> np.ndarray:
-        y, x = np.mgrid[: self.canvas[1], : self.canvas[0]] + 0.5
-        places = geometry.warp_points(np.stack([x, y], -1), np.linalg.inv(self.matrix))
-        index = np.floor(places).astype(np.float32)
-        return cv2.remap(labels, index[..., 0], index[..., 1], cv2.INTER_NEAREST)
 
 
 def disc(x: float, y: float, radius: float) -> np.ndarray:
@@ -70,8 +57,7 @@ def a_sample(*, polygons: bool) -> MaskSample:
 
 
 def on_canvas(sample: MaskSample, matrix: np.ndarray, canvas: tuple[int, int]) -> np.ndarray:
-    moved = sample.annotation_moved(MatrixMove(matrix, canvas))
-    return masks_of(replace(moved, image=np.zeros(canvas[::-1], np.uint8)).packed())
+    return masks_of(sample.moved(Move(matrix, canvas)).packed())
 
 
 def test_a_pixel_belongs_to_the_polygon_that_holds_its_centre():
@@ -203,20 +189,48 @@ def test_pixels_are_those_of_the_nearest_pixel_of_the_source():
 def test_a_mirror_image_exchanges_left_and_right(polygons):
     sample = a_sample(polygons=polygons)
     before = masks_of(sample.packed())
-    moved = sample.annotation_moved(MatrixMove(geometry.flip_x(SIZE[0]), SIZE))
+    moved = sample.annotation_moved(Move(geometry.flip_x(SIZE[0]), SIZE))
     np.testing.assert_array_equal(masks_of(moved.packed()), before[[1, 0, 2], :, ::-1])
     assert moved.known == (False, True, True)
     assert moved.attributes == (0,)
-    back = moved.annotation_moved(MatrixMove(geometry.flip_x(SIZE[0]), SIZE))
+    back = moved.annotation_moved(Move(geometry.flip_x(SIZE[0]), SIZE))
     np.testing.assert_array_equal(masks_of(back.packed()), before)
-    turned = sample.annotation_moved(MatrixMove(geometry.about(geometry.rotate(180.0), 20.0, 15.0), SIZE))
+    turned = sample.annotation_moved(Move(geometry.about(geometry.rotate(180.0), 20.0, 15.0), SIZE))
     assert turned.known == sample.known, "half a turn is no mirror image"
+
+
+def test_a_deformation_moves_polygons_and_pixels_alike():
+    matrix, canvas = geometry.scale(4.0, 4.0), (160, 120)
+    deformation = Deformation.random(canvas, 24.0, 5.0, np.random.default_rng(4))
+    moved = [
+        masks_of(a_sample(polygons=polygons).moved(Move(matrix, canvas, deformation)).packed())
+        for polygons in (True, False)
+    ]
+    straight = on_canvas(a_sample(polygons=True), matrix, canvas)
+    for polygon, pixels, before in zip(*moved, straight, strict=True):
+        assert (polygon & pixels).sum() > 0.93 * (polygon | pixels).sum(), "up to pixels of the source"
+        assert (polygon & before).sum() < 0.93 * (polygon | before).sum()
+
+
+@pytest.mark.parametrize("transforms", [EvalTransforms((64, 96)), TrainTransforms((64, 96), elastic=0.01)])
+def test_the_transforms_of_every_task_serve_masks(transforms):
+    """The picture of a structure and its mask go the same way: bright pixels are the mask's."""
+    sample = a_sample(polygons=True)
+    mask = fill(sample.polygons[0][0], SIZE)
+    moved = transforms(
+        replace(sample, image=np.where(mask, 250, 0).astype(np.uint8)), np.random.default_rng(3)
+    )
+    assert moved.size == (96, 64)
+    found = masks_of(moved.packed())[0]
+    middle = (moved.image.max() / 2.0 + moved.image.min() / 2.0) < moved.image
+    assert (found & middle).sum() > 0.9 * (found | middle).sum()
+    assert moved.case == "one" and moved.shapes is sample.shapes
 
 
 def test_a_mirror_image_is_refused_where_the_pairs_are_not_known():
     sample = replace(a_sample(polygons=True), class_set=ClassSet("x", LUNGS.classes, None))
     with pytest.raises(ValueError, match="not mirrored"):
-        sample.annotation_moved(MatrixMove(geometry.flip_x(SIZE[0]), SIZE))
+        sample.moved(Move(geometry.flip_x(SIZE[0]), SIZE))
 
 
 def test_a_batch_holds_bits_and_gives_masks():

@@ -1,8 +1,7 @@
 """Batches of X-rays with overlapping structures, targets packed a bit a class and pixel."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Self
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -10,10 +9,11 @@ from torch import Tensor
 
 from datasets.masks.sample import MaskSample
 from datasets.masks.shape import Shape
+from datasets.sample import Batch, stacked
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaskBatch:
+class MaskBatch(Batch):
     """B cases on one canvas size, each with K structures.
 
     The targets of 29 classes at 2048 x 2048 take 16.8 MB an image; as bool they would take 122 MB, as
@@ -21,10 +21,6 @@ class MaskBatch:
     polygons, for what is measured there.
     """
 
-    images: Tensor  # (B, C, H, W) float32 in [0, 1]; C = 1 grey
-    to_source: Tensor  # (B, 3, 3) float64, canvas pixels -> source pixels
-    spacing: Tensor  # (B, 2) float64, mm per source pixel along x and y; NaN where unknown
-    cases: tuple[str, ...]
     persons: tuple[str, ...]  # whose image each is; images of one person are not independent
     packed: Tensor  # (B, bytes, H, W) uint8: class k is bit k % 8 of byte k // 8
     known: Tensor  # (B, K) bool: whether someone looked for the class; where not, its pixels say nothing
@@ -46,17 +42,6 @@ class MaskBatch:
         """(B, K) bool: whether the canvas shows any pixel of the class."""
         return torch.stack([self.target(k).flatten(1).any(1) for k in range(self.known.shape[1])], 1)
 
-    def to(self, device: torch.device | str) -> Self:
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        moved = {
-            name: value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
-            for name, value in values.items()
-        }
-        return replace(self, **moved)
-
-    def __len__(self) -> int:
-        return len(self.cases)
-
 
 def unpacked(packed: Tensor, num_classes: int) -> Tensor:
     """(B, bytes, H, W) uint8 -> (B, K, H, W) bool, on the device of ``packed``."""
@@ -70,24 +55,19 @@ def collate(samples: Sequence[MaskSample]) -> MaskBatch:
 
     Raises ValueError when the sizes or the classes differ.
     """
-    sizes = {sample.size for sample in samples}
     classes = {sample.class_set.classes for sample in samples}
-    if len(sizes) != 1 or len(classes) != 1:
+    if len(classes) != 1:
         raise ValueError(
-            f"cases {[sample.case for sample in samples]}: canvas sizes {sorted(sizes)} and {len(classes)} "
-            "sets of classes in one batch, expected one of each. End the transforms with a Letterbox."
+            f"cases {[sample.case for sample in samples]}: {len(classes)} sets of classes in one batch, "
+            "expected one. Prepare the data anew."
         )
-    images = torch.from_numpy(np.stack([sample.image for sample in samples]))
     packed = np.stack([sample.packed().transpose(2, 0, 1) for sample in samples])
     return MaskBatch(
-        images=images[:, None].float() / 255.0,
-        to_source=torch.from_numpy(np.stack([sample.to_source for sample in samples])),
-        spacing=torch.from_numpy(np.stack([sample.spacing for sample in samples])),
-        cases=tuple(sample.case for sample in samples),
         persons=tuple(sample.person for sample in samples),
         packed=torch.from_numpy(packed),
         known=torch.tensor([sample.known for sample in samples]),
         attributes=torch.tensor([sample.attributes for sample in samples], dtype=torch.int64),
         shapes=tuple(sample.shapes for sample in samples),
         source_sizes=tuple(sample.source_size for sample in samples),
+        **stacked(samples),
     )

@@ -1,19 +1,22 @@
 """One X-ray with overlapping structures, at any point of the pipeline."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
 from datasets.masks.class_set import ClassSet
 from datasets.masks.raster import fill
 from datasets.masks.shape import Shape
+from transforms.move import Move
+from transforms.sample import Sample
 
 _CORNER = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaskSample:
+class MaskSample(Sample):
     """An X-ray with K structures, of which any may share pixels with any other.
 
     What came as polygons stays polygons and becomes pixels once, in ``packed``; what came as pixels is
@@ -21,10 +24,6 @@ class MaskSample:
     sample is.
     """
 
-    image: np.ndarray  # (H, W) uint8, grey
-    spacing: np.ndarray  # (2,) float64, mm per *source* pixel along x and y; NaN where unknown
-    to_source: np.ndarray  # (3, 3) float64, pixels of ``image`` -> pixels of the source image
-    case: str  # names the case in messages and tables
     person: str  # whose image it is: the case itself where nobody says
     class_set: ClassSet
     planes: np.ndarray  # (H, W, bytes) uint8: class k is bit k % 8 of byte k // 8
@@ -34,11 +33,6 @@ class MaskSample:
     shapes: tuple[Shape, ...]  # (K,) in source pixels
     source_size: tuple[int, int]  # (width, height) of the source image
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """(width, height) of ``image``."""
-        return self.image.shape[1], self.image.shape[0]
-
     def packed(self) -> np.ndarray:
         """(H, W, bytes) uint8: every structure as pixels of ``image``."""
         planes = self.planes.copy()
@@ -47,7 +41,7 @@ class MaskSample:
                 planes[..., index // 8] |= fill(polygon, self.size).astype(np.uint8) << index % 8
         return planes
 
-    def annotation_moved(self, move: Any) -> Self:
+    def annotation_moved(self, move: Move) -> Self:
         """The same case with its structures where ``move`` brings them; a mirror image exchanges the pairs.
 
         Raises ValueError for a mirror image where the pairs are not known.
@@ -67,7 +61,7 @@ class MaskSample:
         )
 
 
-def _moved_planes(planes: np.ndarray, move: Any) -> np.ndarray:
+def _moved_planes(planes: np.ndarray, move: Move) -> np.ndarray:
     """(H, W, bytes) by the nearest, four bytes at a time: OpenCV takes no more."""
     width, height = move.canvas
     moved = np.zeros((height, width, planes.shape[2]), np.uint8)
@@ -78,7 +72,7 @@ def _moved_planes(planes: np.ndarray, move: Any) -> np.ndarray:
     return moved
 
 
-def _reordered(planes: np.ndarray, order: Any) -> np.ndarray:
+def _reordered(planes: np.ndarray, order: Sequence[int]) -> np.ndarray:
     """Bit planes with class ``order[k]`` in the place of class k."""
     if all(index == k for k, index in enumerate(order)):
         return planes
