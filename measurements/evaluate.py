@@ -11,6 +11,8 @@ from measurements.analysis import Analysis
 from measurements.primitives import Face, Place, Quantity
 from measurements.recipe import Names, Recipe
 
+_LEAST_SINE = 0.02  # of the angle at sella: on one line within a degree, a face has no side
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -55,7 +57,8 @@ def facing(points: np.ndarray, triple: Sequence[int]) -> np.ndarray:
     back, front, below = (points[:, index] for index in triple)
     one, other = front - back, below - back
     cross = one[:, 0] * other[:, 1] - one[:, 1] * other[:, 0]
-    return np.where(np.abs(cross) > 0.0, np.sign(cross), np.nan)
+    least = _LEAST_SINE * np.linalg.norm(one, axis=-1) * np.linalg.norm(other, axis=-1)
+    return np.where(np.abs(cross) > least, np.sign(cross), np.nan)
 
 
 def _face(analysis: Analysis, points: np.ndarray, landmarks: Mapping[str, int]) -> Face:

@@ -92,6 +92,19 @@ def check(recipe: Recipe, names: Names, inside: tuple[str, ...]) -> tuple[str, s
     return unit, set().union(*(part[1] for part in parts)), set().union(*(part[2] for part in parts))
 
 
+def lines_of(recipe: Recipe, names: Names) -> set[tuple[str, str]]:
+    """The lines that a checked recipe runs along, as their two points; those of other measurements too."""
+    if isinstance(recipe, str):
+        return lines_of(names.recipes[recipe], names)
+    if not isinstance(recipe, list):
+        return set()
+    operation, *items = recipe
+    kind = _OPERATIONS[operation][0]
+    if kind in (_LINES, _POINT_LINE):
+        return {names.ends(line) for line in items[kind == _POINT_LINE :]}
+    return set().union(*(lines_of(item, names) for item in items))
+
+
 def _check_code(code: str, names: Names, inside: tuple[str, ...]) -> tuple[str, set[str], set[str]]:
     where = f"{names.where}: {inside[-1]}"
     if code in inside:

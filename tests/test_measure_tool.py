@@ -1,0 +1,162 @@
+"""tools/measure.py: from a file of landmarks to measurements, tables and a report."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from datasets.landmarks.landmark_set import LandmarkSet, load_landmark_set
+from measurements.analysis import load_analysis
+from measurements.norm import Patient
+from measurements.shapes import shipped_shapes
+from tests.support.faces import E1, E2, E3_PIXELS, E3_SPACING
+from tests.support.run_tool import run_tool
+from util.prediction.landmarks.measuring import Measurer, landmark_set_of, read_landmark_file, scale_known
+from util.reporting.landmarks.measurement_figures import tracing_picture, wiggle_chart
+
+CL38 = load_landmark_set("cl38")
+
+
+def image_record(pixels: np.ndarray, spacing: list[float] | None, file: str = "x.png") -> dict:
+    rows = [
+        {"index": k, "name": name, "x": x, "y": y, "uncertainty_px": 2.0}
+        for k, (name, (x, y)) in enumerate(zip(CL38.landmarks, pixels.tolist(), strict=True), start=1)
+    ]
+    return {
+        "file": file,
+        "slice": None,
+        "width": 600,
+        "height": 800,
+        "spacing_mm": spacing,
+        "landmarks": rows,
+    }
+
+
+def landmark_file(folder: Path, *images: dict) -> Path:
+    content = {"model": {"landmark_set": "cl38", "labels": "mean"}, "images": list(images), "failed": []}
+    file = folder / "landmarks.json"
+    file.write_text(json.dumps(content))
+    return file
+
+
+def measurer(*analyses: str) -> Measurer:
+    return Measurer(CL38, [load_analysis(name) for name in analyses], Patient(), shipped_shapes())
+
+
+def values(analysis: dict) -> dict[str, float | None]:
+    return {record["code"]: record["value"] for record in analysis["measurements"]}
+
+
+def test_pixels_and_spacing_become_millimetres() -> None:
+    there, back = (measurer("steiner")(image, "x")[0] for image in (
+        image_record(E2 / 0.2, [0.2, 0.2]), image_record(E3_PIXELS, E3_SPACING.tolist())
+    ))  # fmt: skip
+    assert values(there) == pytest.approx(values(back))
+    assert values(there)["Pog-NB mm"] == pytest.approx(4.3385, abs=6e-5)
+
+
+def test_an_uncertainty_in_pixels_counts_in_millimetres() -> None:
+    fine, coarse = (measurer("wits")(image_record(E1 / mm, [mm, mm]), "x")[0] for mm in (0.1, 0.5))
+    for one, other in zip(fine["measurements"], coarse["measurements"], strict=True):
+        assert other["sd"] == pytest.approx(5 * one["sd"])
+
+
+def test_tracing_is_in_the_pixels_of_the_image() -> None:
+    found = measurer("wits")(image_record(E1 / 0.5, [0.5, 0.5]), "x")[0]["tracing"]
+    lines = {line["line"]: (line["from"], line["to"]) for line in found}
+    assert lines.keys() == {"B>A", "LIT>UIT", "M>I", "Po>Or", "UIT>LIT"}
+    assert lines["M>I"] == ([150.0, 216.0], [204.0, 222.0])
+
+
+def test_unknown_spacing_leaves_angles() -> None:
+    found = values(measurer("steiner")(image_record(E2 / 0.2, None), "x")[0])
+    assert found["SNA"] == pytest.approx(81.9276, abs=6e-5) and found["U1-NA mm"] is None
+
+
+@pytest.mark.parametrize(
+    ("record", "known"),
+    [
+        ({"spacing_mm": [0.1, 0.1]}, True),
+        ({"spacing_mm": None}, False),
+        ({"spacing_mm": [0.1, 0.1], "spacing_source": "PixelSpacing"}, True),
+        ({"spacing_mm": [0.1, 0.1], "spacing_source": "--spacing"}, True),
+        ({"spacing_mm": [0.1, 0.1], "spacing_source": "ImagerPixelSpacing / magnification 1.10"}, True),
+        ({"spacing_mm": [0.1, 0.1], "spacing_source": "ImagerPixelSpacing"}, False),
+        ({"spacing_mm": [0.1, 0.1], "spacing_source": "nominal"}, False),
+    ],
+)
+def test_where_the_millimetre_is_the_patients(record: dict, known: bool) -> None:
+    assert scale_known(record) == known
+
+
+def test_landmarks_of_another_set_are_refused() -> None:
+    record = image_record(E1, [1.0, 1.0])
+    record["landmarks"].reverse()
+    with pytest.raises(ValueError, match=r"^x: 38 landmarks that are not those of 'cl38'"):
+        measurer("wits")(record, "x")
+    two = LandmarkSet("two", ("S", "N"), ("S", "N"))
+    with pytest.raises(ValueError, match="no measurement can be made"):
+        Measurer(two, [load_analysis("wits")], Patient(), shipped_shapes())
+
+
+def test_a_head_without_a_side_is_refused() -> None:
+    flat = E1.copy()
+    flat[:, 1] = 50.0
+    with pytest.raises(ValueError, match=r"^x: nothing of 'wits' can be measured"):
+        measurer("wits")(image_record(flat, [1.0, 1.0]), "x")
+
+
+def test_landmark_files_that_are_none(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not found"):
+        read_landmark_file(tmp_path / "landmarks.json")
+    for text in ("{", "[]", '{"images": []}', '{"model": {}, "images": []}'):
+        (tmp_path / "landmarks.json").write_text(text)
+        with pytest.raises(ValueError, match="not the landmarks of images"):
+            read_landmark_file(tmp_path / "landmarks.json")
+    with pytest.raises(ValueError, match="no image in it"):
+        read_landmark_file(landmark_file(tmp_path))
+
+
+def test_a_set_of_ones_own_goes_by_its_names(tmp_path: Path) -> None:
+    content = read_landmark_file(landmark_file(tmp_path, image_record(E1, [1.0, 1.0])))
+    assert landmark_set_of(content).abbreviations[0] == "S"
+    content["model"]["landmark_set"] = "mine"
+    assert landmark_set_of(content).abbreviations[0] == "sella"
+    content["model"]["landmark_set"] = "isbi19"  # the same name for others
+    assert len(landmark_set_of(content)) == 38
+
+
+def test_the_tool(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "x.png"), np.zeros((400, 300), np.uint8))
+    flat = np.full((38, 2), 5.0)
+    file = landmark_file(
+        tmp_path,
+        image_record(E2 / 0.5, [0.5, 0.5], str(tmp_path / "x.png")),
+        image_record(flat, [0.5, 0.5], "flat.png"),
+    )
+    outputs = ["--output", str(tmp_path / "m.json"), "--report", str(tmp_path / "m.html")]
+    ended = run_tool(
+        "tools/measure.py", "--landmarks", str(file), "--analysis", "steiner", "isbi2015", *outputs
+    )
+    assert ended.returncode == 1 and "flat.png: nothing of 'steiner' can be measured" in ended.stderr
+    assert "81.9°" in ended.stdout and "The eight of ISBI 2015" in ended.stdout
+    result = json.loads((tmp_path / "m.json").read_text())
+    assert [one["file"] for one in result["failed"]] == ["flat.png"]
+    assert values(result["images"][0]["analyses"][0])["SNA"] == pytest.approx(81.9276, abs=6e-5)
+    page = (tmp_path / "m.html").read_text()
+    assert page.count("data:image/png;base64") == 4 and 'src="http' not in page and "Not a diagnosis" in page
+    assert run_tool("tools/measure.py", "--landmarks", str(file), "--analysis", "stiener").returncode == 2
+
+
+def test_tracing_and_wiggle_show_what_is_there() -> None:
+    black = np.zeros((300, 300), np.uint8)
+    line = [{"line": "A>B", "from": [50.0, 60.0], "to": [150.0, 60.0]}]
+    drawn = tracing_picture(black, np.full((1, 2), np.nan), line)
+    assert drawn[60, 100].any() and not drawn[100].any()
+    found = measurer("steiner", "mcnamara")(image_record(E2, [1.0, 1.0]), "x")
+    chart = wiggle_chart(found[0]["measurements"])
+    assert chart is not None
+    assert [label.get_text() for label in chart.axes[0].get_yticklabels()] == ["SNA", "SNB", "ANB"]
+    assert wiggle_chart(found[1]["measurements"]) is None  # all its norms are unverified

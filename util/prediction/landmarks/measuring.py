@@ -1,0 +1,187 @@
+"""The measurements of images whose landmarks are known: from records of ``landmark_files`` to plain data."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datasets.landmarks.landmark_set import LandmarkSet, load_landmark_set
+from measurements.analysis import Analysis
+from measurements.evaluate import Measured, facing, measure
+from measurements.norm import Patient
+from measurements.recipe import Names, lines_of
+from measurements.records import FLAGS, Setting, inferred_names, measurement_records
+from measurements.shapes import LandmarkShapes, shipped_shapes
+
+_NOT_AT_PATIENT = ("none", "NominalScannedPixelSpacing", "ImagerPixelSpacing", "nominal")
+
+
+@dataclass(frozen=True)
+class Measurer:
+    """Measures images by some analyses; the landmarks are those of a set, in its order.
+
+    Raises ValueError when an analysis cannot make a single measurement of them.
+    """
+
+    landmark_set: LandmarkSet
+    analyses: Sequence[Analysis]
+    patient: Patient
+    shapes: LandmarkShapes
+    scale_error: float = 0.0  # relative standard deviation of the spacing
+
+    def __post_init__(self) -> None:
+        for analysis in self.analyses:
+            analysis.of_landmarks(self.index)
+
+    @property
+    def index(self) -> dict[str, int]:
+        """Name or abbreviation -> number of the landmark, from 0."""
+        numbered = range(len(self.landmark_set))
+        names = dict(zip(self.landmark_set.landmarks, numbered, strict=True))
+        return names | dict(zip(self.landmark_set.abbreviations, numbered, strict=True))
+
+    def __call__(self, image: Mapping[str, Any], where: str) -> list[dict[str, Any]]:
+        """The measurements of an ``image`` record, an analysis each. Raises ValueError, beginning with
+        ``where``, when its landmarks are not those of the set or it cannot be told where the face looks.
+        """
+        points, uncertainty = self._landmarks(image, where)
+        spacing = image.get("spacing_mm")
+        unit = np.array(spacing or (1.0, 1.0), np.float64)  # mm a pixel; pixels where it is unknown
+        points_mm = (points * unit)[None]
+        covariances = self.shapes.of(self.landmark_set.abbreviations).covariances(
+            points_mm, (uncertainty * unit.mean())[None]
+        )
+        setting = Setting(
+            self.patient, inferred_names(self.landmark_set.name), scale_known(image), self.scale_error
+        )
+        return [
+            self._measure(
+                analysis, points, unit, covariances, setting, has_spacing=bool(spacing), where=where
+            )
+            for analysis in self.analyses
+        ]
+
+    def _measure(
+        self,
+        analysis: Analysis,
+        points: np.ndarray,
+        unit: np.ndarray,
+        covariances: np.ndarray,
+        setting: Setting,
+        *,
+        has_spacing: bool,
+        where: str,
+    ) -> dict[str, Any]:
+        measured = measure(analysis, (points * unit)[None], self.index)
+        if np.isnan(measured.values).all() or self._sideless(analysis, points * unit):
+            raise ValueError(
+                f"{where}: nothing of {analysis.name!r} can be measured: its landmarks are missing, or "
+                f"{analysis.facing} lie on one line. Look at the picture."
+            )
+        names = self.landmark_set.abbreviations
+        return {
+            "analysis": analysis.name,
+            "title": analysis.title,
+            "measurements": measurement_records(
+                measured, covariances, names, setting, has_spacing=has_spacing
+            ),
+            "not_measured": analysis.missing(self.index),
+            "tracing": self._tracing(measured, points),
+        }
+
+    def _tracing(self, measured: Measured, points: np.ndarray) -> list[dict[str, Any]]:
+        """The lines that the measurements run along, in pixels of index coordinates; points: (K, 2)."""
+        names = measured.analysis.names
+        lines = set().union(*(lines_of(m.recipe, names) for m in measured.analysis.measurements))
+        ends = [
+            (f"{start}>{end}", self._place(start, names, points), self._place(end, names, points))
+            for start, end in sorted(lines)
+        ]
+        return [
+            {"line": line, "from": start.tolist(), "to": end.tolist()}
+            for line, start, end in ends
+            if np.isfinite([start, end]).all()
+        ]
+
+    def _place(self, point: str, names: Names, points: np.ndarray) -> np.ndarray:
+        """(2,) a landmark, or the middle of two points."""
+        if point not in names.points:
+            return points[self.index[point]]
+        return np.mean([self._place(part, names, points) for part in names.points[point]], axis=0)
+
+    def _sideless(self, analysis: Analysis, points_mm: np.ndarray) -> bool:
+        """Whether the landmarks that say where a face looks are there and say nothing."""
+        if analysis.facing is None or not all(name in self.index for name in analysis.facing):
+            return False
+        triple = [self.index[name] for name in analysis.facing]
+        return bool(np.isfinite(points_mm[triple]).all() and np.isnan(facing(points_mm[None], triple))[0])
+
+    def _landmarks(self, image: Mapping[str, Any], where: str) -> tuple[np.ndarray, np.ndarray]:
+        """(K, 2) pixels and (K,) predicted errors in pixels of one record; NaN where it has null."""
+        rows = image["landmarks"]
+        names = [row["name"] for row in rows]
+        if names != list(self.landmark_set.landmarks):
+            raise ValueError(
+                f"{where}: {len(names)} landmarks that are not those of {self.landmark_set.name!r} in their "
+                "order. Give the file with its own landmark set."
+            )
+        columns = [[row.get(key) for row in rows] for key in ("x", "y", "uncertainty_px")]
+        x, y, uncertainty = (np.array(column, np.float64) for column in columns)  # None becomes NaN
+        return np.stack([x, y], axis=-1), uncertainty
+
+    def to_dict(self) -> dict[str, Any]:
+        """What measurements rest on, JSON-ready."""
+        return {
+            "analyses": [
+                {"name": analysis.name, "title": analysis.title, "source": analysis.source}
+                for analysis in self.analyses
+            ],
+            "patient": vars(self.patient),
+            "landmark_shapes": self.shapes.source,
+            "scale_error": self.scale_error,
+            "flags": FLAGS,
+        }
+
+
+def scale_known(image: Mapping[str, Any]) -> bool:
+    """Whether a record's millimetres are those of the patient, not those of a detector or of nobody."""
+    source = str(image.get("spacing_source", ""))
+    return bool(image.get("spacing_mm")) and source not in _NOT_AT_PATIENT
+
+
+def read_landmark_file(file: Path) -> dict[str, Any]:
+    """A file that inference.py wrote. Raises ValueError for one that is missing or something else."""
+    if not file.is_file():
+        raise ValueError(f"{file} not found. Give the landmarks.json that inference.py wrote.")
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        names = [[row["name"] for row in image["landmarks"]] for image in content["images"]]
+        content["model"]["landmark_set"].casefold()
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{file}: not the landmarks of images ({error!r}). Give the landmarks.json that "
+            "inference.py wrote."
+        ) from error
+    if not names:
+        raise ValueError(f"{file}: no image in it, expected at least one. Run inference.py again.")
+    return content
+
+
+def landmark_set_of(content: Mapping[str, Any]) -> LandmarkSet:
+    """The landmark set of a landmark file: the shipped one of its name, or else the names in the file."""
+    name = content["model"]["landmark_set"]
+    names = tuple(row["name"] for row in content["images"][0]["landmarks"])
+    try:
+        shipped = load_landmark_set(name)
+    except ValueError:
+        return LandmarkSet(name, names, names)
+    return shipped if shipped.landmarks == names else LandmarkSet(name, names, names)
+
+
+def shapes_of(model: Mapping[str, Any], where: str) -> LandmarkShapes:
+    """The landmark shapes that a model carries; those that ship where it carries none."""
+    carried = model.get("landmark_shapes")
+    return shipped_shapes() if carried is None else LandmarkShapes.from_dict(carried, where)
