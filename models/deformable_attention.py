@@ -47,12 +47,9 @@ class DeformableAttention(nn.Module):
         heads, levels, num_points = self.num_heads, self.num_levels, self.num_points
         values = [self._project(m) for m in maps]  # each (B * heads, C / heads, H_l, W_l)
         with full_precision(queries):
-            weights = F.linear(queries.float(), self.weights.weight, self.weights.bias)
-            weights = weights.view(batch, count, heads, levels * num_points).softmax(-1)
+            points, weights = self.look(queries, references, maps)
+            points = points.transpose(1, 2).flatten(0, 1)  # (B * heads, Q, L, P, 2)
             weights = weights.transpose(1, 2).reshape(batch * heads, 1, count, levels * num_points)
-            points = self._sampling_points(
-                queries.float(), references.float(), maps
-            )  # (B * heads, Q, L, P, 2)
             sampled = [
                 F.grid_sample(value.float(), sampling_grid(points[:, :, level]), align_corners=False)
                 for level, value in enumerate(values)
@@ -65,10 +62,15 @@ class DeformableAttention(nn.Module):
         value = self.values(feature_map.flatten(2).transpose(1, 2))  # (B, H * W, C)
         return value.transpose(1, 2).reshape(-1, value.shape[-1] // self.num_heads, height, width)
 
-    def _sampling_points(self, queries: Tensor, references: Tensor, maps: Sequence[Tensor]) -> Tensor:
-        batch, count, _ = queries.shape
-        offsets = F.linear(queries, self.offsets.weight, self.offsets.bias)
-        offsets = offsets.view(batch, count, self.num_heads, self.num_levels, self.num_points, 2)
+    def look(self, queries: Tensor, references: Tensor, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Where each query looks, and how it weighs what it finds there; arguments as of ``forward``.
+
+        Returns (B, Q, heads, L, P, 2) normalised points and (B, Q, heads, L, P) weights, those of a head
+        summing to 1. Float32; autocast must be off.
+        """
+        shape = (*queries.shape[:2], self.num_heads, self.num_levels, self.num_points)
+        queries, references = queries.float(), references.float()
+        offsets = self.offsets(queries).view(*shape, 2)  # in cells of the level
+        weights = self.weights(queries).view(*shape[:3], -1).softmax(-1).view(shape)
         cells = references.new_tensor([m.shape[:-3:-1] for m in maps])  # (L, 2) width, height
-        points = references[:, :, None, None, None] + offsets / cells[:, None]
-        return points.transpose(1, 2).flatten(0, 1)
+        return references[:, :, None, None, None] + offsets / cells[:, None], weights

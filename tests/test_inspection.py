@@ -23,7 +23,7 @@ from tests.support.small_detr import random_images, small_detr, wake
 from util.inspection.gradients import PEAK, gradient_maps
 from util.inspection.hooks import parts_of, record_calls
 from util.inspection.input import landmark_indices, open_image
-from util.inspection.inspect import inspect_model, sampling_points
+from util.inspection.inspect import inspect_model
 from util.inspection.pictures import most_uncertain
 from util.inspection.views import Inspection
 
@@ -150,7 +150,7 @@ def test_sampling_points_are_where_the_attention_reads(level: int, point: int):
     queries, references = torch.randn(1, 3, 8), 0.4 + 0.2 * torch.rand(1, 3, 2)
     with torch.inference_mode():
         read = attention(queries, references, maps).view(1, 3, 2, 4)[..., :2]
-        points, weights = sampling_points(attention, queries, references, maps)
+        points, weights = attention.look(queries, references, maps)
     assert points.shape == (1, 3, 2, 2, 2, 2)
     torch.testing.assert_close(points[:, :, :, level, point], read, atol=1e-5, rtol=0)
     torch.testing.assert_close(weights[..., level, point], torch.ones(1, 3, 2))

@@ -74,6 +74,20 @@ def test_heatmap_loss_is_zero_for_its_target_and_positive_otherwise():
         assert heatmap_cross_entropy(wrong, targets, 1.0) > 0.05
 
 
+def test_the_target_of_a_large_map_lies_at_the_landmark():
+    """Of 512 x 416 cells, which is a canvas of 2048 x 1664 pixels; the target is in the gradient at 0."""
+    points = torch.rand(1, 30, 2, generator=torch.Generator().manual_seed(1)) * 0.9 + 0.05
+    targets, (height, width) = Targets(points, torch.ones(1, 30, dtype=torch.bool), MM), (512, 416)
+    logits = torch.zeros(1, 30, height, width, requires_grad=True)
+    heatmap_cross_entropy(logits, targets, 1.0).backward()
+    assert logits.grad is not None
+    target = 1.0 / (height * width) - 30 * logits.grad[0].double()  # (30, h, w): softmax less the gradient
+    x = target.sum(-2) @ (torch.arange(width, dtype=torch.float64) + 0.5)
+    y = target.sum(-1) @ (torch.arange(height, dtype=torch.float64) + 0.5)
+    error_px = 4.0 * (torch.stack([x, y], -1) - points[0] * torch.tensor([width, height]))
+    assert error_px.abs().max() < 2e-3
+
+
 def test_heatmap_loss_of_a_flat_map_by_hand():
     """A target that is all in one cell: the loss is log of the number of cells."""
     targets = Targets(torch.tensor([[[2.5 / 8, 1.5 / 4]]]), torch.tensor([[True]]), MM)

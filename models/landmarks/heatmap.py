@@ -1,9 +1,9 @@
 """Landmark heatmaps on the fine map: dense supervision, salience, and a candidate start for every query."""
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.landmarks.heatmap_window import highest_cell, moments_around, read_window
 from models.precision import full_precision
 
 
@@ -35,24 +35,10 @@ def read_peaks(logits: Tensor, radius: int = 4) -> tuple[Tensor, Tensor]:
     """Where each heatmap peaks, below the size of a cell, and how much of its probability lies there.
 
     logits: (B, K, h, w). The point is the expectation over the window of ``radius`` cells around the
-    highest cell (local soft-argmax, the integral regression of Sun et al., 2018, kept to one mode).
-    Returns points (B, K, 2) normalised and the window's probability (B, K).
+    highest cell. Returns points (B, K, 2) normalised and the window's probability (B, K).
     """
-    height, width = logits.shape[-2:]
-    flat = logits.flatten(2)
-    highest = flat.argmax(-1)  # (B, K)
-    reach = torch.arange(-radius, radius + 1, device=logits.device)
-    column = highest.remainder(width)[..., None] + reach  # (B, K, D)
-    row = highest.div(width, rounding_mode="floor")[..., None] + reach
-    inside = _within(row, height)[..., :, None] & _within(column, width)[..., None, :]  # (B, K, D, D)
-    index = row.clamp(0, height - 1)[..., :, None] * width + column.clamp(0, width - 1)[..., None, :]
-    window = flat.gather(-1, index.flatten(-2)).masked_fill(~inside.flatten(-2), float("-inf"))
-    mass = (window.logsumexp(-1) - flat.logsumexp(-1)).exp()
-    weights = window.softmax(-1).unflatten(-1, inside.shape[-2:])
-    x = (weights.sum(-2) * (column + 0.5)).sum(-1) / width
-    y = (weights.sum(-1) * (row + 0.5)).sum(-1) / height
-    return torch.stack([x, y], -1), mass
-
-
-def _within(index: Tensor, size: int) -> Tensor:
-    return (index >= 0) & (index < size)
+    cells = highest_cell(logits)
+    window = read_window(logits, cells, radius)
+    mass = (window.flatten(-2).logsumexp(-1) - logits.flatten(2).logsumexp(-1)).exp()
+    size = logits.new_tensor(logits.shape[:-3:-1])  # width, height
+    return moments_around(cells, window).mean / size, mass

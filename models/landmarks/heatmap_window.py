@@ -41,10 +41,15 @@ def local_moments(log_maps: Tensor, radius: int) -> Moments:
     The mean is the local soft-argmax: the integral regression of Sun et al. (2018), kept to one mode.
     """
     cells = highest_cell(log_maps)
-    window = read_window(log_maps, cells, radius)
+    return moments_around(cells, read_window(log_maps, cells, radius))
+
+
+def moments_around(cells: Tensor, window: Tensor) -> Moments:
+    """Mean and variance of the softmax of (B, K, D, D) windows that were read around (B, K, 2) cells."""
     weights = window.flatten(-2).softmax(-1).unflatten(-1, window.shape[-2:])  # (B, K, D, D)
     along = torch.stack([weights.sum(-2), weights.sum(-1)], -2)  # (B, K, 2, D): x, y
-    offset = torch.arange(-radius, radius + 1, device=log_maps.device, dtype=log_maps.dtype)
+    radius = window.shape[-1] // 2
+    offset = torch.arange(-radius, radius + 1, device=window.device, dtype=window.dtype)
     mean = along @ offset  # (B, K, 2) from the centre of the highest cell
     variance = (along * (offset - mean[..., None]).square()).sum(-1)
     return Moments(cells + 0.5 + mean, variance)

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from models.landmarks.gaussian import log_place
 from models.landmarks.landmark_detr import LandmarkOutputs
-from models.landmarks.prediction import Prediction, Targets
+from models.landmarks.prediction import Prediction, Targets, mean_annotated
 from models.loss_report import LossReport
-from models.position import cell_centres
 
 
 def l1_mm(prediction: Prediction, targets: Targets) -> Tensor:
     """Mean absolute error per axis of annotated landmarks, in mm; 0 if none is annotated."""
-    return _mean_present(_residual_mm(prediction, targets).sum(-1) / 2.0, targets.present)
+    return mean_annotated(_residual_mm(prediction, targets).sum(-1) / 2.0, targets.present)
 
 
 def laplace_nll(prediction: Prediction, targets: Targets) -> Tensor:
@@ -24,7 +24,7 @@ def laplace_nll(prediction: Prediction, targets: Targets) -> Tensor:
     """
     log_scale_mm = prediction.log_scale + targets.mm_per_unit[:, None].log()
     nll = _residual_mm(prediction, targets) * torch.exp(-log_scale_mm) + log_scale_mm
-    return _mean_present(nll.sum(-1) / 2.0, targets.present)
+    return mean_annotated(nll.sum(-1) / 2.0, targets.present)
 
 
 def heatmap_cross_entropy(logits: Tensor, targets: Targets, sigma: float | Tensor) -> Tensor:
@@ -34,14 +34,10 @@ def heatmap_cross_entropy(logits: Tensor, targets: Targets, sigma: float | Tenso
     the channel is a probability of place; the entropy of the target is subtracted, so a perfect heatmap
     costs 0.
     """
-    height, width = logits.shape[-2:]
-    cells = logits.new_tensor([width, height])
-    centres = cell_centres(height, width, logits.device) * cells
-    points = targets.points.masked_fill(~targets.present[..., None], 0.5) * cells
-    log_target = -(torch.cdist(points, centres[None].expand(len(points), -1, -1)) ** 2) / (2.0 * sigma**2)
-    log_target = log_target.log_softmax(-1)  # (B, K, h * w)
+    points = targets.points.masked_fill(~targets.present[..., None], 0.5)
+    log_target = log_place(points, (logits.shape[-2], logits.shape[-1]), sigma).flatten(2)  # (B, K, h * w)
     divergence = log_target.exp() * (log_target - logits.flatten(2).log_softmax(-1))
-    return _mean_present(divergence.sum(-1), targets.present)
+    return mean_annotated(divergence.sum(-1), targets.present)
 
 
 class LandmarkCriterion(nn.Module):
@@ -92,7 +88,3 @@ class LandmarkCriterion(nn.Module):
 def _residual_mm(prediction: Prediction, targets: Targets) -> Tensor:
     points = torch.where(targets.present[..., None], targets.points, prediction.points.detach())
     return (prediction.points - points).abs() * targets.mm_per_unit[:, None]
-
-
-def _mean_present(values: Tensor, present: Tensor) -> Tensor:
-    return torch.where(present, values, 0.0).sum() / present.sum().clamp(min=1)

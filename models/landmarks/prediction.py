@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
+
+from models.landmarks.uncertainty import expected_radial_error
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,19 @@ class Targets:
 def uncertainty_mm(prediction: Prediction, mm_per_unit: Tensor) -> Tensor:
     """(B, K) root-mean-square radial error that the predicted Laplace scales stand for, in mm.
 
-    For independent Laplace axes E[r^2] = 2 b_x^2 + 2 b_y^2. ``mm_per_unit``: (B, 2).
+    mm_per_unit: (B, 2) mm per normalised unit along x and y.
     """
-    scale_mm = prediction.scale * mm_per_unit[:, None]
-    return (2.0 * scale_mm.square().sum(-1)).sqrt()
+    return expected_radial_error(prediction.scale * mm_per_unit[:, None])
+
+
+def log_scale_of(variance: Tensor) -> Tensor:
+    """The log of the Laplace scale b that has this variance along an axis, 2 b²."""
+    return 0.5 * (variance / 2.0).log()
+
+
+def mean_annotated(values: Tensor, present: Tensor) -> Tensor:
+    """Mean of (B, K) ``values`` over the landmarks that are ``present``; 0 where none is.
+
+    What stands at a missing one, NaN included, reaches neither the mean nor a gradient.
+    """
+    return torch.where(present, values, 0.0).sum() / present.sum().clamp(min=1)

@@ -68,10 +68,7 @@ class RoiStage(nn.Module):
 
     def forward(self, queries: Queries, maps: Sequence[Tensor]) -> tuple[Queries, Prediction]:
         """Refine (B, G, K) points with windows from the maps (B, C_m, H_m, W_m)."""
-        height, width = maps[0].shape[-2:]
-        half = queries.points.new_tensor(
-            [self.half_height * height / width, self.half_height]
-        )  # (2,) normalised
+        half = self.half_window(maps[0])
         tokens = self.read(queries, maps, half)  # (B, G, K, S, T)
         attention = self.score(tokens).squeeze(-1).softmax(-1)  # (B, G, K, S)
         centre = attention @ self.window  # (B, G, K, 2) in half windows
@@ -83,9 +80,18 @@ class RoiStage(nn.Module):
         points = queries.points + half * (centre + self.sample_step * step.tanh())
         return Queries(content, points.detach()), Prediction(points, log_scale)
 
+    def half_window(self, feature_map: Tensor) -> Tensor:
+        """(2,) normalised half width and half height, as many pixels each, of the window on (B, C, H, W)."""
+        height, width = feature_map.shape[-2:]
+        return self.window.new_tensor([self.half_height * height / width, self.half_height])
+
+    def window_points(self, centres: Tensor, half: Tensor) -> Tensor:
+        """(..., 2) normalised centres -> (..., S, 2) normalised points of their windows, row by row."""
+        return centres[..., None, :] + half * self.window
+
     def read(self, queries: Queries, maps: Sequence[Tensor], half: Tensor) -> Tensor:
         """(B, G, K, S, T) window tokens conditioned on their landmark's query."""
-        points = queries.points[..., None, :] + half * self.window  # (B, G, K, S, 2)
+        points = self.window_points(queries.points, half)  # (B, G, K, S, 2)
         grid = sampling_grid(points.flatten(1, 2))  # (B, G * K, S, 2)
         sampled = torch.cat([F.grid_sample(m, grid, align_corners=False) for m in maps], dim=1)
         sampled = sampled.permute(0, 2, 3, 1).unflatten(1, queries.points.shape[1:3])  # (B, G, K, S, sum C_m)

@@ -30,7 +30,7 @@ from util.inspection.views import PathStep, SalienceView
 def prediction_figure(canvas: Canvas, final: PathStep) -> Figure:
     """Every landmark by name with its uncertainty, the root-mean-square radial error that is predicted."""
     points, deviation = final.points * canvas.size, final.deviation * canvas.size  # (K, 2) pixels
-    radial = np.hypot(*deviation.T)
+    radial = final.radial_error(canvas.size)
     labels = [f"{name}, ±{canvas.length(r)}" for name, r in zip(canvas.labels, radial, strict=True)]
     figure, axes = named_figure(canvas.size, labels, canvas.landmark_set.note)
     show_image(axes, canvas.image, "prediction ± radial error expected; ellipse: 1 SD along x and y")

@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from models.backbone import STRIDES
 from models.landmarks.baselines.heatmap_codec import GaussianHeatmaps
+from models.landmarks.gaussian import log_place
 from models.landmarks.heatmap import salience_levels
 from models.landmarks.prediction import Targets
-from models.position import cell_centres
 from util.config import instantiate
 
 _SALIENCE_STRIDES = (8, 16, 32, 64)  # of the neck's levels, which round their sizes up
@@ -65,12 +64,7 @@ class TargetMaker:
 def place_probability(points: Tensor, size: tuple[int, int], sigma: float) -> Tensor:
     """(K, 2) normalised points -> (K, h, w) Gaussians of ``sigma`` cells, each summing to 1 over the map.
 
-    The target of ``models.landmarks.losses.heatmap_cross_entropy``, which is 0 where a heatmap's softmax
-    equals it.
-    The channel of a missing (NaN) point is 0.
+    The target of ``models.landmarks.losses.heatmap_cross_entropy``; the channel of a missing (NaN) point
+    is 0.
     """
-    height, width = size
-    cells = points.new_tensor([width, height])
-    centres = cell_centres(height, width, points.device) * cells  # (h * w, 2)
-    squared = (points[:, None] * cells - centres).square().sum(-1)  # (K, h * w)
-    return torch.softmax(-squared / (2.0 * sigma**2), dim=-1).nan_to_num(0.0).view(-1, height, width)
+    return log_place(points, size, sigma).exp().nan_to_num(0.0)

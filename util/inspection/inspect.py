@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.deformable_attention import DeformableAttention
 from models.encoder import EncoderLayer, SalienceEncoder
 from models.landmarks.decoder import DecoderLayer, LandmarkDecoder, StartQueries
 from models.landmarks.prediction import Prediction
@@ -67,20 +66,6 @@ def heatmap_logits(outputs: Any) -> Tensor | None:
     return heatmaps if heatmaps is None or codec is None else codec.log_maps(heatmaps)
 
 
-def sampling_points(
-    attention: DeformableAttention, queries: Tensor, references: Tensor, maps: Sequence[Tensor]
-) -> tuple[Tensor, Tensor]:
-    """Where ``attention`` reads when called with these arguments, and how it weighs what it finds there.
-
-    Returns (B, Q, heads, L, P, 2) normalised points and (B, Q, heads, L, P) weights.
-    """
-    shape = (*queries.shape[:2], attention.num_heads, attention.num_levels, attention.num_points)
-    offsets = attention.offsets(queries.float()).view(*shape, 2)  # in cells of the level
-    weights = attention.weights(queries.float()).view(*shape[:3], -1).softmax(-1).view(shape)
-    cells = references.new_tensor([m.shape[:-3:-1] for m in maps])  # (L, 2) width, height
-    return references.float()[:, :, None, None, None] + offsets / cells[:, None], weights
-
-
 def _is_empty(view: object) -> bool:
     return view is None or (isinstance(view, tuple) and not view)
 
@@ -114,7 +99,7 @@ def _sampling(decoder: LandmarkDecoder, calls: dict[nn.Module, Call]) -> list[Sa
     views, predictions = [], calls[decoder].output[1]  # a list that the model goes on to extend
     for layer, prediction in zip(parts_of(decoder, DecoderLayer), predictions, strict=False):
         queries, references, maps = calls[layer.cross_attention].inputs
-        points, weights = sampling_points(layer.cross_attention, queries, references, maps)
+        points, weights = layer.cross_attention.look(queries, references, maps)
         tensors = references[0], points[0], weights[0], prediction.points[0, 0]
         views.append(SamplingView(*map(_array, tensors)))
     return views
@@ -128,10 +113,8 @@ def _attention(decoder: LandmarkDecoder, calls: dict[nn.Module, Call]) -> np.nda
 
 def _roi(stage: RoiStage, calls: dict[nn.Module, Call]) -> RoiView:
     queries, maps = calls[stage].inputs
-    height, width = maps[0].shape[-2:]
-    half = stage.window.new_tensor([stage.half_height * height / width, stage.half_height])
-    centres = queries.points[0, 0]  # (K, 2)
-    points = centres[:, None] + half * stage.window
+    half, centres = stage.half_window(maps[0]), queries.points[0, 0]  # (2,), (K, 2)
+    points = stage.window_points(centres, half)
     attention = calls[stage.score].output[0, 0].squeeze(-1).softmax(-1)
     after = calls[stage].output[1].points[0, 0]
     return RoiView(*map(_array, (centres, half, points, attention, after)))

@@ -117,7 +117,8 @@ def path_figure(canvas: Canvas, path: Sequence[PathStep], landmark: int) -> Figu
     zoom_to(axes[0, 1], canvas.image, way[-1], _reach(way, deviations))
     scale_bar(axes[0, 1], canvas.mm_per_px)
     draw_legend(axes[0, 0], {path[0].name: ("P", REFERENCE), "prediction": ("P", PREDICTED)})
-    _step_table(axes[0, 2], canvas, path, way, deviations)
+    radial = [float(step.radial_error(canvas.size)[landmark]) for step in path]
+    _step_table(axes[0, 2], canvas, path, way, radial)
     return figure
 
 
@@ -175,11 +176,11 @@ def _step_table(
     canvas: Canvas,
     path: Sequence[PathStep],
     way: np.ndarray,
-    deviations: Sequence[np.ndarray | None],
+    radial_px: Sequence[float],
 ) -> None:
     lengths = ["", *(canvas.length(float(np.hypot(*step))) for step in np.diff(way, axis=0))]
-    radial = ["" if sides is None else f"±{canvas.length(float(np.hypot(*sides)))}" for sides in deviations]
-    rows = [[step.name, *cells] for step, *cells in zip(path, lengths, radial, strict=True)]
+    expected = ["" if np.isnan(radial) else f"±{canvas.length(radial)}" for radial in radial_px]
+    rows = [[step.name, *cells] for step, *cells in zip(path, lengths, expected, strict=True)]
     axes.axis("off")
     table = axes.table(
         rows, colLabels=["step", "moved", "radial error\nexpected"], loc="center", cellLoc="left"

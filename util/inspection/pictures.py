@@ -20,8 +20,8 @@ from util.inspection.views import Inspection
 
 
 def most_uncertain(inspection: Inspection, count: int = 3) -> list[int]:
-    """Indices of the landmarks with the largest predicted radial error on the canvas, largest first."""
-    radial = np.hypot(*inspection.path[-1].deviation.T)
+    """Indices of the landmarks with the largest predicted radial error, in shares of the canvas, in order."""
+    radial = inspection.path[-1].radial_error(np.ones(2))
     return np.argsort(-radial, kind="stable")[:count].tolist()
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.landmarks.prediction import Prediction
+from models.landmarks.uncertainty import expected_radial_error, standard_deviation
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,16 @@ class PathStep:
 
     @property
     def deviation(self) -> np.ndarray:
-        """(K, 2) predicted standard deviation per axis, normalised: sqrt(2) b; NaN before any is."""
-        return np.full_like(self.points, np.nan) if self.scale is None else np.sqrt(2.0) * self.scale
+        """(K, 2) predicted standard deviation per axis, normalised; NaN before any is."""
+        return np.full_like(self.points, np.nan) if self.scale is None else standard_deviation(self.scale)
+
+    def radial_error(self, size: np.ndarray) -> np.ndarray:
+        """(K,) predicted root mean square radial error in pixels of a canvas of ``size`` (width, height).
+
+        NaN before any is predicted.
+        """
+        none = np.full(len(self.points), np.nan)
+        return none if self.scale is None else expected_radial_error(self.scale * size)
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,13 @@
 
 import math
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from models.landmarks.baselines.heatmap_decoding import argmax, dark, quarter_offset
+from models.landmarks.gaussian import log_gaussian
 from models.landmarks.heatmap_window import local_moments
-from models.landmarks.prediction import Prediction, Targets
+from models.landmarks.prediction import Prediction, Targets, log_scale_of
 
 ACTIVATIONS = ("softmax", "sigmoid", "linear")
 DECODINGS = ("argmax", "quarter", "dark", "soft_argmax")
@@ -66,8 +66,8 @@ class GaussianHeatmaps:
         height, width = size
         points = targets.points.masked_fill(~targets.present[..., None], 0.5)  # (B, K, 2)
         sigma = self.sigma_cells(targets, width)
-        x = _gaussian(points[..., :1] * width, width, sigma)  # (B, K, w)
-        y = _gaussian(points[..., 1:] * height, height, sigma)  # (B, K, h)
+        x = log_gaussian(points[..., 0], width, sigma).exp()  # (B, K, w)
+        y = log_gaussian(points[..., 1], height, sigma).exp()  # (B, K, h)
         return y[..., :, None] * x[..., None, :] * targets.present[..., None, None]
 
     def decode(self, outputs: Tensor) -> Prediction:
@@ -85,7 +85,7 @@ class GaussianHeatmaps:
         cells = outputs.new_tensor([outputs.shape[-1], outputs.shape[-2]])
         floor = (_FLOOR_PX / self.stride) ** 2
         variance = (moments.variance - self.usual_sigma**2).clamp(min=floor)  # (B, K, 2) cells²
-        return Prediction(points / cells, 0.5 * (variance / 2.0).log() - cells.log())  # variance = 2 b²
+        return Prediction(points / cells, log_scale_of(variance) - cells.log())
 
     def log_maps(self, outputs: Tensor) -> Tensor:
         """The logarithm of the maps that network outputs stand for, up to a constant; floored, so finite."""
@@ -94,12 +94,6 @@ class GaussianHeatmaps:
         if self.activation == "sigmoid":
             return F.logsigmoid(outputs)
         return outputs.clamp(min=1e-6).log()
-
-
-def _gaussian(centre: Tensor, length: int, sigma: Tensor) -> Tensor:
-    """(B, K, 1) centre in cells -> (B, K, length) with peak 1."""
-    cells = torch.arange(length, device=centre.device, dtype=centre.dtype) + 0.5
-    return (-(cells - centre).square() / (2.0 * sigma.square())).exp()
 
 
 def _require_one_of(name: str, value: str, options: tuple[str, ...]) -> None:

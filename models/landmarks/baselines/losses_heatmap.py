@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from models.landmarks.baselines.heatmap_codec import GaussianHeatmaps
 from models.landmarks.baselines.heatmap_net import HeatmapOutputs
 from models.landmarks.losses import heatmap_cross_entropy
-from models.landmarks.prediction import Targets
+from models.landmarks.prediction import Targets, mean_annotated
 from models.loss_report import LossReport
 
 
@@ -24,7 +24,7 @@ class MapLoss(nn.Module):
         """(B, K, h, w) network outputs before the activation -> scalar; 0 if nothing is annotated."""
         target = codec.encode(targets, (outputs.shape[-2], outputs.shape[-1]))
         per_landmark = self.cells(outputs, target).sum((-2, -1))  # (B, K)
-        return torch.where(targets.present, per_landmark, 0.0).sum() / targets.present.sum().clamp(min=1)
+        return mean_annotated(per_landmark, targets.present)
 
     def cells(self, outputs: Tensor, target: Tensor) -> Tensor:
         """The loss of each cell; all (B, K, h, w)."""

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from models.backbone import TimmBackbone
+from models.landmarks.gaussian import log_gaussian
 from models.landmarks.heatmap_window import local_moments
 from models.landmarks.landmark_model import LandmarkModel
-from models.landmarks.prediction import Prediction, Targets
+from models.landmarks.prediction import Prediction, Targets, log_scale_of, mean_annotated
 from models.loss_report import LossReport
 from models.normalisation import Normalisation
 from models.precision import full_precision
@@ -43,8 +44,7 @@ class SimccCodec:
 
     def encode(self, points: Tensor, num_bins: int) -> Tensor:
         """(B, K) normalised coordinates along one axis -> (B, K, bins) distributions."""
-        bins = torch.arange(num_bins, device=points.device, dtype=points.dtype) + 0.5
-        return (-(bins - points[..., None] * num_bins).square() / (2.0 * self._sigma_bins**2)).softmax(-1)
+        return log_gaussian(points, num_bins, self._sigma_bins).softmax(-1)
 
     def decode(self, x: Tensor, y: Tensor) -> Prediction:
         """(B, K, bins) scores along x and along y -> landmarks with uncertainty."""
@@ -58,7 +58,7 @@ class SimccCodec:
         place = moments.mean[..., 0] if self.decoding == "soft_argmax" else scores.argmax(-1) + 0.5
         floor = (_FLOOR_PX * self.bins_per_px) ** 2
         variance = (moments.variance[..., 0] - self._sigma_bins**2).clamp(min=floor)  # bins²
-        return place / num_bins, 0.5 * (variance / 2.0).log() - math.log(num_bins)  # variance = 2 b²
+        return place / num_bins, log_scale_of(variance) - math.log(num_bins)
 
 
 @dataclass(frozen=True)
@@ -127,6 +127,5 @@ class SimccCriterion(nn.Module):
         for axis, scores in enumerate((outputs.x, outputs.y)):
             label = outputs.codec.encode(points[..., axis], scores.shape[-1])
             divergence = (torch.xlogy(label, label) - label * scores.log_softmax(-1)).sum(-1)  # (B, K)
-            mean = torch.where(targets.present, divergence, 0.0).sum() / targets.present.sum().clamp(min=1)
-            parts["xy"[axis]] = mean / 2.0
+            parts["xy"[axis]] = mean_annotated(divergence, targets.present) / 2.0
         return LossReport(parts["x"] + parts["y"], {name: value.detach() for name, value in parts.items()})

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from datasets.files.image_files import SourceImage
+from models.landmarks.uncertainty import expected_radial_error
 from transforms.geometry import warp_points
 from transforms.sample import Sample
 
@@ -44,7 +45,7 @@ def model_input(samples: Sequence[Sample]) -> np.ndarray:
 def image_landmarks(sample: Sample, points: np.ndarray, scales: np.ndarray) -> ImageLandmarks:
     """A model's (K, 2) points and Laplace scales, normalised by the canvas, in pixels of the source.
 
-    For independent Laplace axes E[r^2] = 2 b_x^2 + 2 b_y^2. Raises ValueError unless the points are finite.
+    Raises ValueError unless the points are finite.
     """
     if not np.isfinite(points).all():
         raise ValueError(
@@ -52,7 +53,7 @@ def image_landmarks(sample: Sample, points: np.ndarray, scales: np.ndarray) -> I
         )
     canvas = np.array(sample.size, np.float64)
     zoom = np.sqrt(abs(np.linalg.det(sample.to_source[:2, :2])))  # source pixels per canvas pixel
-    uncertainty = zoom * np.sqrt(2.0 * np.square(scales * canvas).sum(-1))
+    uncertainty = zoom * expected_radial_error(scales * canvas)
     return ImageLandmarks(
         points=warp_points(points * canvas, sample.to_source),
         uncertainty_px=uncertainty,
