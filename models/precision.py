@@ -4,7 +4,25 @@ Measured on this task: bfloat16 coordinates alone cost 0.23 mm root mean square.
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+
+class PointwiseConv2d(nn.Conv2d):
+    """A 1x1 convolution, computed as the matrix product that it is.
+
+    cuDNN rounds what a float32 convolution multiplies to the 11 bits of TF32 unless it is told not to; a
+    matrix product keeps float32 unless it is told otherwise.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, *, bias: bool = True) -> None:
+        super().__init__(in_channels, out_channels, 1, bias=bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(B, C, h, w) -> (B, out_channels, h, w)."""
+        product = self.weight.flatten(1)[None] @ input.flatten(2)  # (B, out_channels, h * w)
+        if self.bias is not None:
+            product = product + self.bias[:, None]
+        return product.unflatten(2, input.shape[2:])
 
 
 def full_precision(tensor: Tensor) -> torch.autocast:

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.landmarks.heatmap_window import highest_cell, moments_around, read_window
-from models.precision import full_precision
+from models.precision import PointwiseConv2d, full_precision
 
 
 class HeatmapHead(nn.Module):
@@ -12,7 +12,7 @@ class HeatmapHead(nn.Module):
 
     def __init__(self, embed_dim: int, num_landmarks: int) -> None:
         super().__init__()
-        self.classify = nn.Conv2d(embed_dim, num_landmarks, 1, bias=False)  # a softmax ignores a bias
+        self.classify = PointwiseConv2d(embed_dim, num_landmarks, bias=False)  # a softmax ignores a bias
 
     def forward(self, fine: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, K, h, w) float32 logits."""

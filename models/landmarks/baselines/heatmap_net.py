@@ -10,7 +10,7 @@ from models.landmarks.baselines.heatmap_trunks import ConcatTrunk, SmpTrunk
 from models.landmarks.landmark_model import LandmarkModel
 from models.landmarks.prediction import Prediction, Targets
 from models.normalisation import Normalisation
-from models.precision import full_precision
+from models.precision import PointwiseConv2d, full_precision
 
 _PRIOR = 0.01  # what a sigmoid map starts at everywhere (Lin et al., 2017, section 4.1)
 _HEAD_STD = 0.001  # of a linear head's weights, so that its maps start near zero (Xiao et al., 2018)
@@ -78,9 +78,9 @@ def _resize(channels: int, stride: int, wanted: int) -> nn.Module:
     )
 
 
-def _head(channels: int, num_landmarks: int, activation: str) -> nn.Conv2d:
+def _head(channels: int, num_landmarks: int, activation: str) -> PointwiseConv2d:
     """A 1x1 convolution that starts where its activation's targets are nearly everywhere: at nothing."""
-    head = nn.Conv2d(channels, num_landmarks, 1, bias=activation != "softmax")  # a softmax ignores a bias
+    head = PointwiseConv2d(channels, num_landmarks, bias=activation != "softmax")  # a softmax ignores a bias
     if head.bias is not None:
         nn.init.constant_(head.bias, math.log(_PRIOR / (1 - _PRIOR)) if activation == "sigmoid" else 0.0)
         nn.init.normal_(head.weight, std=_HEAD_STD)

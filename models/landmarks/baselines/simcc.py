@@ -13,7 +13,7 @@ from models.landmarks.landmark_model import LandmarkModel
 from models.landmarks.prediction import Prediction, Targets, log_scale_of, mean_annotated
 from models.loss_report import LossReport
 from models.normalisation import Normalisation
-from models.precision import full_precision
+from models.precision import PointwiseConv2d, full_precision
 
 DECODINGS = ("argmax", "soft_argmax")
 _STRIDE = 32  # of the backbone's coarsest map
@@ -95,7 +95,7 @@ class SimccNet(LandmarkModel):
         if min(self.size) < _STRIDE or any(side % _STRIDE for side in self.size):
             raise ValueError(f"SimCC with size={list(size)}: expected multiples of {_STRIDE}.")
         self.backbone = backbone
-        self.to_landmarks = nn.Conv2d(backbone.channels[-1], num_landmarks, 1)
+        self.to_landmarks = PointwiseConv2d(backbone.channels[-1], num_landmarks)
         num_cells = size[0] * size[1] // _STRIDE**2
         self.classify_x = nn.Linear(num_cells, codec.num_bins(size[1]))
         self.classify_y = nn.Linear(num_cells, codec.num_bins(size[0]))
