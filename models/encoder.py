@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from models.deformable_attention import DeformableAttention
-from models.position import cell_centres, encode_points
+from models.position import cell_centres, encode_points, require_width
 
 
 class SalienceEncoder(nn.Module):
@@ -30,6 +30,7 @@ class SalienceEncoder(nn.Module):
         expansion: int = 2,
     ) -> None:
         super().__init__()
+        require_width(embed_dim, num_heads)
         for ratio in (*level_ratios, *layer_ratios):
             if not 0.0 < ratio <= 1.0:
                 raise ValueError(f"salience ratio {ratio}: expected a share in (0, 1].")

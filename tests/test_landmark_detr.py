@@ -165,3 +165,16 @@ def test_one_image_is_memorised_to_less_than_half_a_pixel():
     with torch.no_grad():
         error = (detr.eval()(image).final.points - points).norm(dim=-1) * 96
     assert error.max() < 0.5
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["embed_dim=30"], "embed_dim=30 with num_heads=5: expected a multiple of 4 .*to 40 for instance"),
+        (["embed_dim=160", "model.decoder.num_heads=3"], "embed_dim=160 with num_heads=3"),
+    ],
+)
+def test_a_width_that_does_not_divide_is_refused_when_the_model_is_built(overrides, message):
+    config = load_config(ROOT / "configs/models/landmark_detr_resnet50.py", overrides).model
+    with pytest.raises(ValueError, match=message):
+        instantiate(config, num_landmarks=5)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from models.deformable_attention import DeformableAttention
 from models.encoder import feed_forward
 from models.landmarks.prediction import Prediction
-from models.position import encode_points
+from models.position import encode_points, require_width
 
 _STEP = 0.05  # a head output of 1 moves a point by 5 % of the canvas
 _INITIAL_LOG_SCALE = -4.0  # b = 1.8 % of the canvas, about 4 mm on a cephalogram
@@ -85,6 +85,7 @@ class LandmarkDecoder(nn.Module):
         expansion: int = 2,
     ) -> None:
         super().__init__()
+        require_width(embed_dim, num_heads)
         self.layers = nn.ModuleList(
             DecoderLayer(
                 embed_dim, num_heads, num_levels=num_levels, num_points=num_points, expansion=expansion
