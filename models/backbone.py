@@ -1,6 +1,7 @@
 """timm backbones as feature pyramids of strides 4, 8, 16 and 32."""
 
 import difflib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ class TimmBackbone(nn.Module):
     """Any timm model with features at strides 4, 8, 16 and 32, on grey images or, ``in_channels=3``, RGB.
 
     ``norm="group"`` exchanges the normalisation layers of models that take a ``norm_layer`` for GroupNorm:
-    for batches under 8, where BatchNorm from scratch is unreliable. ``weights`` is a local file of timm
-    weights; ``pretrained=True`` asks the hub for them. ``options`` go to ``timm.create_model``.
+    for batches under 8, where BatchNorm from scratch is unreliable (with 8 it learns faster). ``weights`` is
+    a local file of timm weights; ``pretrained=True`` asks the hub for them. ``options`` go to
+    ``timm.create_model``.
     """
 
     def __init__(
@@ -32,9 +34,9 @@ class TimmBackbone(nn.Module):
     ) -> None:
         super().__init__()
         options = dict(options or {})
-        self.norm = norm
+        self.norm: Callable[[int], nn.Module] = nn.BatchNorm2d  # of what is built on these features
         if norm == "group":
-            options["norm_layer"] = GroupNorm
+            options["norm_layer"], self.norm = GroupNorm, group_norm
         elif norm != "native":
             raise ValueError(f"backbone norm={norm!r}: expected 'native' or 'group'.")
         if weights is not None:
@@ -58,6 +60,13 @@ class TimmBackbone(nn.Module):
         maps = self.features(images)
         picked = tuple(maps[index] for index in self._picked)
         return tuple(m.permute(0, 3, 1, 2).contiguous() for m in picked) if self._channels_last else picked
+
+
+def group_norm(channels: int) -> nn.GroupNorm:
+    """GroupNorm (Wu and He, 2018) of 8 channels a group, which does not mix the cases of a batch."""
+    if channels % 8:
+        raise ValueError(f"GroupNorm of {channels} channels: expected a multiple of 8. Change the width.")
+    return nn.GroupNorm(channels // 8, channels)
 
 
 def require_multiple(images: Tensor, multiple: int) -> None:

@@ -1,11 +1,13 @@
 """The neck: one width for strides 8 to 64, and context brought down to a finer map of stride 4."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+Norm = Callable[[int], nn.Module]
 
 
 @dataclass(frozen=True)
@@ -16,12 +18,10 @@ class FeatureMaps:
     levels: tuple[Tensor, ...]  # L maps (B, C, H/s, W/s), s = 8, 16, 32, 64
 
 
-def conv_norm_act(in_channels: int, out_channels: int, *, stride: int = 1, group_norm: bool) -> nn.Sequential:
-    """3x3 convolution, GroupNorm (which does not mix the cases of a batch) or BatchNorm, and ReLU."""
-    norm = nn.GroupNorm(out_channels // 8, out_channels) if group_norm else nn.BatchNorm2d(out_channels)
-    return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, 3, stride, 1, bias=False), norm, nn.ReLU(inplace=True)
-    )
+def conv_norm_act(in_channels: int, out_channels: int, *, stride: int = 1, norm: Norm) -> nn.Sequential:
+    """3x3 convolution, normalisation and ReLU."""
+    convolution = nn.Conv2d(in_channels, out_channels, 3, stride, 1, bias=False)
+    return nn.Sequential(convolution, norm(out_channels), nn.ReLU(inplace=True))
 
 
 class ExpandingPath(nn.Module):
@@ -29,12 +29,12 @@ class ExpandingPath(nn.Module):
 
     Each level concatenates the enlarged coarser map with the backbone's own and mixes them by two 3x3
     convolutions. A map of the backbone that is wider than its level is narrowed first, so the path's cost
-    does not grow with the backbone's. The fine map has its own, usually smaller, width. BatchNorm learns
-    faster here than GroupNorm; ``group_norm`` is for batches under 8.
+    does not grow with the backbone's. The fine map has its own, usually smaller, width. ``norm`` makes the
+    normalisation of a number of channels.
     """
 
     def __init__(
-        self, in_channels: Sequence[int], embed_dim: int, *, fine_dim: int, group_norm: bool = False
+        self, in_channels: Sequence[int], embed_dim: int, *, fine_dim: int, norm: Norm = nn.BatchNorm2d
     ) -> None:
         super().__init__()
         widths = [fine_dim, *[embed_dim] * (len(in_channels) - 2)]  # of strides 4, 8, 16
@@ -45,8 +45,8 @@ class ExpandingPath(nn.Module):
         )
         self.merge = nn.ModuleList(
             nn.Sequential(
-                conv_norm_act(embed_dim + min(channels, width), width, group_norm=group_norm),
-                conv_norm_act(width, width, group_norm=group_norm),
+                conv_norm_act(embed_dim + min(channels, width), width, norm=norm),
+                conv_norm_act(width, width, norm=norm),
             )
             for channels, width in skips
         )
@@ -64,10 +64,10 @@ class UNetNeck(ExpandingPath):
     """The expanding path with a level of stride 64, for what reads several levels."""
 
     def __init__(
-        self, in_channels: Sequence[int], embed_dim: int, *, fine_dim: int, group_norm: bool = False
+        self, in_channels: Sequence[int], embed_dim: int, *, fine_dim: int, norm: Norm = nn.BatchNorm2d
     ) -> None:
-        super().__init__(in_channels, embed_dim, fine_dim=fine_dim, group_norm=group_norm)
-        self.coarsest = conv_norm_act(embed_dim, embed_dim, stride=2, group_norm=group_norm)
+        super().__init__(in_channels, embed_dim, fine_dim=fine_dim, norm=norm)
+        self.coarsest = conv_norm_act(embed_dim, embed_dim, stride=2, norm=norm)
 
     def forward(self, features: Sequence[Tensor]) -> FeatureMaps:
         """Four maps of strides 4 to 32 -> the fine map and the levels of strides 8 to 64."""

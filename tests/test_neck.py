@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from models.backbone import group_norm
 from models.neck import UNetNeck
 
 CHANNELS = (8, 16, 64, 128)
@@ -19,9 +20,9 @@ def features(batch: int = 2, height: int = 96, width: int = 160) -> list[torch.T
     ]
 
 
-@pytest.mark.parametrize("group_norm", [False, True])
-def test_one_width_for_strides_8_to_64_and_a_finer_map(group_norm: bool):
-    maps = UNetNeck(CHANNELS, 32, fine_dim=16, group_norm=group_norm)(features())
+@pytest.mark.parametrize("norm", [nn.BatchNorm2d, group_norm])
+def test_one_width_for_strides_8_to_64_and_a_finer_map(norm):
+    maps = UNetNeck(CHANNELS, 32, fine_dim=16, norm=norm)(features())
     assert maps.fine.shape == (2, 16, 24, 40)
     assert [m.shape[1:] for m in maps.levels] == [(32, 12, 20), (32, 6, 10), (32, 3, 5), (32, 2, 3)]
 
@@ -34,7 +35,7 @@ def test_the_fine_map_sees_every_map_of_the_backbone():
 
 
 def test_with_group_norm_no_case_depends_on_the_others_of_its_batch():
-    neck = UNetNeck(CHANNELS, 32, fine_dim=16, group_norm=True).train()
+    neck = UNetNeck(CHANNELS, 32, fine_dim=16, norm=group_norm).train()
     whole, single = neck(features()), neck([m[:1] for m in features()])
     torch.testing.assert_close(whole.fine[:1], single.fine, rtol=1e-4, atol=1e-5)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in neck.modules())

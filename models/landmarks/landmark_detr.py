@@ -60,9 +60,7 @@ class LandmarkDetr(LandmarkModel):
         super().__init__(num_landmarks, normalise)
         self.jitter = jitter
         self.backbone = backbone
-        self.neck = UNetNeck(
-            backbone.channels, embed_dim, fine_dim=fine_dim, group_norm=backbone.norm == "group"
-        )
+        self.neck = UNetNeck(backbone.channels, embed_dim, fine_dim=fine_dim, norm=backbone.norm)
         self.heatmap = HeatmapHead(fine_dim, num_landmarks)
         self.encoder = encoder
         self.start = StartQueries(embed_dim, num_landmarks)

@@ -34,9 +34,7 @@ class NeckMaskNet(MaskModel):
     ) -> None:
         super().__init__(num_classes, normalise)
         self.backbone = backbone
-        self.neck = ExpandingPath(
-            backbone.channels, embed_dim, fine_dim=fine_dim, group_norm=backbone.norm == "group"
-        )
+        self.neck = ExpandingPath(backbone.channels, embed_dim, fine_dim=fine_dim, norm=backbone.norm)
         self.head = nn.Conv2d(fine_dim, num_classes, 1)
         nn.init.constant_(torch.as_tensor(self.head.bias), _PRIOR_LOGIT)
         self.attributes = (
