@@ -26,7 +26,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from datasets.files.image_files import SourceImage
-from util.arguments import add_device_argument, add_spacing_argument, positive
+from datasets.files.search import summary
+from util.arguments import add_device_argument, add_spacing_argument, escape_on_console, positive
 from util.prediction.landmarks.image_landmarks import ImageLandmarks
 from util.prediction.landmarks.landmark_files import write_landmark_files
 from util.prediction.landmarks.looks import Looks, add_arguments
@@ -39,6 +40,7 @@ DEFAULT_OUTPUT = Path("outputs/inference/landmarks.json")
 
 
 def main() -> int:
+    escape_on_console()
     logging.basicConfig(format="inference.py: %(message)s")
     args = parse_arguments()
     try:
@@ -120,7 +122,9 @@ def predict_at_once(args: argparse.Namespace) -> tuple[int, int]:
             found.images += part.images
             found.failed += part.failed
     model = describe(predictor, looks)
-    written = write_landmark_files(args.output, model=model, images=found.images, failed=found.failed)
+    written = write_landmark_files(
+        args.output, model=model, left_out=found.left_out, images=found.images, failed=found.failed
+    )
     return written, len(found.failed)
 
 
@@ -163,6 +167,8 @@ def load(looks: Looks, device: str) -> Predictor:
 def some_files(paths: list[Path], found: Found) -> list[Path]:
     """The image files of ``paths``; ValueError if there is none at all."""
     files = list_files(paths, found)
+    if found.left_out:
+        print(summary(found.left_out))
     if not files:
         raise ValueError(f"no image among {[str(path) for path in paths]}. Give images or folders of them.")
     return files

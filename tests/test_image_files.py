@@ -3,43 +3,16 @@
 from pathlib import Path
 
 import numpy as np
-import pydicom
 import pytest
 import SimpleITK as sitk
 from PIL import Image
-from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-from datasets.files.image_files import find_images, read_grey, read_images
+from datasets.files.image_files import read_grey, read_images
+from datasets.files.search import find_images
+from tests.support.xray_files import write_dicom
 
 GREY = np.random.default_rng(0).integers(0, 256, (24, 32), np.uint8)
 RAMP = np.linspace(1000, 3000, 24 * 32).reshape(24, 32).astype(np.uint16)
-
-
-def write_dicom(
-    file: Path, pixels: np.ndarray, bits: int = 12, interpretation: str = "MONOCHROME2", **tags: object
-) -> Path:
-    meta = FileMetaDataset()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = (
-        "1.2.840.10008.5.1.4.1.1.1.1",
-        generate_uid(),
-    )
-    dataset = FileDataset(str(file), {}, file_meta=meta, preamble=bytes(128))
-    dataset.Rows, dataset.Columns = pixels.shape[-2:] if bits > 8 else pixels.shape[:2]
-    dataset.SamplesPerPixel = 3 if interpretation == "RGB" else 1
-    if interpretation == "RGB":
-        dataset.PlanarConfiguration = 0
-    if bits > 8 and pixels.ndim == 3:
-        dataset.NumberOfFrames = len(pixels)
-    dataset.PhotometricInterpretation, dataset.PixelRepresentation = interpretation, 0
-    dataset.BitsAllocated = 8 if bits <= 8 else 16
-    dataset.BitsStored, dataset.HighBit = bits, bits - 1
-    dataset.PixelData = pixels.tobytes()
-    for tag, value in tags.items():
-        setattr(dataset, tag, value)
-    pydicom.dcmwrite(file, dataset, enforce_file_format=True)
-    return file
 
 
 def read_one(file: Path):
@@ -148,7 +121,7 @@ def test_eight_bit_and_colour_dicom_keep_their_values(tmp_path):
 def test_frames_of_a_dicom_are_numbered_and_it_needs_no_suffix(tmp_path):
     file = write_dicom(tmp_path / "IM000001", np.stack([RAMP, RAMP.T.reshape(24, 32)]))
     assert [source.slice for source in read_images(file)] == [1, 2]
-    assert find_images([tmp_path]) == [file]
+    assert find_images([tmp_path]).files == [file]
 
 
 @pytest.mark.parametrize("spacing", [[0, 0], [0.1, -0.1]])
@@ -187,13 +160,13 @@ def test_folders_are_searched_and_sorted_and_files_taken_as_given(tmp_path):
     (tmp_path / "sub").mkdir()
     for name in names:
         (tmp_path / name).write_bytes(b"x")
-    assert find_images([tmp_path]) == [tmp_path / name for name in ("a.JPG", "b.png", "sub/c.bmp")]
-    assert find_images([tmp_path / "b.png", "gone.png"]) == [tmp_path / "b.png", Path("gone.png")]
+    assert find_images([tmp_path]).files == [tmp_path / name for name in ("a.JPG", "b.png", "sub/c.bmp")]
+    assert find_images([tmp_path / "b.png", "gone.png"]).files == [tmp_path / "b.png", Path("gone.png")]
 
 
 def test_a_folder_without_images_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
-    with pytest.raises(ValueError, match=r"no image in this folder \(1 other files\)"):
+    with pytest.raises(ValueError, match=r"no image in this folder \(1 file left out: 1 .txt\)"):
         find_images([tmp_path])
 
 

@@ -75,7 +75,7 @@ def test_one_bad_file_is_named_and_the_rest_go_on(inferred, images: Path):
 
 def test_landmarks_are_source_pixels_in_index_coordinates(inferred):
     record = json.loads((inferred[0] / "landmarks.json").read_text())
-    assert set(record) == {"model", "images", "failed"}
+    assert set(record) == {"model", "left_out", "images", "failed"}
     assert record["model"]["test_time"] is None
     first = record["images"][0]
     assert (first["width"], first["height"], first["spacing_mm"]) == (192, 256, None)

@@ -1,12 +1,20 @@
 """Command-line arguments that several scripts share."""
 
 import argparse
+import io
 import math
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 _Number = TypeVar("_Number", int, float)
+
+
+def escape_on_console() -> None:
+    """Let names that the console's encoding lacks be printed escaped, instead of ending the script."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def positive(kind: type[_Number]) -> Callable[[str], _Number]:

@@ -59,6 +59,11 @@ def sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def printable(file: str | Path) -> str:
+    """The name of ``file`` as text that can be written anywhere: bytes that are no UTF-8 become ``\\xNN``."""
+    return os.fsencode(file).decode("utf-8", "backslashreplace")
+
+
 def cannot_write(file: str | Path, error: OSError) -> WriteError:
     """``error`` as one that names the file and what to do."""
     reason = error.strerror or error

@@ -1,93 +1,90 @@
 """DICOM X-rays as 8-bit grey images with their spacing. pydicom is imported where it is used."""
 
-from collections.abc import Iterator, Sequence
+import logging
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from datasets.files.grey import to_grey8, unit_to_grey8
+from datasets.files.dicom_decoding import number_of_frames, stored_frames
+from datasets.files.dicom_display import displayed
+from datasets.files.dicom_spacing import dicom_spacing
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-_SPACING_TAGS = ("PixelSpacing", "ImagerPixelSpacing")  # calibrated first, at the detector second
+_DIRECTORY = "1.2.840.10008.1.3.10"  # storage class of a DICOMDIR
+_SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"  # pixels, but those of a mask
+_PLAIN: dict[tuple[bool | None, bool | None], str] = {  # transfer syntaxes by (implicit, little endian)
+    (True, True): "1.2.840.10008.1.2",
+    (False, True): "1.2.840.10008.1.2.1",
+    (False, False): "1.2.840.10008.1.2.2",
+}
+_LARGE_VALUE = "1 MB"  # pixels are read when they are asked for
 
 
-def is_dicom(file: Path) -> bool:
-    """Whether ``file`` has the mark of a DICOM file after its preamble."""
-    with file.open("rb") as stream:
-        return stream.read(132)[128:] == b"DICM"
+@dataclass(frozen=True)
+class DicomImage:
+    """A DICOM file that has been opened; its frames are decoded one by one."""
+
+    file: Path
+    dataset: "Dataset"
+
+    @property
+    def num_frames(self) -> int:
+        return number_of_frames(self.dataset)
+
+    def spacing(self) -> tuple[np.ndarray, str]:
+        """(2,) mm per pixel along x and y or NaN, and which tag says so."""
+        return dicom_spacing(self.dataset)
+
+    def frames(self) -> Iterator[np.ndarray]:
+        """Each frame in turn, (H, W) uint8 grey with bone bright."""
+        for stored in stored_frames(self.dataset):
+            yield displayed(stored, self.dataset, self.file)
 
 
-def read_dicom(file: Path) -> tuple[list[np.ndarray], np.ndarray]:
-    """Frames, each (H, W) uint8 grey with bone bright, and (2,) spacing in mm per pixel along x and y or NaN.
-
-    Contrast: the file's own lookup table or window, or else percentiles.
-    """
-    import pydicom
-    from pydicom.pixels.processing import apply_modality_lut
-
-    dataset = pydicom.dcmread(file)
-    spacing = dicom_spacing(dataset)
-    pixels = dataset.pixel_array
-    if int(dataset.SamplesPerPixel) > 1:
-        return [to_grey8(frame) for frame in _frames(pixels, grey=False)], spacing
-    frames = [
-        _displayed(np.asarray(apply_modality_lut(frame, dataset)), dataset)
-        for frame in _frames(pixels, grey=True)
-    ]
-    if dataset.PhotometricInterpretation == "MONOCHROME1":  # low values are shown bright
-        frames = [255 - frame for frame in frames]
-    elif dataset.PhotometricInterpretation != "MONOCHROME2":
-        raise ValueError(
-            f"photometric interpretation {dataset.PhotometricInterpretation}, expected MONOCHROME1 or 2"
-        )
-    return frames, spacing
+def open_dicom(file: Path) -> DicomImage:
+    """Read all tags but the pixels. Raises ValueError where ``file`` is DICOM without an image."""
+    dataset = _read(file)
+    if (reason := _without_pixels(dataset)) is not None:
+        raise ValueError(f"{reason}, expected an image. Give the images that belong to it")
+    missing = [tag for tag in ("Columns", "BitsAllocated", "PhotometricInterpretation") if tag not in dataset]
+    if missing:
+        raise ValueError(f"the DICOM tags {missing} are missing. Export it again")
+    return DicomImage(file, dataset)
 
 
-def dicom_spacing(dataset: "Dataset") -> np.ndarray:
-    """(2,) mm per pixel along x and y, NaN where no tag tells. DICOM lists the rows (y) first."""
-    for tag in _SPACING_TAGS:
-        value = dataset.get(tag)
-        if value is None or value == "":
-            continue
-        spacing = np.array([float(number) for number in value][::-1])
-        if spacing.shape != (2,) or not (np.isfinite(spacing).all() and (spacing > 0).all()):
-            raise ValueError(
-                f"{tag} {list(value)}, expected two numbers above 0 mm. Correct or remove the tag"
-            )
-        return spacing
-    return np.full(2, np.nan)
+def dicom_without_pixels(file: Path) -> str | None:
+    """What the DICOM ``file`` is if it holds no image; None if it holds one or is not readable at all."""
+    from pydicom.errors import InvalidDicomError
+
+    try:
+        return _without_pixels(_read(file, stop_before_pixels=True))
+    except (InvalidDicomError, ValueError, KeyError, EOFError, AttributeError, NotImplementedError):
+        return None  # for the reader, which names what is wrong
 
 
-def _frames(pixels: np.ndarray, *, grey: bool) -> Iterator[np.ndarray]:
-    single = pixels.ndim == (2 if grey else 3)
-    yield from (pixels[None] if single else pixels)
+def _without_pixels(dataset: "Dataset") -> str | None:
+    if dataset.file_meta.get("MediaStorageSOPClassUID") == _DIRECTORY or "DirectoryRecordSequence" in dataset:
+        return "DICOMDIR"
+    if dataset.get("SOPClassUID") == _SEGMENTATION:
+        return "DICOM segmentation"
+    return None if "Rows" in dataset else "DICOM without pixels"
 
 
-def _displayed(values: np.ndarray, dataset: "Dataset") -> np.ndarray:
-    """Modality values -> (H, W) uint8 as a viewer shows them, before MONOCHROME1 is turned over."""
-    from pydicom.pixels.processing import apply_voi_lut
+def _read(file: Path, *, stop_before_pixels: bool = False) -> "Dataset":
+    """``file`` with its transfer syntax, which a file without preamble does not name."""
+    from pydicom import config, dcmread
+    from pydicom.uid import UID
 
-    tables = dataset.get("VOILUTSequence")
-    if tables:
-        shown = np.asarray(apply_voi_lut(values, dataset, prefer_lut=True))
-        bits = int(tables[0].LUTDescriptor[2])
-        return unit_to_grey8(shown / (2.0**bits - 1.0))
-    centre, width = _first(dataset.get("WindowCenter")), _first(dataset.get("WindowWidth"))
-    if centre is None or width is None or width <= 1.0:
-        return to_grey8(values)
-    function = dataset.get("VOILUTFunction", "LINEAR")
-    if function == "SIGMOID":
-        return unit_to_grey8(1.0 / (1.0 + np.exp(-4.0 * (values - centre) / width)))
-    if function == "LINEAR":  # DICOM PS3.3 C.11.2.1.2: the window counts pixel values, not intervals
-        centre, width = centre - 0.5, width - 1.0
-    return unit_to_grey8((values - centre) / width + 0.5)
-
-
-def _first(value: Any) -> float | None:
-    """A tag may hold several windows; the first is the one to show."""
-    if value is None or value == "":
-        return None
-    return float(value[0] if isinstance(value, Sequence) else value)
+    config.settings.reading_validation_mode = config.IGNORE  # what is wrong is for us to say
+    warnings.filterwarnings("ignore", module="pydicom")
+    logging.getLogger("pydicom").setLevel(logging.ERROR)
+    dataset = dcmread(file, force=True, defer_size=_LARGE_VALUE, stop_before_pixels=stop_before_pixels)
+    if "TransferSyntaxUID" not in dataset.file_meta:
+        dataset.file_meta.TransferSyntaxUID = UID(_PLAIN.get(dataset.original_encoding, _PLAIN[True, True]))
+    return dataset

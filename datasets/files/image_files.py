@@ -1,28 +1,25 @@
 """Any X-ray file that people have, as 8-bit grey images with their spacing.
 
-PNG, JPEG, BMP, TIFF (several pages too), DICOM (several frames too) and MetaImage stacks. A stack is
-read slice by slice, so memory does not grow with its length.
+PNG, JPEG, TIFF (several pages too) and other pictures, DICOM (several frames too) and MetaImage stacks, told
+by their content. A stack is read slice by slice, so memory does not grow with its length. ``docs/files.md``
+says what is read and what is refused.
 """
 
-import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageSequence
 
-from datasets.files.dicom_files import is_dicom, read_dicom
-from datasets.files.grey import to_grey8
+from datasets.files.dicom_files import open_dicom
+from datasets.files.grey import require_content, to_grey8
+from datasets.files.kinds import READ_HERE, Kind, kind_by_suffix, kind_of
 from datasets.files.mha_files import open_stack
+from datasets.files.picture_files import picture_pages, read_pictures
+from util.files import printable
 
-logger = logging.getLogger(__name__)
-
-_PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
-_STACKS = (".mha", ".mhd")
-_DICOM = (".dcm", ".dicom", ".ima")
-_DEEP_MODES = ("I", "F")  # Pillow modes beyond 8 bits: I, I;16, I;16B, F
+_MAX_REASON = 300  # characters: what some libraries say fills a screen
 
 
 @dataclass(frozen=True)
@@ -33,41 +30,15 @@ class SourceImage:
     spacing: np.ndarray  # (2,) float64, mm per pixel along x and y; NaN where unknown
     file: Path
     slice: int | None  # from 1 in a file of several images, None in a file of one
+    spacing_source: str = "none"  # the tag, field or argument that says so
 
 
-def find_images(paths: Iterable[str | Path]) -> list[Path]:
-    """Files as given, and for every folder the image files in and below it, sorted.
-
-    Given files are not looked into: ``read_images`` says what is wrong with one. Raises ValueError for
-    a folder without an image.
-    """
-    found: list[Path] = []
-    for path in map(Path, paths):
-        if not path.is_dir():
-            found.append(path)
-            continue
-        inside = sorted(file for file in path.rglob("*") if file.is_file())
-        images = [file for file in inside if _is_image(file)]
-        if not images:
-            known = " ".join((*_PICTURES, *_DICOM, *_STACKS))
-            raise ValueError(
-                f"{path}: no image in this folder ({len(inside)} other files), expected {known}."
-            )
-        if len(images) < len(inside):
-            logger.info("%s: %d files that are no images left out", path, len(inside) - len(images))
-        found += images
-    return found
-
-
-def _is_image(file: Path) -> bool:
-    suffix = file.suffix.lower()
-    return suffix in (*_PICTURES, *_STACKS, *_DICOM) or (not suffix and is_dicom(file))
-
-
-def read_images(path: str | Path) -> Iterator[SourceImage]:
+def read_images(path: str | Path, spacing: Sequence[float] | None = None) -> Iterator[SourceImage]:
     """Every image of one file, one in memory at a time.
 
-    Raises ValueError naming the file when it is missing, truncated or not an image.
+    ``spacing``: mm per pixel, one number or x and y, in place of what the file says. Raises ValueError naming
+    the file when it is missing, truncated or not an image; an image of one grey value alone is refused when
+    the others of its file have been given.
     """
     file = Path(path)
     with _naming(file):
@@ -75,15 +46,13 @@ def read_images(path: str | Path) -> Iterator[SourceImage]:
             raise ValueError("no such file. Check the path")
         if file.stat().st_size == 0:
             raise ValueError("an empty file. Copy it again")
-        suffix = file.suffix.lower()
-        if suffix in _STACKS:
-            yield from _read_stack(file)
-        elif suffix in _DICOM or is_dicom(file):
-            frames, spacing = read_dicom(file)
-            for number, frame in enumerate(frames, start=1):
-                yield SourceImage(frame, spacing, file, number if len(frames) > 1 else None)
-        else:
-            yield from _read_pictures(file)
+        content = _open(file, with_spacing=spacing is None)
+        mm, source = content.spacing, content.spacing_source
+        if spacing is not None:
+            mm, source = np.resize(np.asarray(spacing, np.float64), 2), "--spacing"
+        several = content.count > 1
+        for number, image in _with_content(content.images, content.count):
+            yield SourceImage(image, mm, file, number if several else None, source)
 
 
 def read_grey(file: Path) -> np.ndarray:
@@ -94,28 +63,57 @@ def read_grey(file: Path) -> np.ndarray:
     return images[0]
 
 
-def _read_stack(file: Path) -> Iterator[SourceImage]:
-    stack = open_stack(file)
-    for number, pixels in enumerate(stack.slices(), start=1):
-        yield SourceImage(to_grey8(pixels), stack.spacing, file, number if stack.num_slices > 1 else None)
+@dataclass(frozen=True)
+class _Content:
+    """What a file holds, before its pixels are read."""
+
+    images: Iterable[np.ndarray]  # (H, W) uint8 each
+    count: int
+    spacing: np.ndarray
+    spacing_source: str
 
 
-def _read_pictures(file: Path) -> Iterator[SourceImage]:
-    with Image.open(file) as picture:
-        pages = getattr(picture, "n_frames", 1)
-        for number, page in enumerate(ImageSequence.Iterator(picture), start=1):
-            # Pillow's own weights for grey; deep images keep their depth until they are windowed.
-            pixels = np.asarray(page if page.mode.startswith(_DEEP_MODES) else page.convert("L"))
-            yield SourceImage(to_grey8(pixels), np.full(2, np.nan), file, number if pages > 1 else None)
+def _open(file: Path, *, with_spacing: bool) -> _Content:
+    """The images of ``file``, and its spacing unless that is given from elsewhere."""
+    kind = kind_of(file)
+    if kind is Kind.OTHER:
+        kind = kind_by_suffix(file)
+    unknown = np.full(2, np.nan), "none"
+    if kind is Kind.DICOM:
+        dicom = open_dicom(file)
+        return _Content(dicom.frames(), dicom.num_frames, *(dicom.spacing() if with_spacing else unknown))
+    if kind is Kind.STACK:
+        stack = open_stack(file)
+        images = map(to_grey8, stack.slices())
+        return _Content(images, stack.num_slices, stack.spacing, stack.spacing_source)
+    if kind is Kind.PICTURE:
+        pages = picture_pages(file)
+        return _Content(read_pictures(file, pages), len(pages), *unknown)
+    raise ValueError(f"its content is none of {READ_HERE}. Convert it")
+
+
+def _with_content(images: Iterable[np.ndarray], count: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Each image with its number from 1; ValueError for those without content after the others."""
+    empty = []
+    for number, image in enumerate(images, start=1):
+        try:
+            yield number, require_content(image)
+        except ValueError as error:
+            if count == 1:
+                raise
+            empty.append(f"image {number}: {error}")
+    if empty:
+        raise ValueError("; ".join(empty[:3]) + (f"; and {len(empty) - 3} more" if len(empty) > 3 else ""))
 
 
 @contextmanager
 def _naming(file: Path) -> Iterator[None]:
-    """Whatever a decoder raises becomes a ValueError that names ``file``."""
+    """Whatever a decoder raises becomes a ValueError of one line that names ``file``."""
     try:
         yield
-    except (
-        Exception
-    ) as error:  # decoders raise some twenty kinds, and a reader of many files goes on after each
-        reason = str(error).removeprefix(f"{file}: ") or repr(error)
-        raise ValueError(f"{file}: cannot be read as an X-ray image: {reason.rstrip('.')}.") from error
+    except Exception as error:  # decoders raise some twenty kinds of exceptions
+        reason = " ".join(str(error).removeprefix(f"{file}: ").split()) or repr(error)
+        reason = reason if len(reason) <= _MAX_REASON else f"{reason[:_MAX_REASON]}..."
+        raise ValueError(
+            f"{printable(file)}: cannot be read as an X-ray image: {reason.rstrip('.')}."
+        ) from error

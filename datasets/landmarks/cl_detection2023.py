@@ -37,7 +37,7 @@ def read_annotations(file: Path) -> dict[int, SliceAnnotation]:
     Raises ValueError naming the file and the slice otherwise.
     """
     try:
-        entries = json.loads(file.read_text(encoding="utf-8"))["points"]
+        entries = json.loads(file.read_text(encoding="utf-8-sig"))["points"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{file}: {error!r}, expected a JSON object with a list 'points'.") from error
     if not isinstance(entries, list):

@@ -48,7 +48,7 @@ def read_predictions(file: Path) -> dict[int, np.ndarray]:
 def read_content(file: Path) -> Any:
     """The JSON of ``file`` as it is. Raises ValueError when it cannot be read or is no JSON."""
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        return json.loads(file.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ValueError(f"{file}: cannot be read ({error.strerror}). Check the path.") from error
     except ValueError as error:  # no JSON, or no text

@@ -79,7 +79,7 @@ def read_annotation(file: Path) -> np.ndarray:
     """(19, 2) continuous pixels from one doctor's file; what follows line 19 (codes) is ignored."""
     if not file.is_file():
         raise ValueError(f"{file}: missing. Complete AnnotationsByMD, or choose the other doctor's --labels.")
-    lines = file.read_text(encoding="utf-8", errors="replace").splitlines()[: len(LANDMARKS)]
+    lines = file.read_text(encoding="utf-8-sig", errors="replace").splitlines()[: len(LANDMARKS)]
     if len(lines) < len(LANDMARKS):
         raise ValueError(f"{file}: {len(lines)} lines, expected at least {len(LANDMARKS)} of the form x,y.")
     return np.array([_read_point(line, f"{file}, line {n}") for n, line in enumerate(lines, start=1)])

@@ -107,7 +107,7 @@ def load_landmark_set(name_or_file: str | Path) -> LandmarkSet:
             f"landmark set {str(name_or_file)!r} not found. Give one of {shipped} or the path of a .json."
         )
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))
+        data = json.loads(file.read_text(encoding="utf-8-sig"))
     except json.JSONDecodeError as error:
         raise ValueError(f"{file}: not valid JSON ({error}).") from error
     return LandmarkSet.from_dict(data, source=str(file))

@@ -95,7 +95,7 @@ _SHARES = ("centroid_mean", "centroid_std")
 
 def load_statistics(file: Path = STATISTICS_FILE) -> ShapeStatistics:
     """Read a file that ``tools/measure_landmark_statistics.py`` wrote."""
-    data = json.loads(file.read_text(encoding="utf-8"))
+    data = json.loads(file.read_text(encoding="utf-8-sig"))
     if not isinstance(data, dict) or data.get("format") != _FORMAT:
         raise ValueError(
             f"{file}: expected format {_FORMAT!r}. Write it with tools/measure_landmark_statistics.py."

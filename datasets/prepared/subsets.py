@@ -12,6 +12,9 @@ from datasets.prepared.case import check_spacing
 from datasets.prepared.folder import FORMAT
 from datasets.prepared.splits import Fold
 
+_PNG_START = b"\x89PNG\r\n\x1a\n"
+_GREY, _RGB = 0, 2  # PNG colour types
+_COLOURS = {_GREY: "grey", _RGB: "RGB", 3: "palette", 4: "grey with alpha", 6: "RGB with alpha"}
 _PNG_END = b"IEND\xaeB`\x82"  # last chunk of every whole PNG file
 KINDS = {"landmark_set": "landmarks", "box_classes": "boxes", "mask_classes": "masks"}  # by key of the header
 
@@ -101,19 +104,25 @@ def repeated_cases(header: dict[str, Any], cases: tuple[str, ...]) -> tuple[str,
 
 
 def read_png(file: Path, size: tuple[int, int]) -> np.ndarray:
-    """(H, W) uint8 grey. Raises ValueError for a file that is not whole or not of ``size``, width first."""
-    return _read_pixels(file, size, cv2.IMREAD_GRAYSCALE)
+    """(H, W) uint8 grey.
+
+    Raises ValueError for a file that is not whole, not 8-bit grey, or not of ``size``, width first.
+    """
+    return _read_pixels(file, size, _GREY)
 
 
 def read_colour_png(file: Path, size: tuple[int, int]) -> np.ndarray:
-    """(H, W, 3) uint8 RGB. Raises ValueError for a file that is not whole or not of ``size``, width first."""
-    return np.ascontiguousarray(_read_pixels(file, size, cv2.IMREAD_COLOR)[..., ::-1])
+    """(H, W, 3) uint8 RGB.
+
+    Raises ValueError for a file that is not whole, not 8-bit RGB, or not of ``size``, width first.
+    """
+    return np.ascontiguousarray(_read_pixels(file, size, _RGB)[..., ::-1])
 
 
 def read_json(file: Path) -> dict[str, Any]:
     """A file's JSON object. Raises ValueError naming the file otherwise."""
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))
+        data = json.loads(file.read_text(encoding="utf-8-sig"))  # some editors put a byte order mark
     except OSError as error:
         raise ValueError(f"{file}: cannot be read ({error.strerror}). Prepare the data anew.") from error
     except ValueError as error:
@@ -173,12 +182,22 @@ def _read_split(
     return records
 
 
-def _read_pixels(file: Path, size: tuple[int, int], flag: int) -> np.ndarray:
-    """OpenCV fills up a truncated file without a word, so its end is looked at."""
+def _read_pixels(file: Path, size: tuple[int, int], colours: int) -> np.ndarray:
+    """OpenCV fills up a truncated file and clips a deeper one without a word, so the bytes are looked at.
+
+    colours: the PNG's colour type, ``_GREY`` or ``_RGB``.
+    """
     data = file.read_bytes()
+    flag = cv2.IMREAD_GRAYSCALE if colours == _GREY else cv2.IMREAD_COLOR
     image = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if data else None
-    if image is None or not data.endswith(_PNG_END):
+    if image is None or not (data.startswith(_PNG_START) and data.endswith(_PNG_END)):
         raise ValueError(f"{file}: not a whole PNG image ({len(data)} bytes). Prepare the data anew.")
+    depth, kind = data[24], data[25]  # of the first chunk, IHDR
+    if (depth, kind) != (8, colours):
+        raise ValueError(
+            f"{file}: {_COLOURS.get(kind, 'unknown')} of {depth} bits, expected {_COLOURS[colours]} of 8 "
+            "bits as tools/prepare_*.py write. Prepare the data anew."
+        )
     if image.shape[1::-1] != size:
         raise ValueError(
             f"{file}: {image.shape[1]}x{image.shape[0]} pixels, annotated as {size[0]}x{size[1]}."

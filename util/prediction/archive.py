@@ -82,8 +82,14 @@ class Archive:
         """Write the result of all shards as JSON and CSV; the numbers of images and of failures."""
         failed: list[dict] = list(self._header()["failed"])
         images = self._images(count, failed)
-        model = self._header()["model"]
-        written = write_landmark_files(self.output, model=model, images=images, failed=failed)
+        header = self._header()
+        written = write_landmark_files(
+            self.output,
+            model=header["model"],
+            left_out=header.get("left_out", {}),
+            images=images,
+            failed=failed,
+        )
         return written, len(failed)
 
     def _images(self, count: int, failed: list[dict]) -> Iterator[dict]:
@@ -132,6 +138,7 @@ class Archive:
             "model": self._model,
             "num_files": len(files),
             "failed": found.failed,
+            "left_out": found.left_out,
         }
         with open_atomic(self._list) as stream:
             for line in (header, *map(str, files)):

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 from datasets.files.image_files import SourceImage
 from datasets.landmarks.landmark_set import LandmarkSet
 from datasets.prepared.case import INDEX_TO_CONTINUOUS
-from util.files import open_atomic
+from util.files import open_atomic, printable
 from util.prediction.landmarks.image_landmarks import ImageLandmarks
 
 _LANDMARK_KEYS = ("index", "name", "x", "y", "x_mm", "y_mm", "uncertainty_px", "uncertainty_mm")
@@ -30,25 +30,32 @@ def image_record(image: SourceImage, found: ImageLandmarks, landmark_set: Landma
     rows = ([*name, *map(_known, values)] for name, *values in zip(names, *columns, strict=True))
     spacing = [_known(mm) for mm in image.spacing]
     return {
-        "file": str(image.file),
+        "file": printable(image.file),
         "slice": image.slice,
         "width": image.image.shape[1],
         "height": image.image.shape[0],
         "spacing_mm": None if None in spacing else spacing,
+        "spacing_source": image.spacing_source,
         "landmarks": [dict(zip(_LANDMARK_KEYS, row, strict=True)) for row in rows],
     }
 
 
 def write_landmark_files(
-    file: Path, *, model: dict[str, Any], images: Iterable[dict], failed: Sequence[dict]
+    file: Path,
+    *,
+    model: dict[str, Any],
+    left_out: dict[str, int],
+    images: Iterable[dict],
+    failed: Sequence[dict],
 ) -> int:
     """``file`` as JSON and its .csv neighbour, a row a landmark; each written atomically. The images' number.
 
-    One image is in memory at a time. ``failed`` is read after the images, so it may grow while they come.
+    One image is in memory at a time. ``left_out``: how many files that are no images lay in the folders, by
+    kind. ``failed`` is read after the images, so it may grow while they come.
     """
     with open_atomic(file.with_suffix(".json")) as numbers, open_atomic(file.with_suffix(".csv")) as table:
         _write(table, _csv([("file", "slice", *_LANDMARK_KEYS)]))
-        _write(numbers, f'{{\n "model": {_json(model, 1)},\n "images": [')
+        _write(numbers, f'{{\n "model": {_json(model, 1)},\n "left_out": {_json(left_out, 1)},\n "images": [')
         count = 0
         for count, image in enumerate(images, start=1):
             _write(numbers, f"{',' if count > 1 else ''}\n  {_json(image, 2)}")

@@ -1,13 +1,14 @@
 """From image files to records of their landmarks, whatever is wrong with some of the files."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
-from datasets.files.image_files import SourceImage, find_images, read_images
+from datasets.files.image_files import SourceImage, read_images
+from datasets.files.search import find_images
+from util.files import printable
 from util.prediction.landmarks.image_landmarks import ImageLandmarks
 from util.prediction.landmarks.landmark_files import image_record
 from util.prediction.landmarks.predict import Predictor, stream
@@ -23,10 +24,11 @@ class Found:
 
     images: list[dict] = field(default_factory=list)  # records of ``landmark_files``
     failed: list[dict] = field(default_factory=list)  # {"file", "error"}
+    left_out: dict[str, int] = field(default_factory=dict)  # files in folders that are no images, by kind
 
     def note_failure(self, file: Path, error: Exception) -> None:
-        logger.error("%s failed: %s", file, error)
-        self.failed.append({"file": str(file), "error": str(error)})
+        logger.error("%s failed: %s", printable(file), printable(str(error)))
+        self.failed.append({"file": printable(file), "error": printable(str(error))})
 
 
 @dataclass(frozen=True)
@@ -59,21 +61,23 @@ class FilePredictor:
     def _read(self, files: Iterable[Path], result: Found) -> Iterator[SourceImage]:
         for file in files:
             try:
-                yield from map(self._with_spacing, read_images(file))
+                yield from read_images(file, self.spacing)
             except (ValueError, OSError) as error:
                 result.note_failure(file, error)
             self.on_file()
 
-    def _with_spacing(self, image: SourceImage) -> SourceImage:
-        return image if self.spacing is None else replace(image, spacing=np.resize(self.spacing, 2))
-
 
 def list_files(paths: Sequence[Path], result: Found) -> list[Path]:
-    """Every image file of ``paths``, once; a path that has none is noted in ``result``."""
+    """Every image file of ``paths``, once; ``result`` notes what was left out, and paths that have none."""
     files: dict[Path, None] = {}
+    left_out: Counter[str] = Counter()
     for path in paths:
         try:
-            files |= dict.fromkeys(find_images([path]))
+            search = find_images([path])
         except (ValueError, OSError) as error:
             result.note_failure(path, error)
+        else:
+            files |= dict.fromkeys(search.files)
+            left_out += search.left_out
+    result.left_out = dict(left_out.most_common())
     return list(files)
