@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from models.masks.losses import MaskCriterion
-from models.masks.mask_model import MaskOutputs, MaskPrediction, MaskTargets
+from models.masks.mask_model import MaskOutputs, MaskTargets
 from models.masks.overlap_losses import (
     binary_cross_entropy,
     dice,
@@ -26,7 +26,7 @@ def masks_of(*classes: list[list[int]]) -> Tensor:
 
 
 def outputs(logits: Tensor, *attributes: Tensor) -> MaskOutputs:
-    return MaskOutputs(MaskPrediction(logits, attributes))
+    return MaskOutputs(logits, 1, attributes)
 
 
 def targets(masks: Tensor, known: Tensor | None = None, attributes: Tensor | None = None) -> MaskTargets:

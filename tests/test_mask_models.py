@@ -9,7 +9,7 @@ from models.backbone import TimmBackbone
 from models.masks.auxiliary import AttributeHeads
 from models.masks.group_norm import use_group_norm
 from models.masks.losses import MaskCriterion
-from models.masks.mask_model import MaskTargets, enlarged
+from models.masks.mask_model import MaskOutputs, MaskTargets
 from models.masks.neck_net import NeckMaskNet
 from models.masks.smp_net import ARCHITECTURES, SmpMaskNet
 
@@ -51,12 +51,11 @@ def images(count: int = 2, channels: int = 1, size: tuple[int, int] = (64, 96)) 
 def test_maps_are_float32_of_every_class_also_under_autocast(kind) -> None:
     model = kind(attribute_values=(2, 3)).eval()
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-        final = model(images()).final
-    assert final.logits.shape[:2] == (2, K) and final.logits.dtype == torch.float32
-    assert [tuple(logits.shape) for logits in final.attributes] == [(2, 2), (2, 3)]
-    stride = 64 // final.logits.shape[-2]
-    assert final.logits.shape[-2:] == (64 // stride, 96 // stride) and stride in (1, 2, 4)
-    assert enlarged(final.logits, (64, 96)).shape == (2, K, 64, 96)
+        outputs = model(images())
+    assert outputs.stride in (1, 2, 4) and outputs.logits.dtype == torch.float32
+    assert outputs.logits.shape == (2, K, 64 // outputs.stride, 96 // outputs.stride)
+    assert [tuple(logits.shape) for logits in outputs.attributes] == [(2, 2), (2, 3)]
+    assert outputs.final.shape == (2, K, 64, 96)
 
 
 def test_every_parameter_receives_a_gradient(kind) -> None:
@@ -70,15 +69,22 @@ def test_every_parameter_receives_a_gradient(kind) -> None:
     assert not silent
 
 
+def test_the_maps_of_a_coarse_grid_lie_where_their_cells_are() -> None:
+    """A ramp over the cells of stride 4 is that ramp over the pixels, within the outermost centres."""
+    cells = (torch.arange(8) + 0.5) * 4
+    final = MaskOutputs(cells.expand(1, 1, 8, 8), 4).final[0, 0]
+    torch.testing.assert_close(final[:, 2:-2], ((torch.arange(32) + 0.5).expand(32, -1))[:, 2:-2])
+
+
 def test_colour_images_are_taken(kind) -> None:
     with torch.inference_mode():
-        assert kind(in_channels=3).eval()(images(1, 3)).final.logits.shape[:2] == (1, K)
+        assert kind(in_channels=3).eval()(images(1, 3)).logits.shape[:2] == (1, K)
 
 
 def test_a_prediction_does_not_depend_on_its_batch_mates(kind) -> None:
     model, batch = kind().eval(), images(3)
     with torch.inference_mode():
-        together, alone = model(batch).final.logits, model(batch[1:2]).final.logits
+        together, alone = model(batch).logits, model(batch[1:2]).logits
     torch.testing.assert_close(together[1:2], alone, atol=1e-3, rtol=1e-3)
 
 
@@ -93,7 +99,7 @@ def test_the_encoder_is_a_part_of_the_model_and_not_all_of_it(kind) -> None:
 def test_every_architecture_of_the_library_is_built_over_a_timm_encoder(architecture: str) -> None:
     model = smp_net(architecture, encoder="tu-test_resnet", norm="native").eval()
     with torch.inference_mode():
-        logits = model(images(1, size=(128, 128))).final.logits
+        logits = model(images(1, size=(128, 128))).logits
     assert logits.shape[:2] == (1, K) and 128 % logits.shape[-1] == 0
 
 

@@ -48,16 +48,15 @@ class MaskCriterion(nn.Module):
 
     def forward(self, outputs: MaskOutputs, targets: MaskTargets, progress: float) -> LossReport:
         """``progress``, the share of the training that is done, changes nothing here."""
-        prediction = outputs.final
-        with full_precision(prediction.logits):
-            logits = enlarged(prediction.logits.float(), targets.masks.shape[-2:])
+        with full_precision(outputs.logits):
+            logits = enlarged(outputs.logits.float(), targets.masks.shape[-2:])
             masks = targets.masks.float()
             parts = {
                 name: self.weights[name] * self._mean_known(cost(logits, masks), targets.known)
                 for name, cost in self.costs.items()
             }
             if self.attribute_weight:
-                cost = self._attributes(prediction.attributes, targets.attributes)
+                cost = self._attributes(outputs.attributes, targets.attributes)
                 parts["attributes"] = self.attribute_weight * cost
             total = torch.stack(list(parts.values())).sum()
         return LossReport(total, {name: value.detach() for name, value in parts.items()})

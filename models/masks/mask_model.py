@@ -19,18 +19,18 @@ class MaskTargets:
 
 
 @dataclass(frozen=True)
-class MaskPrediction:
+class MaskOutputs:
     """K independent maps an image: the sigmoid of a logit is the probability of its class there."""
 
-    logits: Tensor  # (B, K, h, w) float32, h and w those of the canvas divided by the model's stride
+    logits: Tensor  # (B, K, H / stride, W / stride) float32
+    stride: int
     attributes: tuple[Tensor, ...] = ()  # A times (B, values) float32 logits
 
-
-@dataclass(frozen=True)
-class MaskOutputs:
-    """Everything the losses need; ``final`` is what users see."""
-
-    final: MaskPrediction
+    @property
+    def final(self) -> Tensor:
+        """(B, K, H, W) logits of the canvas's pixels, made anew each time."""
+        height, width = self.logits.shape[-2:]
+        return enlarged(self.logits, (height * self.stride, width * self.stride))
 
 
 class MaskModel(nn.Module):

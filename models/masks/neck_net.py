@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from models.backbone import STRIDES, TimmBackbone, require_multiple
 from models.masks.auxiliary import AttributeHeads
-from models.masks.mask_model import MaskModel, MaskOutputs, MaskPrediction, MaskTargets
+from models.masks.mask_model import MaskModel, MaskOutputs, MaskTargets
 from models.neck import ExpandingPath
 from models.normalisation import Normalisation
 from models.precision import full_precision
@@ -52,7 +52,7 @@ class NeckMaskNet(MaskModel):
         with full_precision(images):
             logits = self.head(fine.float())
         attributes = () if self.attributes is None else self.attributes(maps[-1])
-        return MaskOutputs(MaskPrediction(logits, attributes))
+        return MaskOutputs(logits, STRIDES[0], attributes)
 
     def encoder_parameters(self) -> list[nn.Parameter]:
         return list(self.backbone.parameters())

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from models.backbone import require_multiple
 from models.masks.auxiliary import AttributeHeads
 from models.masks.group_norm import use_group_norm
-from models.masks.mask_model import MaskModel, MaskOutputs, MaskPrediction, MaskTargets
+from models.masks.mask_model import MaskModel, MaskOutputs, MaskTargets
 from models.normalisation import Normalisation
 from models.precision import full_precision
 
@@ -92,7 +92,7 @@ class SmpMaskNet(MaskModel):
         with full_precision(images):
             logits = self.head(features.float())
         attributes = () if self.attributes is None else self.attributes(maps[-1])
-        return MaskOutputs(MaskPrediction(logits, attributes))
+        return MaskOutputs(logits, images.shape[-1] // logits.shape[-1], attributes)
 
     def encoder_parameters(self) -> list[nn.Parameter]:
         return list(self.encoder.parameters())

@@ -1,0 +1,151 @@
+"""From an image as it was read to overlapping masks in its own pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from datasets.files.image_files import SourceImage
+from datasets.masks.class_set import ClassSet
+from datasets.sample import images_of
+from models.masks.mask_model import MaskModel, enlarged
+from transforms.augment import EvalTransforms
+from transforms.sample import Sample
+from util.prediction.masks.image_masks import ImageMasks
+from util.prediction.masks.looks import MaskLooks
+from util.prediction.masks.mean_field import changed_shares
+from util.prediction.masks.source import at_source, map_to_source
+from util.prediction.masks.windows import maps_in_windows
+
+_STEP = 32  # canvases are multiples of it
+
+
+@dataclass(frozen=True)
+class Member:
+    """A model with the canvas (height, width) that it was trained on."""
+
+    model: MaskModel
+    class_set: ClassSet
+    canvas: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class LookMaps:
+    """What one look by one model gives: maps of a canvas, and the way from the canvas to the source."""
+
+    logits: Tensor  # (K, h, w) on the CPU
+    canvas: tuple[int, int]  # (height, width)
+    to_source: np.ndarray  # (3, 3) pixels of the canvas -> pixels of the source
+    changed: list[float] | None = None  # (K,) what the mean field changed, as shares
+
+    def at_source(self, index: int, size: tuple[int, int]) -> np.ndarray:
+        """(H, W) float32 probabilities of one class in source pixels; ``size``: (width, height)."""
+        maps = enlarged(self.logits[None, index : index + 1].float(), self.canvas)[0, 0]
+        height, width = self.canvas
+        to_source = map_to_source(self.to_source, (width, height), maps.shape)
+        return at_source(maps.sigmoid().numpy(), to_source, size)
+
+
+class MaskFinder:
+    """Looks at an image as ``looks`` says, by all ``members``, and averages their probabilities.
+
+    The averages are taken in source pixels, one class at a time, so that neither the looks' different
+    canvases nor many classes cost memory: each is a bit of the result before the next one begins.
+
+    Raises ValueError when the members' classes differ, or a mirror image is asked for and pairs are unknown.
+    """
+
+    def __init__(self, members: Sequence[Member], looks: MaskLooks) -> None:
+        self.members, self.looks = list(members), looks
+        self.class_set = members[0].class_set
+        for number, member in enumerate(members):
+            if member.class_set.classes != self.class_set.classes:
+                raise ValueError(
+                    f"{looks.checkpoints[number]}: finds {list(member.class_set.classes)}, the first "
+                    f"checkpoint {list(self.class_set.classes)}. An ensemble needs the same ones, in order."
+                )
+        self._order = self.class_set.mirrored() if looks.flip else ()
+        self.thresholds = self._thresholds()
+
+    def __call__(self, image: SourceImage) -> ImageMasks:
+        """Raises ValueError when a prediction is not finite."""
+        size = image.image.shape[1], image.image.shape[0]
+        taken = list(self.look(image.image))
+        planes = np.zeros((*image.image.shape[:2], self.class_set.num_bytes), np.uint8)
+        for k, probability in enumerate(self.probabilities(taken, size)):
+            mask = self.looks.cleaning(probability >= self.thresholds[k], image.spacing)
+            planes[..., k // 8] |= mask.astype(np.uint8) << k % 8
+        return ImageMasks(planes, len(self.class_set), image.spacing, self._notes(taken))
+
+    def probabilities(self, taken: Sequence[LookMaps], size: tuple[int, int]) -> Iterator[np.ndarray]:
+        """(H, W) float32 in source pixels, class by class: the mean of all looks."""
+        for k in range(len(self.class_set)):
+            total = taken[0].at_source(k, size)
+            for look in taken[1:]:
+                total += look.at_source(k, size)
+            total /= len(taken)
+            yield total
+
+    @torch.inference_mode()
+    def look(self, image: np.ndarray) -> Iterator[LookMaps]:
+        """Every look at ``image`` (H, W[, 3]) uint8 by every member."""
+        for member in self.members:
+            for scale in self.looks.scales:
+                height, width = (max(round(side * scale / _STEP), 1) * _STEP for side in member.canvas)
+                sample = _on_canvas(image, (height, width))
+                for mirrored in (False, True) if self.looks.flip else (False,):
+                    yield self._look(member, sample, mirrored)
+
+    def _look(self, member: Member, sample: Sample, mirrored: bool) -> LookMaps:
+        device = member.model.thresholds.device
+        images = images_of([sample]).to(device)
+        images = images.flip(-1) if mirrored else images
+        maps_of = partial(_maps_of, member.model)
+        if self.looks.windows is None:
+            logits = maps_of(images)
+        else:
+            logits = maps_in_windows(maps_of, images, window=member.canvas, overlap=self.looks.windows)
+        if not all(bool(logits[:, k].isfinite().all()) for k in range(logits.shape[1])):  # by class: memory
+            raise ValueError(
+                "the prediction is not finite. The weights have diverged: use another checkpoint."
+            )
+        height, width = images.shape[-2:]
+        changed = None
+        if self.looks.mean_field is not None:
+            before = enlarged(logits.float(), (height, width))
+            logits = self.looks.mean_field(before, images)
+            changed = changed_shares(before, logits)
+        if mirrored:
+            logits = logits.flip(-1)[:, list(self._order)]
+            changed = changed and [changed[k] for k in self._order]
+        return LookMaps(logits[0].cpu(), (height, width), sample.to_source, changed)
+
+    def _thresholds(self) -> list[float]:
+        """(K,) those asked for, or the mean of the members' own."""
+        if self.looks.threshold is not None:
+            return [self.looks.threshold] * len(self.class_set)
+        own = torch.stack([member.model.thresholds.cpu() for member in self.members])
+        return own.mean(0).tolist()
+
+    def _notes(self, taken: Sequence[LookMaps]) -> dict[str, Any]:
+        """What the mean field changed: the mean share over the looks, by class."""
+        shares = [look.changed for look in taken if look.changed is not None]
+        if not shares:
+            return {}
+        means = np.mean(shares, 0).tolist()
+        return {"mean_field_changed": dict(zip(self.class_set.classes, means, strict=True))}
+
+
+def _on_canvas(image: np.ndarray, canvas: tuple[int, int]) -> Sample:
+    sample = Sample(image=image, spacing=np.full(2, np.nan), to_source=np.eye(3), case="")
+    return EvalTransforms(canvas)(sample, np.random.default_rng(0))
+
+
+def _maps_of(model: MaskModel, images: Tensor) -> Tensor:
+    return model(images).logits
