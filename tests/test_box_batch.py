@@ -5,10 +5,14 @@ import pytest
 import torch
 
 from datasets.boxes.batch import collate_boxes
+from datasets.boxes.class_set import BoxClasses
+from datasets.boxes.geometry import areas
 from datasets.boxes.sample import BoxSample
 
+ONE_CLASS = BoxClasses(("thing",), (1,))
 
-def box_sample(width, height, boxes=(), *, colour=False, case="a"):
+
+def box_sample(width, height, boxes=(), *, colour=False, case="a", classes=ONE_CLASS):
     """An image of a gradient with ``boxes``, class 0 each, the last one ignored."""
     rng = np.random.default_rng(width * height)
     shape = (height, width, 3) if colour else (height, width)
@@ -18,9 +22,13 @@ def box_sample(width, height, boxes=(), *, colour=False, case="a"):
         spacing=np.full(2, np.nan),
         to_source=np.eye(3),
         case=case,
+        classes=classes,
         boxes=boxes,
         labels=np.zeros(len(boxes), np.int64),
         ignored=np.arange(len(boxes)) == len(boxes) - 1,
+        source_boxes=boxes,
+        areas=areas(boxes),
+        source_size=(width, height),
     )
 
 
@@ -39,6 +47,9 @@ def test_images_lie_in_the_corner_and_the_rest_is_black(colour):
     assert batch.targets[0]["ignored"].tolist() == [False, True]
     assert batch.targets[1]["boxes"].shape == (0, 4)
     assert batch.targets[1]["labels"].dtype == torch.int64
+    assert batch.targets[0]["source_boxes"].dtype == torch.float64
+    assert batch.targets[0]["areas"].tolist() == [4, 35 * 27]
+    assert batch.source_sizes.tolist() == [[40, 33], [65, 20]]
 
 
 def test_a_fixed_canvas_is_not_padded():

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from datasets.masks.batch import collate
-from datasets.masks.class_set import ClassSet, pairs_by_name
+from datasets.masks.class_set import ClassSet
 from datasets.masks.raster import fill, fill_chain, pack, plane
 from datasets.masks.sample import MaskSample
 from datasets.masks.shape import Shape
+from datasets.sides import pairs_by_name
 from transforms import geometry
 from transforms.augment import EvalTransforms, TrainTransforms
 from transforms.elastic import Deformation

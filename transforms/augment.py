@@ -48,6 +48,8 @@ class TrainTransforms:
     What the draw moves off the canvas is missing from then on: no model can find it there, and a heatmap
     would be taught its border instead.
 
+    ``flip`` is the probability of a mirror image, for annotation that knows what it exchanges.
+
     A deformation has no matrix, so with one ``to_source`` is where the pixels would lie without it.
     """
 
@@ -62,7 +64,10 @@ class TrainTransforms:
         intensity: Intensity | None = None,
         artefacts: float = 0.2,
         capital: float = 0.041,
+        flip: float = 0.0,
     ) -> None:
+        if not 0.0 <= flip <= 1.0:
+            raise ValueError(f"train_transforms.flip={flip}: expected a probability from 0 to 1.")
         if not 0.0 < zoom[0] <= zoom[1]:
             raise ValueError(
                 f"train_transforms.zoom={tuple(zoom)}: expected (low, high) with 0 < low <= high."
@@ -72,7 +77,7 @@ class TrainTransforms:
         self.letterbox, self.elastic = EvalTransforms(size), elastic
         self.log_zoom = np.log(zoom)
         self.rotation, self.shift = rotation, shift
-        self.artefacts, self.capital = artefacts, capital
+        self.artefacts, self.capital, self.flip = artefacts, capital, flip
         self.intensity = intensity or Intensity()
 
     def __call__(self, sample: AnySample, rng: np.random.Generator) -> AnySample:
@@ -90,6 +95,8 @@ class TrainTransforms:
         zoom = float(np.exp(rng.uniform(*self.log_zoom)))
         turn = geometry.rotate(rng.uniform(-self.rotation, self.rotation)) @ geometry.scale(zoom, zoom)
         shift = rng.uniform(-self.shift, self.shift, 2) * canvas
+        if self.flip and rng.random() < self.flip:
+            turn = turn @ geometry.scale(-1.0, 1.0)
         return geometry.translate(*shift) @ geometry.about(turn, canvas[0] / 2, canvas[1] / 2)
 
     def _deformation(self, canvas: tuple[int, int], rng: np.random.Generator) -> Deformation:

@@ -60,7 +60,8 @@ class Intensity:
         )
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """(H, W) uint8 -> (H, W) uint8, a pure function of the image and the state of ``rng``."""
+        """(H, W[, 3]) uint8 -> the same shape, a pure function of the image and the state of ``rng``."""
         # set_random_seed would give every operation the same seed: all would happen together, or none
         self.pixels.set_random_state(rng, random.Random(int(rng.integers(2**31))))
-        return np.ascontiguousarray(self.pixels(image=image[..., None])["image"][..., 0])
+        channels = image[..., None] if image.ndim == 2 else image
+        return np.ascontiguousarray(self.pixels(image=channels)["image"].reshape(image.shape))

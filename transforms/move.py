@@ -20,6 +20,11 @@ class Move:
     canvas: tuple[int, int]  # width, height
     deformation: Deformation | None = None
 
+    @property
+    def mirrors(self) -> bool:
+        """Whether the canvas shows a mirror image."""
+        return bool(np.linalg.det(self.matrix[:2, :2]) < 0.0)
+
     def points(self, points: np.ndarray) -> np.ndarray:
         """(..., 2) pixels of the image -> pixels of the canvas; NaN (missing) stays NaN."""
         moved = geometry.warp_points(points, self.matrix)

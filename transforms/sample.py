@@ -49,6 +49,12 @@ class PointSample(Sample):
     points: np.ndarray  # (K, 2) float64, pixels of ``image``
 
     def annotation_moved(self, move: Move) -> Self:
+        """The same with its landmarks moved. Raises ValueError for a mirror image: it exchanges the sides."""
+        if move.mirrors:
+            raise ValueError(
+                f"case {self.case!r}: a mirror image exchanges left and right, which landmarks do not. "
+                "Train them without flips (flip=0)."
+            )
         return replace(self, points=move.points(self.points))
 
     def in_sight(self) -> Self:

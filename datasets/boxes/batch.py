@@ -1,46 +1,30 @@
 """Batches of images with boxes: one canvas for all, or each image in the corner of the largest."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from datasets.boxes.sample import BoxSample
+from datasets.sample import Batch, ways_back
 
 STRIDE = 32  # pixels: width and height of a batch are multiples of it
 
 
 @dataclass(frozen=True, kw_only=True)
-class BoxBatch:
+class BoxBatch(Batch):
     """B images with their boxes, as the model sees them.
 
     ``targets`` has a dict an image: ``boxes`` (N, 4) float32, left, top, right, bottom in canvas pixels,
-    ``labels`` (N,) int64 and ``ignored`` (N,) bool. N may be 0.
+    ``labels`` (N,) int64, ``ignored`` (N,) bool, and in the source image ``source_boxes`` (N, 4) float64 and
+    ``areas`` (N,) float64, both in its pixels. N may be 0. Padding is 0 in ``images``.
     """
 
-    images: Tensor  # (B, C, H, W) float32 in [0, 1]; C = 1 grey, 3 RGB; 0 in the padding
     targets: tuple[dict[str, Tensor], ...]
     sizes: Tensor  # (B, 2) int64, width and height of each image; right of and below it is padding
-    to_source: Tensor  # (B, 3, 3) float64, canvas pixels -> source pixels
-    spacing: Tensor  # (B, 2) float64, mm per source pixel along x and y; NaN where unknown
-    cases: tuple[str, ...]
-
-    def to(self, device: torch.device | str) -> Self:
-        tensors = {name: getattr(self, name).to(device, non_blocking=True) for name in _TENSORS}
-        targets = tuple(
-            {name: values.to(device, non_blocking=True) for name, values in target.items()}
-            for target in self.targets
-        )
-        return replace(self, targets=targets, **tensors)
-
-    def __len__(self) -> int:
-        return len(self.cases)
-
-
-_TENSORS = ("images", "sizes", "to_source", "spacing")
+    source_sizes: Tensor  # (B, 2) int64, width and height of each source image
 
 
 def collate_boxes(samples: Sequence[BoxSample]) -> BoxBatch:
@@ -67,9 +51,8 @@ def collate_boxes(samples: Sequence[BoxSample]) -> BoxBatch:
         images=images.float() / 255.0,
         targets=tuple(map(_target, samples)),
         sizes=torch.from_numpy(sizes),
-        to_source=torch.from_numpy(np.stack([sample.to_source for sample in samples])),
-        spacing=torch.from_numpy(np.stack([sample.spacing for sample in samples])),
-        cases=tuple(sample.case for sample in samples),
+        source_sizes=torch.tensor([sample.source_size for sample in samples]),
+        **ways_back(samples),
     )
 
 
@@ -78,4 +61,6 @@ def _target(sample: BoxSample) -> dict[str, Tensor]:
         "boxes": torch.from_numpy(sample.boxes).float().reshape(-1, 4),
         "labels": torch.from_numpy(sample.labels).long(),
         "ignored": torch.from_numpy(sample.ignored).bool(),
+        "source_boxes": torch.from_numpy(sample.source_boxes).double().reshape(-1, 4),
+        "areas": torch.from_numpy(sample.areas).double(),
     }

@@ -1,0 +1,55 @@
+"""Boxes under the one geometry of the repository: moved by their corners, clipped to what is in sight."""
+
+import numpy as np
+
+from transforms.geometry import warp_points
+
+MIN_SIDE = 1.0  # pixels of the canvas that a side must keep in sight
+MIN_VISIBLE = 0.1  # share of a box's area that must stay in sight
+
+
+def corners(boxes: np.ndarray) -> np.ndarray:
+    """(N, 4) left, top, right, bottom -> (N, 4, 2) corner points."""
+    return boxes[:, [[0, 1], [2, 1], [2, 3], [0, 3]]]
+
+
+def hull(points: np.ndarray) -> np.ndarray:
+    """(N, P, 2) points -> (N, 4) the upright boxes around them."""
+    if not len(points):
+        return np.zeros((0, 4))
+    return np.concatenate([points.min(1), points.max(1)], axis=1)
+
+
+def warp_boxes(boxes: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """(N, 4) boxes -> (N, 4) hulls of their corners under ``matrix``; exact unless it rotates."""
+    return hull(warp_points(corners(boxes), matrix))
+
+
+def clip(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(N, 4) the parts of the boxes inside an image of ``size``, width first; may be empty ones."""
+    return np.clip(boxes, 0.0, np.array([*size, *size], np.float64))
+
+
+def areas(boxes: np.ndarray) -> np.ndarray:
+    """(N,) width times height."""
+    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+
+
+def in_sight(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(N,) bool: whether enough of a box lies inside an image of ``size``, width first, to be learned.
+
+    Enough: at least ``MIN_SIDE`` pixels along both axes and ``MIN_VISIBLE`` of its area. What is left of an
+    object beyond the border is then no sliver that looks like nothing.
+    """
+    seen = clip(boxes, size)
+    sides = np.minimum(seen[:, 2] - seen[:, 0], seen[:, 3] - seen[:, 1])
+    return (sides >= MIN_SIDE) & (areas(seen) >= MIN_VISIBLE * areas(boxes))
+
+
+def pairwise_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """(N, 4), (M, 4) -> (N, M) intersection over union; 0 where both are empty."""
+    low = np.maximum(first[:, None, :2], second[None, :, :2])
+    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
+    shared = np.clip(high - low, 0.0, None).prod(-1)
+    union = areas(first)[:, None] + areas(second)[None] - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)

@@ -1,0 +1,171 @@
+"""Boxes in one text file an image: YOLO's rows of shares and Pascal VOC's XML.
+
+YOLO: https://docs.ultralytics.com/datasets/detect/; Pascal VOC: Everingham et al., 2010.
+"""
+
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from datasets.boxes.class_set import BoxClasses
+from datasets.boxes.coco_folder import find_image
+from datasets.boxes.faults import Faults
+from datasets.boxes.objects import BoxRecord, StatedBox, checked
+from datasets.files.colour import picture_size
+from datasets.files.kinds import PICTURE_SUFFIXES
+from datasets.sides import pairs_by_name
+
+_FIRST_PIXEL = 1.0  # Pascal VOC counts pixels from 1 and means the last one included
+
+
+def read_class_names(file: Path) -> BoxClasses:
+    """YOLO's classes, one name a line; their ids count from 0. Raises ValueError for a file without names."""
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    names = tuple(line.strip() for line in lines if line.strip())
+    if not names:
+        raise ValueError(f"{file}: no class name, expected a text file with one name a line.")
+    try:
+        return BoxClasses(names, tuple(range(len(names))), pairs_by_name(names))
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from error
+
+
+def voc_class_names(parts: Sequence[Path]) -> BoxClasses:
+    """The names that occur in Pascal VOC files, sorted; their ids count from 1."""
+    names = {
+        (item.findtext("name") or "").strip()
+        for part in parts
+        for label in _label_files(part, ".xml").values()
+        for item in _xml(label).iter("object")
+    }
+    if not names - {""}:
+        raise ValueError(f"{', '.join(map(str, parts))}: no object with a name, expected at least one class.")
+    ordered = tuple(sorted(names - {""}))
+    return BoxClasses(ordered, tuple(range(1, len(ordered) + 1)), pairs_by_name(ordered))
+
+
+def read_yolo(part: Path, classes: BoxClasses, folders: Sequence[Path], faults: Faults) -> list[BoxRecord]:
+    """The images of a folder of label files, or of a list of images; without a label file: no objects."""
+    records = []
+    for number, (stem, label) in enumerate(_label_files(part, ".txt").items(), start=1):
+        file = _found(stem, folders, faults)
+        if file is None:
+            continue
+        size = picture_size(file)
+        objects = _yolo_objects(label, size, len(classes), faults) if label.is_file() else ()
+        spacing = np.full(2, np.nan)
+        records.append(
+            BoxRecord(file, size, **checked(objects, size, faults), spacing=spacing, image_id=number)
+        )
+    return records
+
+
+def read_voc(part: Path, classes: BoxClasses, folders: Sequence[Path], faults: Faults) -> list[BoxRecord]:
+    """The images of a folder of XML files, or of a list of names (``ImageSets/Main/train.txt``)."""
+    records = []
+    for number, (stem, label) in enumerate(_label_files(part, ".xml").items(), start=1):
+        root = _xml(label)
+        file = _found(root.findtext("filename") or stem, folders, faults)
+        if file is None:
+            continue
+        width, height = (int(float(root.findtext(f"size/{side}") or 0)) for side in ("width", "height"))
+        size = (width, height) if width and height else picture_size(file)
+        spacing = np.full(2, np.nan)
+        objects = checked(_voc_objects(root, label, classes, faults), size, faults)
+        records.append(BoxRecord(file, size, **objects, spacing=spacing, image_id=number))
+    return records
+
+
+def _yolo_objects(label: Path, size: tuple[int, int], count: int, faults: Faults) -> Iterator[StatedBox]:
+    for number, line in enumerate(label.read_text(encoding="utf-8").splitlines(), start=1):
+        words, name = line.split(), f"{label.name} line {number}"
+        if not words:
+            continue
+        if len(words) != 5:
+            kind = ": outlines, not boxes" if len(words) > 6 and len(words) % 2 else ""
+            faults.error(
+                f"{name}: {len(words)} numbers{kind}, expected class, centre x and y, width, height."
+            )
+            continue
+        try:
+            index, (x, y, width, height) = int(words[0]), map(float, words[1:])
+        except ValueError:
+            faults.error(f"{name}: {line!r}, expected an integer and four numbers.")
+            continue
+        if not 0 <= index < count:
+            faults.error(f"{name}: class {index} is unknown, expected 0 to {count - 1} (see --classes).")
+            continue
+        shares = np.array([x - width / 2, y - height / 2, x + width / 2, y + height / 2])
+        left, top, right, bottom = (shares * (*size, *size)).tolist()
+        yield StatedBox((left, top, right, bottom), index, False, None, name)
+
+
+def _voc_objects(
+    root: ElementTree.Element, label: Path, classes: BoxClasses, faults: Faults
+) -> Iterator[StatedBox]:
+    for number, item in enumerate(root.iter("object"), start=1):
+        name, class_name = f"{label.name} object {number}", (item.findtext("name") or "").strip()
+        if class_name not in classes.names:
+            faults.error(f"{name}: class {class_name!r} is unknown, expected one of {list(classes.names)}.")
+            continue
+        try:
+            sides = [float(item.findtext(f"bndbox/{side}", "")) for side in ("xmin", "ymin", "xmax", "ymax")]
+        except ValueError:
+            faults.error(f"{name}: no whole bndbox, expected numbers xmin, ymin, xmax and ymax.")
+            continue
+        box = (sides[0] - _FIRST_PIXEL, sides[1] - _FIRST_PIXEL, sides[2], sides[3])
+        difficult = (item.findtext("difficult") or "0").strip() == "1"
+        yield StatedBox(box, classes.names.index(class_name), difficult, None, name)
+
+
+def _label_files(part: Path, suffix: str) -> dict[str, Path]:
+    """Label files by the stem of their image, sorted: all of a folder, or those of a list of images."""
+    if part.is_dir():
+        found = {file.stem: file for file in sorted(part.glob(f"*{suffix}")) if file.stem != "classes"}
+        if not found:
+            raise ValueError(f"{part}: no {suffix} file, expected one an image.")
+        return found
+    if not part.is_file():
+        raise ValueError(f"{part}: no such folder of {suffix} files or list of images. Check the path.")
+    names = [line.split()[0] for line in part.read_text(encoding="utf-8").splitlines() if line.split()]
+    if not names:
+        raise ValueError(f"{part}: an empty list, expected the name of an image a line.")
+    return {_stem(name): _beside(part, name, suffix) for name in names}
+
+
+def _beside(part: Path, name: str, suffix: str) -> Path:
+    """Where the labels of a listed image lie: beside it, in ``labels`` for ``images``, in ``Annotations``."""
+    image = part.parent / name
+    swapped = ["labels" if word == "images" else word for word in image.parent.parts]
+    label = f"{_stem(name)}{suffix}"
+    places = [
+        image.parent / label,
+        Path(*swapped) / label,
+        *(up / "Annotations" / label for up in part.parents),
+    ]
+    return next((place for place in places if place.is_file()), places[0])
+
+
+def _stem(name: str) -> str:
+    path = Path(name)
+    return path.stem if path.suffix.lower() in PICTURE_SUFFIXES else path.name
+
+
+def _found(name: str, folders: Sequence[Path], faults: Faults) -> Path | None:
+    """The image called ``name``, with whatever suffix. A fault where there is none."""
+    names = [f"{name}{suffix}" for suffix in PICTURE_SUFFIXES] if _stem(name) == name else [name]
+    there = [one for one in names if any((folder / one).is_file() for folder in folders)]
+    try:
+        return find_image(folders, (there or [name])[0])
+    except ValueError as error:
+        faults.error(f"{error}.")
+        return None
+
+
+def _xml(label: Path) -> ElementTree.Element:
+    try:
+        return ElementTree.fromstring(label.read_bytes())
+    except (OSError, ElementTree.ParseError) as error:
+        raise ValueError(f"{label}: not a Pascal VOC file ({error}). Correct or remove it.") from error
