@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from datasets.masks.class_set import ClassSet
 from datasets.masks.sample import MaskSample
 from datasets.masks.shape import Shape
 from datasets.sample import Batch, stacked
@@ -21,6 +22,7 @@ class MaskBatch(Batch):
     polygons, for what is measured there.
     """
 
+    class_set: ClassSet
     persons: tuple[str, ...]  # whose image each is; images of one person are not independent
     packed: Tensor  # (B, bytes, H, W) uint8: class k is bit k % 8 of byte k // 8
     known: Tensor  # (B, K) bool: whether someone looked for the class; where not, its pixels say nothing
@@ -63,6 +65,7 @@ def collate(samples: Sequence[MaskSample]) -> MaskBatch:
         )
     packed = np.stack([sample.packed().transpose(2, 0, 1) for sample in samples])
     return MaskBatch(
+        class_set=samples[0].class_set,
         persons=tuple(sample.person for sample in samples),
         packed=torch.from_numpy(packed),
         known=torch.tensor([sample.known for sample in samples]),

@@ -1,6 +1,6 @@
 """What every mask model takes and gives."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,7 @@ class MaskOutputs:
 
     logits: Tensor  # (B, K, H / stride, W / stride) float32
     stride: int
+    thresholds: Tensor  # (K,) probabilities from which a pixel belongs to its class
     attributes: tuple[Tensor, ...] = ()  # A times (B, values) float32 logits
 
     @property
@@ -31,6 +32,10 @@ class MaskOutputs:
         """(B, K, H, W) logits of the canvas's pixels, made anew each time."""
         height, width = self.logits.shape[-2:]
         return enlarged(self.logits, (height * self.stride, width * self.stride))
+
+    def image(self, index: int) -> Tensor:
+        """(K, H, W) of ``final``, one image's."""
+        return replace(self, logits=self.logits[index : index + 1]).final[0]
 
 
 class MaskModel(nn.Module):
