@@ -83,15 +83,17 @@ class LandmarkPredictor:
         """Landmarks of each image, in order. Raises ValueError when a prediction is not finite."""
         import torch
 
+        from models.precision import exact_inference
+
         samples = [canvas_sample(image, self._transforms) for image in images]
-        with torch.inference_mode():
+        with exact_inference():
             final = self._model(torch.from_numpy(model_input(samples)).to(self._device)).final
             points, scales = (tensor.double().cpu().numpy() for tensor in (final.points, final.scale))
         return [image_landmarks(*found) for found in zip(samples, points, scales, strict=True)]
 
 
 def pick_device(name: str) -> torch.device:
-    """``auto`` is the GPU where there is one. Raises ValueError for a device that this machine lacks."""
+    """``auto`` is the GPU where there is one. Raises ValueError for a device that cannot be used here."""
     import torch
 
     if name == "auto":
