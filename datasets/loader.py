@@ -15,6 +15,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from datasets.sample import Batch
@@ -71,6 +72,7 @@ def train_loader(
         num_workers=workers,
         collate_fn=collate,
         worker_init_fn=_prepare_worker,
+        pin_memory=torch.cuda.is_available(),
     )
 
 
@@ -97,6 +99,7 @@ def eval_loader(
         num_workers=workers,
         collate_fn=collate,
         worker_init_fn=_prepare_worker,
+        pin_memory=torch.cuda.is_available(),
     )
 
 

@@ -4,7 +4,7 @@ A task adds its annotation in a class of its own, made by a ``collate`` of its o
 (``datasets.landmarks.batch``).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
@@ -19,7 +19,7 @@ from transforms.sample import Sample
 class Batch:
     """B cases on one canvas size, as the model sees them."""
 
-    images: Tensor  # (B, C, H, W) float32 in [0, 1]; C = 1 grey, 3 RGB
+    images: Tensor  # (B, C, H, W) uint8 as stacked, float32 in [0, 1] from ``to`` on; C = 1 grey, 3 RGB
     to_source: Tensor  # (B, 3, 3) float64, canvas pixels -> source pixels
     spacing: Tensor  # (B, 2) float64, mm per source pixel along x and y; NaN where unknown
     cases: tuple[str, ...]
@@ -47,8 +47,19 @@ class Batch:
         return pixels @ linear.mT + shift
 
     def to(self, device: torch.device | str) -> Self:
-        """Every tensor on ``device``; a list of tensors or of dicts of tensors counts as tensors."""
-        return replace(self, **{f.name: _moved(getattr(self, f.name), device) for f in fields(self)})
+        """Every tensor on ``device``; a list of tensors or of dicts of tensors counts as tensors.
+
+        Images travel as uint8, a quarter of the bytes, and become what a model sees there.
+        """
+        moved = self._each(lambda tensor: tensor.to(device, non_blocking=True))
+        return replace(moved, images=in_unit_range(moved.images))
+
+    def pin_memory(self) -> Self:
+        """Every tensor in memory that a GPU can fetch by itself; the loader asks for it."""
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
+        return replace(self, **{f.name: _changed(getattr(self, f.name), change) for f in fields(self)})
 
     def __len__(self) -> int:
         return len(self.cases)
@@ -62,14 +73,26 @@ def stacked(samples: Sequence[Sample]) -> dict[str, Any]:
             f"cases {[sample.case for sample in samples]}: canvas sizes {sorted(sizes)} in one batch, "
             "expected one. End the transforms with a Letterbox."
         )
-    return {"images": images_of(samples), **ways_back(samples)}
+    return {"images": _pixels_of(samples), **ways_back(samples)}
 
 
 def images_of(samples: Sequence[Sample]) -> Tensor:
     """(B, C, H, W) float32 in [0, 1] from the images of samples of one size."""
+    return in_unit_range(_pixels_of(samples))
+
+
+def in_unit_range(images: Tensor) -> Tensor:
+    """uint8 images as float32 in [0, 1], the same bits on every device; others as they are."""
+    if images.dtype != torch.uint8:
+        return images
+    # by a tensor: a GPU multiplies by 1 / 255 where it is asked to divide by a number, and rounds otherwise
+    return images.float() / torch.full((), 255.0, device=images.device)
+
+
+def _pixels_of(samples: Sequence[Sample]) -> Tensor:
+    """(B, C, H, W) uint8 from the images of samples of one size."""
     images = torch.from_numpy(np.stack([sample.image for sample in samples]))
-    images = images[:, None] if images.ndim == 3 else images.movedim(-1, 1)
-    return images.float() / 255.0
+    return images[:, None] if images.ndim == 3 else images.movedim(-1, 1)
 
 
 def ways_back(samples: Sequence[Sample]) -> dict[str, Any]:
@@ -81,9 +104,9 @@ def ways_back(samples: Sequence[Sample]) -> dict[str, Any]:
     }
 
 
-def _moved(value: Any, device: torch.device | str) -> Any:
+def _changed(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     if isinstance(value, Tensor):
-        return value.to(device, non_blocking=True)
+        return change(value)
     if isinstance(value, dict):
-        return {key: _moved(item, device) for key, item in value.items()}
-    return type(value)(_moved(item, device) for item in value) if isinstance(value, list | tuple) else value
+        return {key: _changed(item, change) for key, item in value.items()}
+    return type(value)(_changed(item, change) for item in value) if isinstance(value, list | tuple) else value

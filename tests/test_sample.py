@@ -35,7 +35,7 @@ def test_source_pixels_come_back_through_padding_and_anisotropic_spacing():
     batch = letterboxed(sample(wide), sample(tall, size=(100, 400), case="two"))
     assert np.allclose(batch.to_source_pixels(batch.points), [wide, tall], atol=1e-3)
     assert batch.cases == ("one", "two") and len(batch) == 2
-    assert batch.images.shape == (2, 1, 96, 64) and batch.images.dtype == torch.float32
+    assert batch.images.shape == (2, 1, 96, 64)
     assert batch.spacing.tolist() == [[0.1, 0.3]] * 2
 
 
@@ -51,12 +51,25 @@ def test_missing_landmarks_stay_missing_and_are_not_present():
     assert batch.points[0, 1].isnan().all() and batch.to_source_pixels(batch.points)[0, 1].isnan().all()
 
 
-def test_grey_values_become_zero_to_one():
-    image = np.array([[0, 51], [102, 255]], np.uint8)
+def test_grey_values_travel_as_bytes_and_become_zero_to_one_on_the_device():
+    """The same bits as a division on the CPU, of every grey value; moved twice, they are divided once."""
+    image = np.arange(256, dtype=np.uint8).reshape(16, 16)
     batch = collate(
         [PointSample(image=image, points=np.zeros((1, 2)), spacing=SPACING, to_source=np.eye(3), case="one")]
     )
-    assert batch.images[0, 0].numpy() == pytest.approx(np.array([[0.0, 0.2], [0.4, 1.0]]))
+    assert batch.images.dtype == torch.uint8
+    seen = batch.to("cpu").to("cpu").images
+    assert seen.dtype == torch.float32
+    assert torch.equal(seen[0, 0], torch.from_numpy(image).float() / 255.0)
+
+
+def test_every_tensor_of_a_batch_is_pinned_when_the_loader_asks(monkeypatch):
+    pinned = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: pinned.append(tensor.shape) or tensor)
+    batch = letterboxed(sample([[10, 20]]))
+    same = batch.pin_memory()
+    assert isinstance(same, PointBatch) and same.cases == batch.cases
+    assert len(pinned) == 4 and batch.images.shape in pinned and batch.points.shape in pinned
 
 
 def test_mm_per_unit_by_hand_under_zoom_and_rotation():

@@ -53,7 +53,7 @@ def displacement(first: LoadedModel, second: LoadedModel, dataset: PreparedDatas
     """(n, K) distances, in pixels of the input, between two models' landmarks on evenly spaced images."""
     moved = []
     for index in range(0, len(dataset), max(1, len(dataset) // _IMAGES)):
-        batch = collate([dataset[index]])
+        batch = collate([dataset[index]]).to("cpu")
         points = [loaded.model(batch.images).final.points for loaded in (first, second)]
         moved.append(((points[0] - points[1]) * batch.canvas).norm(dim=-1))
     return torch.cat(moved)

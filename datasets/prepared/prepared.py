@@ -17,6 +17,7 @@ from datasets.prepared.case import INDEX_TO_CONTINUOUS, PreparedCase
 from datasets.prepared.records import Record, read_records
 from datasets.prepared.subsets import read_header, read_png, read_subset, repeated_cases
 from datasets.prepared.writer import PreparedWriter, write_prepared
+from transforms.geometry import blank
 from transforms.sample import PointSample
 
 __all__ = [
@@ -65,6 +66,7 @@ class PreparedDataset(Dataset[PointSample]):
         read = partial(read_records, landmark_set=self.landmark_set)
         self._records = read_subset(self.folder, subset, header, read)
         self.cases = tuple(record.file.stem for record in self._records)
+        self.spacings = tuple(record.spacing for record in self._records)  # mm per pixel, NaN where unknown
         self.repeated = repeated_cases(header, self.cases)
 
     def __len__(self) -> int:
@@ -80,9 +82,9 @@ class PreparedDataset(Dataset[PointSample]):
         return self._transformed(self.load(index), index, draw)
 
     def without_pixels(self, index: int) -> PointSample:
-        """Like ``dataset[index]`` but from a black image: where the landmarks go, without reading a file."""
+        """Like ``dataset[index]`` but black: where the landmarks go, without reading or resampling a file."""
         record = self._records[index]
-        return self._transformed(_sample(record, np.zeros(record.size[::-1], np.uint8)), index, 0)
+        return self._transformed(_sample(record, blank(record.size)), index, 0)
 
     def with_spacing(self, index: int) -> PointSample:
         """Like ``without_pixels``, for lengths in mm. Raises ValueError where the spacing is unknown."""
@@ -99,12 +101,11 @@ class PreparedDataset(Dataset[PointSample]):
 
 def require_spacing(dataset: PreparedDataset) -> None:
     """Raise ValueError if a case has no known spacing: losses and errors in mm need it."""
-    for index in range(len(dataset)):
-        sample = dataset.without_pixels(index)
-        if not (np.isfinite(sample.spacing) & (sample.spacing > 0)).all():
+    for case, spacing in zip(dataset.cases, dataset.spacings, strict=True):
+        if not (np.isfinite(spacing) & (spacing > 0)).all():
             raise ValueError(
-                f"{dataset.folder}: case {sample.case!r} of {dataset.subset!r} has spacing "
-                f"{sample.spacing.tolist()}, expected mm per pixel. Give the spacing when preparing the data."
+                f"{dataset.folder}: case {case!r} of {dataset.subset!r} has spacing "
+                f"{spacing.tolist()}, expected mm per pixel. Give the spacing when preparing the data."
             )
 
 
