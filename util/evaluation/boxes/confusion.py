@@ -1,0 +1,38 @@
+"""Which class is taken for which: detections matched to objects of whatever class."""
+
+import numpy as np
+
+from datasets.boxes.geometry import pairwise_iou
+from util.evaluation.boxes.box_results import BoxResults, ImageBoxes
+
+_OVERLAP = 0.5
+
+
+def confusion_matrix(results: BoxResults, num_classes: int, threshold: float) -> np.ndarray:
+    """(K + 1, K + 1) int counts: row the true class, column the predicted one, last: nothing.
+
+    A detection of at least ``threshold``, by falling score, takes the object not yet taken that it overlaps
+    most, by 0.5 or more. What only overlaps an ignored object counts nowhere.
+    """
+    matrix = np.zeros((num_classes + 1, num_classes + 1), np.int64)
+    for image in results.images:
+        for true, predicted in _pairs(image, num_classes, threshold):
+            matrix[true, predicted] += 1
+    return matrix
+
+
+def _pairs(image: ImageBoxes, nothing: int, threshold: float) -> list[tuple[int, int]]:
+    kept = image.scores >= threshold
+    overlaps = pairwise_iou(image.boxes[kept].astype(np.float64), image.true_boxes)  # (D, N)
+    free = ~image.ignored
+    pairs = []
+    for row, label in zip(overlaps, image.labels[kept], strict=True):
+        mine = np.where(free & (row >= _OVERLAP), row, 0.0)
+        if mine.any():
+            taken = int(mine.argmax())
+            free[taken] = False
+            pairs.append((int(image.true_labels[taken]), int(label)))
+        elif not (image.ignored & (row >= _OVERLAP)).any():
+            pairs.append((nothing, int(label)))
+    missed = image.true_labels[free & ~image.ignored]
+    return pairs + [(int(label), nothing) for label in missed]
