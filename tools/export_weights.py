@@ -17,7 +17,6 @@ from torch import Tensor
 
 from datasets.landmarks.batch import collate
 from datasets.prepared.prepared import PreparedDataset
-from models.precision import exact_inference
 from util.checkpoints.checkpoint import LoadedModel, load_checkpoint, load_model
 from util.checkpoints.weights_file import SUFFIX, write_weights
 from util.evaluation.landmarks.evaluation_data import open_dataset
@@ -48,7 +47,7 @@ def main() -> None:
     print(f"{args.output}: {args.output.stat().st_size / 1e6:.2f} MB")
 
 
-@exact_inference()
+@torch.inference_mode()
 def displacement(first: LoadedModel, second: LoadedModel, dataset: PreparedDataset) -> Tensor:
     """(n, K) distances, in pixels of the input, between two models' landmarks on evenly spaced images."""
     moved = []

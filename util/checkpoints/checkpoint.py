@@ -10,6 +10,8 @@ weights       state dict of the averaged model, the one to evaluate
 metrics       validation numbers of these weights
 iteration     optimizer steps done
 calibration   factor on the predicted scales, from the validation images; 1 where the key is missing
+protocol      ``ProtocolOffsets.to_dict()`` of whose protocol it follows; as learnt where the key is missing
+landmark_shapes  ``LandmarkShapes.to_dict()`` of the readers of its training data, where they are known
 training      only in ``last.pt``: what an exact continuation needs besides
 """
 
@@ -33,6 +35,7 @@ from util.checkpoints.renamed import renamed_targets
 from util.checkpoints.weights_file import SUFFIX, read_weights
 from util.config import instantiate, require_plain, require_sections, require_targets_in
 from util.files import write_atomic
+from util.prediction.landmarks.protocol import restore_protocol
 
 FORMAT = "cephdetr-checkpoint-1"
 PREVIOUS = {"last.pt": "last.previous.pt"}
@@ -110,6 +113,7 @@ def load_model(
     model = instantiate(config.model, num_landmarks=len(landmark_set))
     load_weights(model, checkpoint["weights"], file)
     model.uncertainty_factor.fill_(checkpoint.get("calibration", 1.0))
+    restore_protocol(model, checkpoint, file)
     return LoadedModel(
         model=model.to(device).eval(),
         config=config,

@@ -22,7 +22,7 @@ SUFFIX = ".safetensors"
 _EXACT = ("mean_shape",)
 _TEXT = ("format", "config", "labels")
 _PLACES = (("data", "folder"), ("train", "output_dir"), ("train", "init_checkpoint"))  # of another machine
-_JSON = ("landmark_set", "metrics", "iteration", "calibration")
+_JSON = ("landmark_set", "metrics", "iteration", "calibration", "protocol", "landmark_shapes")
 
 
 def write_weights(file: str | Path, checkpoint: Mapping[str, Any]) -> None:

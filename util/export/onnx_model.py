@@ -1,7 +1,6 @@
 """Exported models in ONNX Runtime. No PyTorch here."""
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +26,6 @@ class OnnxGraph:
         self.file = file
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors; what it raises is reported here
-        options.intra_op_num_threads = _num_threads(os.environ)
         try:
             self._session = onnxruntime.InferenceSession(content, options, providers=_providers(device))
         except Exception as error:  # ONNX Runtime's own classes, one per status code, without a common base
@@ -97,12 +95,6 @@ def _providers(device: str) -> list:
             f"device {device!r}: this ONNX Runtime has no CUDA. Install onnxruntime-gpu, or use --device cpu."
         )
     return [("CUDAExecutionProvider", {"device_id": int(index or 0)}), "CPUExecutionProvider"]
-
-
-def _num_threads(environment: Mapping[str, str]) -> int:
-    """What OMP_NUM_THREADS says, as PyTorch reads it; 0, all cores, where it says nothing."""
-    text = environment.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    return int(text) if text.isdecimal() else 0
 
 
 def _as_it_is(sample: Sample, rng: np.random.Generator) -> Sample:

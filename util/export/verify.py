@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from datasets.files.image_files import SourceImage
-from models.precision import exact_inference
 from transforms.augment import EvalTransforms
 from util.export.graph import Landmarks
 from util.export.letterbox import RawLandmarks
@@ -27,7 +26,7 @@ def verify(graph: OnnxGraph, model: nn.Module, images: Sequence[SourceImage]) ->
     On random images and on ``images``, in batches of two sizes; a raw graph gets images of several sizes.
     Raises ValueError above ``LIMIT_PX``.
     """
-    with exact_inference():
+    with torch.inference_mode():
         differences = _raw_differences if graph.metadata.raw else _batch_differences
         largest = float(np.max(list(differences(graph, model, images))))  # NaN if any is
     if not largest <= LIMIT_PX:

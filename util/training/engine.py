@@ -18,7 +18,6 @@ from torch.utils.data import DataLoader
 
 from datasets.landmarks.batch import PointBatch, collate
 from datasets.prepared.prepared import PreparedDataset
-from models.precision import exact_inference
 from util.checkpoints.checkpoint import FORMAT, save_checkpoint
 from util.evaluation.landmarks.calibration import fit_factor
 from util.evaluation.landmarks.metrics import Errors, LandmarkEvaluator, concatenate, summarise
@@ -34,7 +33,7 @@ from util.training.trainer import NonFiniteError, StepReport, Trainer
 _PICTURED = 4  # validation cases shown in TensorBoard
 
 
-@exact_inference()
+@torch.inference_mode()
 def evaluate(model: nn.Module, batches: Iterable[PointBatch], device: torch.device | str) -> Errors:
     """Radial errors of ``model``, in evaluation mode and full precision, on every case of ``batches``."""
     evaluator = LandmarkEvaluator()
@@ -170,7 +169,7 @@ class TrainingRun:
             if best:
                 self.folder.save_best(self._checkpoint())
 
-    @exact_inference()
+    @torch.inference_mode()
     def _picture(self) -> Any:
         count = min(_PICTURED, len(self.data.val))
         batch = collate([self.data.val[index] for index in range(count)]).to(self.trainer.accelerator.device)

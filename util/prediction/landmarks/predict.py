@@ -83,17 +83,15 @@ class LandmarkPredictor:
         """Landmarks of each image, in order. Raises ValueError when a prediction is not finite."""
         import torch
 
-        from models.precision import exact_inference
-
         samples = [canvas_sample(image, self._transforms) for image in images]
-        with exact_inference():
+        with torch.inference_mode():
             final = self._model(torch.from_numpy(model_input(samples)).to(self._device)).final
             points, scales = (tensor.double().cpu().numpy() for tensor in (final.points, final.scale))
         return [image_landmarks(*found) for found in zip(samples, points, scales, strict=True)]
 
 
 def pick_device(name: str) -> torch.device:
-    """``auto`` is the GPU where there is one. Raises ValueError for a device that cannot be used here."""
+    """``auto`` is the GPU where there is one. Raises ValueError for a device that this machine lacks."""
     import torch
 
     if name == "auto":
@@ -102,8 +100,6 @@ def pick_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise ValueError(f"device {name!r} is unknown, expected auto, cpu, cuda or cuda:N.") from error
-    if device.type not in ("cpu", "cuda"):  # PyTorch knows more, which no model here was tried on
-        raise ValueError(f"device {name!r} is not supported, expected auto, cpu, cuda or cuda:N.")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ValueError(
             f"device {name!r}: this machine has {torch.cuda.device_count()} CUDA devices. Use --device cpu."

@@ -1,0 +1,129 @@
+"""Let a model follow the protocol of other readers, from a few films that they have marked.
+
+    python tools/adapt_protocol.py --checkpoint weights/cephdetr19.safetensors --data data/clinic \\
+        --subset val --output clinic.pt --report clinic.html
+
+What keeps a good model from being right elsewhere is mostly a constant offset a landmark: the same point is
+marked at another place by other hands. The films tell it, in a frame of the face; it is shrunk by its own
+uncertainty, so one film does no harm. The weights stay as they are; every script and exported graph takes
+clinic.pt as it takes any checkpoint. A protocol that the checkpoint has already is replaced. What to expect
+is in docs/protocols.md.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # run as a script, from anywhere
+
+import numpy as np  # noqa: E402
+from tqdm import tqdm  # noqa: E402
+
+from datasets.landmarks.batch import collate  # noqa: E402
+from datasets.loader import eval_loader  # noqa: E402
+from measurements.face_frame import mean_face  # noqa: E402
+from util.arguments import add_data_arguments, positive  # noqa: E402
+from util.checkpoints.checkpoint import load_checkpoint, load_model, save_checkpoint  # noqa: E402
+from util.config import instantiate  # noqa: E402
+from util.evaluation.landmarks.evaluation_data import open_dataset  # noqa: E402
+from util.evaluation.landmarks.metrics import Errors  # noqa: E402
+from util.evaluation.landmarks.protocol_fit import Residuals, fit_protocol  # noqa: E402
+from util.evaluation.landmarks.protocol_gain import Gain, Side, face_size_mm, gain  # noqa: E402
+from util.files import write_atomic  # noqa: E402
+from util.prediction.landmarks.predict import pick_device  # noqa: E402
+from util.prediction.landmarks.protocol import ProtocolOffsets  # noqa: E402
+from util.training.engine import evaluate  # noqa: E402
+
+_FOLLOWING = ", following "  # in a checkpoint's labels, after what it learnt from
+
+
+def main() -> None:
+    args = parse_arguments()
+    device = pick_device(args.device)
+    loaded = load_model(args.checkpoint, device)
+    loaded.model.protocol = None  # the new one stands beside the weights, not beside an older one
+    dataset = open_dataset(loaded, args.data, args.subset)
+    batches: Any = eval_loader(dataset, args.batch_size, args.workers, collate=collate)
+    errors = evaluate(loaded.model, tqdm(batches, unit="batch"), device)
+    canvas = instantiate(loaded.config.eval_transforms)
+    reference = mean_face(errors.predicted * errors.spacing[:, None])
+    protocol = fit_protocol(
+        Residuals.of(errors, reference),
+        reference,
+        labels=dataset.labels,
+        canvas=(canvas.width, canvas.height),
+    )
+    found = gain(errors, protocol)
+    save_checkpoint(args.output, following(load_checkpoint(args.checkpoint), protocol))
+    print_results(found, protocol, dataset.landmark_set.landmarks, errors)
+    print(f"{args.output}: {args.checkpoint} following {protocol.films} films of {dataset.folder}")
+    if args.json:
+        content = {"protocol": protocol.to_dict(), "gain": found.to_dict(), "cases": list(errors.cases)}
+        write_atomic(args.json, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    if args.report:
+        from util.reporting.landmarks.protocol_report import write_report  # matplotlib takes seconds
+
+        write_report(
+            args.report,
+            errors,
+            protocol,
+            found,
+            landmark_set=dataset.landmark_set,
+            checkpoint=str(args.checkpoint),
+        )
+        print(f"report: {args.report}")
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--checkpoint", type=Path, required=True, help="RUN/best.pt or weights/NAME.safetensors"
+    )
+    add_data_arguments(parser, subset="val")
+    parser.add_argument("--batch-size", type=positive(int), default=8)
+    parser.add_argument(
+        "--output", type=Path, required=True, help="FILE.pt, the checkpoint with its protocol"
+    )
+    parser.add_argument("--report", type=Path, help="write a self-contained HTML report")
+    parser.add_argument("--json", type=Path, help="write the offsets and every number")
+    return parser.parse_args()
+
+
+def following(checkpoint: dict[str, Any], protocol: ProtocolOffsets) -> dict[str, Any]:
+    """``checkpoint`` to hand out, with the protocol that it follows, which its labels say too."""
+    learnt = checkpoint["labels"].partition(_FOLLOWING)[0]
+    kept = {key: value for key, value in checkpoint.items() if key != "training"}
+    labels = f"{learnt}{_FOLLOWING}{protocol.films} films of {protocol.labels} labels"
+    return kept | {"labels": labels, "protocol": protocol.to_dict()}
+
+
+def print_results(found: Gain, protocol: ProtocolOffsets, names: Sequence[str], errors: Errors) -> None:
+    length = np.linalg.norm(protocol.offset, axis=-1) * face_size_mm(errors, protocol)
+    largest = ", ".join(f"{names[k]} {length[k]:.2f} mm" for k in np.argsort(-length)[:3])
+    print(f"offsets: largest {largest}; mean {length.mean():.2f} mm")
+    print(f"as it was:            {in_words(found.before)}")
+    if found.after is None:
+        print("each by the others:   one film has no others; mark a second one to see what it brings")
+    else:
+        print(f"each by the others:   {in_words(found.after)}")
+    now, *later = found.expected_mre_mm.items()
+    more = ", ".join(f"{films} more {mre:.3f}" for films, mre in later)
+    print(f"expected on new films: MRE {now[1]:.3f} mm; with {more}")
+
+
+def in_words(side: Side) -> str:
+    held = ", ".join(f"{share} % radius holds {held:.1f} %" for share, held in side.coverage_percent.items())
+    return f"MRE {side.mre_mm:.3f} mm, {side.sdr2_percent:.1f} % within 2 mm; {held}"
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ValueError as error:
+        sys.exit(f"adapt_protocol.py: {error}")

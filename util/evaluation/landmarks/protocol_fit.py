@@ -1,0 +1,99 @@
+"""From a few marked films to the protocol of their readers: an offset a landmark, shrunk by its own error.
+
+Empirical Bayes (Robbins, 1956; James & Stein, 1961): offsets of the landmarks are taken as drawn from one
+Gaussian whose width t the films themselves tell; a landmark whose mean error has variance w keeps the share
+t / (t + w) of it. With one film little is kept, with many nearly all.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from measurements.face_frame import FaceFrame
+from util.evaluation.landmarks.metrics import Errors
+from util.prediction.landmarks.protocol import ProtocolOffsets
+
+# Before any film is seen: squared errors are 1.5 times what the model predicts, as sure as 10 landmarks make
+# it, and a landmark's own factor is the common one, as sure as 8 films make it.
+_FACTOR, _COMMON_WEIGHT, _OWN_WEIGHT = 1.5, 10.0, 8.0
+_GROSS = 1.5  # predicted errors from which on a film counts less for a landmark (Huber, 1964)
+_ROUNDS = 20
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """What films say of each landmark, in the frame of the face: readers less model, and how sure that is."""
+
+    errors: np.ndarray  # (n, K, 2); NaN where missing
+    predicted: np.ndarray  # (n, K) rms radial error that the model expects
+
+    @classmethod
+    def of(cls, errors: Errors, reference: np.ndarray) -> "Residuals":
+        """reference: (K, 2) of a ``FaceFrame``."""
+        matrices = FaceFrame(reference).to_image(errors.predicted * errors.spacing[:, None])
+        turned = np.einsum("nij,nkj->nki", np.linalg.inv(matrices), -errors.vectors_mm)
+        size = np.sqrt(np.square(matrices[..., 0]).sum(-1))
+        return cls(turned, errors.uncertainty_mm / size[:, None])
+
+    def only(self, films: np.ndarray) -> "Residuals":
+        """The films with these indices."""
+        return Residuals(self.errors[films], self.predicted[films])
+
+
+def fit_protocol(
+    residuals: Residuals, reference: np.ndarray, *, labels: str, canvas: tuple[int, int]
+) -> ProtocolOffsets:
+    """The offsets that n films ask for; canvas: (width, height) of the model's input.
+
+    Raises ValueError when no landmark is marked on any of them.
+    """
+    present = np.isfinite(residuals.errors[..., 0])  # (n, K)
+    if not present.any():
+        raise ValueError("no landmark is marked on these films, expected some. Check the annotations.")
+    mean, count = _robust_mean(residuals, present)
+    squares = np.nan_to_num(np.square(residuals.errors - mean).sum(-1) / np.square(residuals.predicted))
+    freedom = np.maximum(present.sum(0) - 1, 0)  # (K,) one film says nothing of the spread
+    spare = np.where(freedom > 0, squares.sum(0), 0.0)  # (K,)
+    common = (spare.sum() + _COMMON_WEIGHT * _FACTOR) / (freedom.sum() + _COMMON_WEIGHT)
+    own = (spare + _OWN_WEIGHT * common) / (freedom + _OWN_WEIGHT)  # (K,) squared factor
+    axis = own / 2.0 / np.maximum((present / np.square(residuals.predicted)).sum(0), 1e-12) * present.sum(0)
+    variance = np.where(count > 0, axis / np.maximum(count, 1e-12), np.inf)  # of each axis of the mean
+    width = _width(mean[count > 0], variance[count > 0])
+    kept = width / (width + variance)
+    return ProtocolOffsets(
+        reference=reference,
+        offset=kept[:, None] * mean,
+        variance=np.where(count > 0, kept * np.where(count > 0, variance, 0.0), width),
+        factor=np.sqrt(own),
+        films=len(residuals.errors),
+        labels=labels,
+        canvas=canvas,
+    )
+
+
+def _robust_mean(residuals: Residuals, present: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(K, 2) mean error of each landmark, sure films first and gross errors last, and (K,) how many films it
+    is worth; 0 where no film has the landmark.
+    """
+    errors = np.where(present[..., None], residuals.errors, 0.0)
+    precision = np.where(present, 1.0 / np.square(residuals.predicted), 0.0)
+    weight, mean = precision, np.zeros(errors.shape[1:])
+    for _ in range(_ROUNDS):
+        share = weight / np.maximum(weight.sum(0), 1e-12)
+        mean = (share[..., None] * errors).sum(0)
+        apart = np.linalg.norm(errors - mean, axis=-1) / residuals.predicted
+        weight = precision * np.minimum(1.0, _GROSS / np.maximum(apart, 1e-9))
+    share = weight / np.maximum(weight.sum(0), 1e-12)
+    worth = np.where(present.any(0), 1.0 / np.maximum(np.square(share).sum(0), 1e-12), 0.0)
+    return mean, worth
+
+
+def _width(mean: np.ndarray, variance: np.ndarray) -> float:
+    """The variance t of each axis of the offsets under which the means (K, 2), of variance t + ``variance``,
+    are likeliest; 0 where they are no larger than chance makes them.
+    """
+    squares = np.square(mean).sum(-1)
+    grid = np.concatenate([[0.0], np.geomspace(1e-8, 1.0, 400)])[:, None]  # in squared sizes of the face
+    total = grid + variance
+    likelihood = -(np.log(total) + squares / total / 2.0).sum(-1)
+    return float(grid[np.argmax(likelihood), 0])

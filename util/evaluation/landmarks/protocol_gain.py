@@ -1,0 +1,106 @@
+"""What following a protocol brings: on the marked films themselves, each by the others, and with more."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from measurements.face_frame import FaceFrame
+from util.evaluation.landmarks.calibration import coverage_percent
+from util.evaluation.landmarks.metrics import TOLERANCE_MM, Errors, json_ready
+from util.evaluation.landmarks.protocol_fit import Residuals, fit_protocol
+from util.prediction.landmarks.protocol import ProtocolOffsets
+
+MORE_FILMS = (1, 2, 5, 10, 20, 40)
+_WITHIN_MM = 2.0
+_GAUSSIAN = math.sqrt(math.pi) / 2.0  # mean by root mean square of a Gaussian's radial errors
+
+
+@dataclass(frozen=True)
+class Side:
+    """How a model does on some films."""
+
+    mre_mm: float
+    sdr2_percent: float
+    coverage_percent: dict[str, float]  # of the radii that should hold 68 and 95 percent
+
+    @classmethod
+    def of(cls, radial_mm: np.ndarray, uncertainty_mm: np.ndarray) -> "Side":
+        """radial_mm, uncertainty_mm: (n, K); NaN where missing."""
+        known = radial_mm[~np.isnan(radial_mm)]
+        return cls(
+            mre_mm=float(known.mean()),
+            sdr2_percent=100.0 * float((known <= _WITHIN_MM + TOLERANCE_MM).mean()),
+            coverage_percent=coverage_percent(radial_mm, uncertainty_mm),
+        )
+
+
+@dataclass(frozen=True)
+class Gain:
+    """A model as it was, and following the protocol of n films, each film judged by the other n - 1."""
+
+    before: Side
+    after: Side | None  # None for one film: there is no other
+    expected_mre_mm: dict[int, float]  # more films -> what the error on a new film would come to
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        after = self.after and vars(self.after)
+        expected = {str(more): mre for more, mre in self.expected_mre_mm.items()}
+        return json_ready({"before": vars(self.before), "after": after, "expected_mre_mm": expected})
+
+
+def gain(errors: Errors, protocol: ProtocolOffsets) -> Gain:
+    """What ``protocol``, fitted on the films of ``errors``, is worth; errors: of the model without it."""
+    before = Side.of(errors.radial_mm, errors.uncertainty_mm)
+    if len(errors.cases) == 1:
+        return Gain(before, None, _with_more(errors, protocol, _GAUSSIAN))
+    radial, uncertainty = _each_by_the_others(errors, protocol)
+    ratio = float(np.nanmean(radial) / np.sqrt(np.nanmean(np.square(radial))))
+    return Gain(before, Side.of(radial, uncertainty), _with_more(errors, protocol, ratio))
+
+
+def adapted(errors: Errors, protocol: ProtocolOffsets) -> tuple[np.ndarray, np.ndarray]:
+    """(n, K) radial errors and predicted rms errors of the model that follows ``protocol``, in mm."""
+    spacing = errors.spacing[:, None]
+    points, uncertainty = protocol.applied(errors.predicted * spacing, errors.uncertainty_mm)
+    return np.linalg.norm(points - errors.truth * spacing, axis=-1), uncertainty
+
+
+def face_size_mm(errors: Errors, protocol: ProtocolOffsets) -> float:
+    """Millimetres of one unit of the protocol's frame, on average over the films."""
+    matrices = FaceFrame(protocol.reference).to_image(errors.predicted * errors.spacing[:, None])
+    return float(np.sqrt(np.square(matrices[..., 0]).sum(-1)).mean())
+
+
+def _each_by_the_others(errors: Errors, protocol: ProtocolOffsets) -> tuple[np.ndarray, np.ndarray]:
+    residuals = Residuals.of(errors, protocol.reference)
+    count = len(errors.cases)
+    parts = []
+    for film in range(count):
+        others = np.delete(np.arange(count), film)
+        fitted = fit_protocol(
+            residuals.only(others), protocol.reference, labels=protocol.labels, canvas=protocol.canvas
+        )
+        this = [other == film for other in range(count)]
+        parts.append(adapted(errors.only(this), fitted))
+    radial, uncertainty = zip(*parts, strict=True)
+    return np.concatenate(radial), np.concatenate(uncertainty)
+
+
+def _with_more(errors: Errors, protocol: ProtocolOffsets, ratio: float) -> dict[int, float]:
+    """The mean error on a new film after 0 and more films, from what the fit says of itself.
+
+    A landmark's squared error is its own scatter and twice the variance of each axis of its offset; with m
+    films instead of n that variance falls by the share n / m. ``ratio``: mean error by root mean square.
+    """
+    size = face_size_mm(errors, protocol)
+    scatter = np.square(protocol.factor) * np.nanmean(np.square(errors.uncertainty_mm), axis=0)  # (K,)
+    films = protocol.films
+    return {
+        more: float(
+            ratio * np.sqrt(np.mean(scatter + 2.0 * size**2 * protocol.variance * films / (films + more)))
+        )
+        for more in (0, *MORE_FILMS)
+    }
