@@ -31,6 +31,8 @@ from util.arguments import add_device_argument, add_spacing_argument, escape_on_
 from util.prediction.landmarks.image_landmarks import ImageLandmarks
 from util.prediction.landmarks.landmark_files import write_landmark_files
 from util.prediction.landmarks.looks import Looks, add_arguments
+from util.prediction.landmarks.plausibility import read_limits
+from util.prediction.landmarks.posed import Posed
 from util.prediction.landmarks.predict import Predictor, load_predictor
 from util.prediction.landmarks.predict_files import FilePredictor, Found, list_files
 from util.prediction.shard import Shard
@@ -82,6 +84,12 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--show-dir", type=Path, help="write an overlay an image")
     add_spacing_argument(parser)
+    parser.add_argument(
+        "--orientation",
+        choices=("auto", "as-is"),
+        default="auto",
+        help="auto: put mirrored and turned pictures right (docs/files.md)",
+    )
     parser.add_argument("--batch-size", type=positive(int), default=4)
     add_device_argument(parser)
     parser.add_argument(
@@ -110,7 +118,7 @@ def parse_arguments() -> argparse.Namespace:
 def predict_at_once(args: argparse.Namespace) -> tuple[int, int]:
     """Predict everything in this process and write the result; the numbers of images and of failures."""
     looks = Looks.of(args)
-    predictor = load(looks, args.device)
+    predictor = load(looks, args.device, args.orientation)
     found = Found()
     files = some_files(args.input, found)
     show = OverlayWriter(args.show_dir) if args.show_dir else lambda _image, _landmarks: None
@@ -134,7 +142,7 @@ def predict_shard(args: argparse.Namespace) -> tuple[int | None, int]:
     from util.prediction.archive import Archive
 
     looks, shard = Looks.of(args), args.shard
-    predictor = load(looks, args.device)
+    predictor = load(looks, args.device, args.orientation)
     pause = 0.1 if sys.stderr.isatty() else 30.0  # seconds between updates: a log file wants few lines
     with tqdm(desc=f"shard {shard.index}/{shard.count}", unit="file", mininterval=pause) as bar:
         predict = FilePredictor(predictor, args.batch_size, args.spacing, on_file=bar.update)
@@ -142,6 +150,7 @@ def predict_shard(args: argparse.Namespace) -> tuple[int | None, int]:
             "checkpoint_sha256": [sha256(file) for file in looks.checkpoints],
             "scales": looks.scales,
             "crop": looks.crop,
+            "orientation": args.orientation,
             "input": [str(path.absolute()) for path in args.input],
             "spacing": args.spacing,
             "shards": shard.count,
@@ -159,9 +168,11 @@ def predict_shard(args: argparse.Namespace) -> tuple[int | None, int]:
     return archive.merge(shard.count)
 
 
-def load(looks: Looks, device: str) -> Predictor:
-    """What ``looks`` asks for, ready to predict."""
-    return looks.predictor([load_predictor(file, device) for file in looks.checkpoints])
+def load(looks: Looks, device: str, orientation: str) -> Predictor:
+    """What ``looks`` asks for, ready to predict; pictures are put right where ``orientation`` is auto."""
+    members = [load_predictor(file, device) for file in looks.checkpoints]
+    limits = read_limits(looks.checkpoints[0], members[0].landmark_set)
+    return Posed(looks.predictor(members), limits, search=orientation == "auto")
 
 
 def some_files(paths: list[Path], found: Found) -> list[Path]:
@@ -191,6 +202,8 @@ class OverlayWriter:
 
     def __call__(self, image: SourceImage, found: ImageLandmarks) -> None:
         drawn = self._visualise.overlay(image.image, found.points, radius=found.uncertainty_px)
+        if found.plausible is False:
+            self._visualise.write_line(drawn, f"implausible: {found.plausible_reason}")
         self._visualise.write_png(self._folder / self._name(image), drawn)
 
     def _name(self, image: SourceImage) -> str:

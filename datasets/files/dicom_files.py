@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +40,15 @@ class DicomImage:
     def spacing(self) -> tuple[np.ndarray, str]:
         """(2,) mm per pixel along x and y or NaN, and which tag says so."""
         return dicom_spacing(self.dataset)
+
+    @property
+    def patient_orientation(self) -> tuple[str, str] | None:
+        """Where the rows and columns run, by the first letter of each: A P, F H, R L. None if unsaid."""
+        given = self.dataset.get("PatientOrientation")
+        letters = [str(part)[:1] for part in given] if isinstance(given, Sequence) else []
+        if len(letters) != 2 or not set(letters) <= set("APFHRL"):
+            return None
+        return letters[0], letters[1]
 
     def frames(self) -> Iterator[np.ndarray]:
         """Each frame in turn, (H, W) uint8 grey with bone bright."""

@@ -31,6 +31,7 @@ class SourceImage:
     file: Path
     slice: int | None  # from 1 in a file of several images, None in a file of one
     spacing_source: str = "none"  # the tag, field or argument that says so
+    patient_orientation: tuple[str, str] | None = None  # where rows and columns run (DICOM), such as A, F
 
 
 def read_images(path: str | Path, spacing: Sequence[float] | None = None) -> Iterator[SourceImage]:
@@ -52,7 +53,8 @@ def read_images(path: str | Path, spacing: Sequence[float] | None = None) -> Ite
             mm, source = np.resize(np.asarray(spacing, np.float64), 2), "--spacing"
         several = content.count > 1
         for number, image in _with_content(content.images, content.count):
-            yield SourceImage(image, mm, file, number if several else None, source)
+            place = number if several else None
+            yield SourceImage(image, mm, file, place, source, content.patient_orientation)
 
 
 def read_grey(file: Path) -> np.ndarray:
@@ -71,6 +73,7 @@ class _Content:
     count: int
     spacing: np.ndarray
     spacing_source: str
+    patient_orientation: tuple[str, str] | None = None
 
 
 def _open(file: Path, *, with_spacing: bool) -> _Content:
@@ -81,7 +84,8 @@ def _open(file: Path, *, with_spacing: bool) -> _Content:
     unknown = np.full(2, np.nan), "none"
     if kind is Kind.DICOM:
         dicom = open_dicom(file)
-        return _Content(dicom.frames(), dicom.num_frames, *(dicom.spacing() if with_spacing else unknown))
+        spacing = dicom.spacing() if with_spacing else unknown
+        return _Content(dicom.frames(), dicom.num_frames, *spacing, dicom.patient_orientation)
     if kind is Kind.STACK:
         stack = open_stack(file)
         images = map(to_grey8, stack.slices())

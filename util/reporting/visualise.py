@@ -16,6 +16,7 @@ from models.landmarks.prediction import Prediction
 from util.files import write_atomic
 
 TRUTH, PREDICTION, LINE, UNCERTAINTY = (255, 40, 40), (40, 230, 60), (255, 225, 0), (80, 190, 255)  # RGB
+WARNING = (255, 90, 60)
 _SHIFT = 4  # OpenCV draws in 1/16 pixel
 
 
@@ -46,6 +47,19 @@ def overlay(
     for point in predicted:
         _circle(canvas, point, dot, PREDICTION)
     return canvas
+
+
+def write_line(canvas: np.ndarray, text: str) -> None:
+    """Write ``text`` (ASCII) over the top of an (H, W, 3) picture, in place, as large as its width allows."""
+    font = cv2.FONT_HERSHEY_SIMPLEX
+    (width, height), below = cv2.getTextSize(text, font, 1.0, 2)
+    size = min(canvas.shape[1] / (width + 2 * height), canvas.shape[0] / (20 * height))
+    pen = max(round(2 * size), 1)
+    cv2.rectangle(
+        canvas, (0, 0), (canvas.shape[1], round(size * (2 * height + below))), (0, 0, 0), cv2.FILLED
+    )
+    place = round(size * height), round(1.5 * size * height)
+    cv2.putText(canvas, text, place, font, size, WARNING, pen, cv2.LINE_AA)
 
 
 def crop(image: np.ndarray, centre: np.ndarray, size: int) -> np.ndarray:

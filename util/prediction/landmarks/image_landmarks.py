@@ -21,6 +21,11 @@ class ImageLandmarks:
     points: np.ndarray  # (K, 2) float64, source pixels, continuous
     uncertainty_px: np.ndarray  # (K,) float64, predicted root-mean-square radial error in source pixels
     uncertainty_mm: np.ndarray  # (K,) float64; NaN where the spacing is unknown
+    pose: str = "as-is"  # how the picture lies in its file (transforms.poses)
+    plausible: bool | None = (
+        None  # None where the model has no limits (util.prediction.landmarks.plausibility)
+    )
+    plausible_reason: str | None = None  # why not
 
 
 Transforms = Callable[[Sample, np.random.Generator], Sample]

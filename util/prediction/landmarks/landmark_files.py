@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import logging
 import math
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -14,6 +15,8 @@ from datasets.landmarks.landmark_set import LandmarkSet
 from datasets.prepared.case import INDEX_TO_CONTINUOUS
 from util.files import open_atomic, printable
 from util.prediction.landmarks.image_landmarks import ImageLandmarks
+
+logger = logging.getLogger(__name__)
 
 _LANDMARK_KEYS = ("index", "name", "x", "y", "x_mm", "y_mm", "uncertainty_px", "uncertainty_mm")
 
@@ -36,6 +39,9 @@ def image_record(image: SourceImage, found: ImageLandmarks, landmark_set: Landma
         "height": image.image.shape[0],
         "spacing_mm": None if None in spacing else spacing,
         "spacing_source": image.spacing_source,
+        "pose": found.pose,
+        "plausible": found.plausible,
+        "plausible_reason": found.plausible_reason,
         "landmarks": [dict(zip(_LANDMARK_KEYS, row, strict=True)) for row in rows],
     }
 
@@ -54,14 +60,17 @@ def write_landmark_files(
     kind. ``failed`` is read after the images, so it may grow while they come.
     """
     with open_atomic(file.with_suffix(".json")) as numbers, open_atomic(file.with_suffix(".csv")) as table:
-        _write(table, _csv([("file", "slice", *_LANDMARK_KEYS)]))
+        _write(table, _csv([("file", "slice", *_LANDMARK_KEYS, "plausible")]))
         _write(numbers, f'{{\n "model": {_json(model, 1)},\n "left_out": {_json(left_out, 1)},\n "images": [')
-        count = 0
+        count = implausible = 0
         for count, image in enumerate(images, start=1):
             _write(numbers, f"{',' if count > 1 else ''}\n  {_json(image, 2)}")
             _write(table, _csv(_rows(image)))
+            implausible += image["plausible"] is False
         end = "\n " if count else ""
         _write(numbers, f'{end}],\n "failed": {_json(list(failed), 1)}\n}}\n')
+    if implausible:
+        logger.warning("%d of %d images are implausible: see plausible_reason", implausible, count)
     return count
 
 
@@ -74,7 +83,7 @@ def _json(value: Any, depth: int) -> str:
 def _rows(image: dict) -> list[tuple]:
     """A row a landmark; an empty cell stands for an unknown value."""
     return [
-        (image["file"], image["slice"], *(landmark[key] for key in _LANDMARK_KEYS))
+        (image["file"], image["slice"], *(landmark[key] for key in _LANDMARK_KEYS), image["plausible"])
         for landmark in image["landmarks"]
     ]
 

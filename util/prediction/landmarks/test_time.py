@@ -18,6 +18,7 @@ _MARGIN = 0.05  # around the landmarks, as a share of the longer side of their b
 _SIGMAS = 3.0  # a landmark may lie this many predicted errors from where it was first seen
 _CROP_MARGIN = 0.4  # cephalograms then fill the canvas about as they do in training
 _TRAINED_ZOOM = (0.8, 1.25)  # of TrainTransforms; a crop beyond says that the head was too small or too large
+_LESS_SURE = 1.25  # times the first look's uncertainty: the crop has lost what landmarks are told by
 _CROP_RANGE = (0.1, 2.0)  # longer side of a crop as a share of the image's; beyond, the first look was wrong
 
 Window = tuple[np.ndarray, np.ndarray]  # corner (2,) and size (2,) in whole pixels of the image
@@ -80,7 +81,8 @@ class SelfCropped:
     The crop is the landmarks' bounding box and ``margin`` times its longer side around it, black beyond the
     image. So landmarks fill the second view alike, whether the head was small in the picture or filled it.
     It replaces the first look, or is combined with it where that was close to it in scale. Where the first
-    look cannot be right (no extent, outside the image, far beyond it), there is no second.
+    look cannot be right (no extent, outside the image, far beyond it), there is no second. Where the second
+    is clearly less sure, the first stands.
     """
 
     def __init__(self, predictor: Predictor, margin: float = _CROP_MARGIN) -> None:
@@ -100,6 +102,8 @@ class SelfCropped:
             chosen = [images[index] for index in again]
             closer = _look_through(self._predictor, chosen, list(again.values()))
             for index, image, second in zip(again, chosen, closer, strict=True):
+                if _unsureness(second) > _LESS_SURE * _unsureness(found[index]):
+                    continue
                 count_both = _similar_scale(image, again[index])
                 found[index] = combine([found[index], second], image.spacing) if count_both else second
         return found
@@ -162,6 +166,11 @@ def _crop(image: SourceImage, found: ImageLandmarks, margin: float) -> Window | 
         return None
     corner = np.floor(low - room).astype(int)
     return corner, np.ceil(high + room).astype(int) - corner
+
+
+def _unsureness(found: ImageLandmarks) -> float:
+    """The mean uncertainty in pixels of the image."""
+    return float(found.uncertainty_px.mean())
 
 
 def _similar_scale(image: SourceImage, crop: Window) -> bool:
