@@ -12,6 +12,7 @@ import logging
 import os
 import re
 import sys
+from functools import partial
 
 import torch
 from accelerate import Accelerator
@@ -22,12 +23,14 @@ from datasets.landmarks.batch import collate
 from datasets.loader import TrainSampler, eval_loader, train_loader
 from datasets.prepared.prepared import PreparedDataset, mean_shape, require_spacing
 from datasets.prepared.splits import Fold
+from datasets.prepared.subsets import content_digest
 from util.config import instantiate, load_config, require_sections
 from util.training.engine import Ending, Progress, TrainingData, TrainingRun
 from util.training.initial_weights import starting_model
 from util.training.optim import parameter_groups
+from util.training.ranks import decided_by_first
 from util.training.reproduce import environment_record, make_deterministic, seed_everything
-from util.training.run_folder import RunFolder, load_resumable
+from util.training.run_folder import RunFolder, checkpoint_of, load_resumable
 from util.training.settings import PRECISIONS, TrainSettings
 from util.training.trainer import NonFiniteError, Trainer
 
@@ -128,6 +131,7 @@ def build_loaders(
             val_set, settings.eval_batch_size, workers, collate=collate, rank=rank, num_ranks=num_ranks
         ),
         val=val_set,
+        digest=content_digest(cfg.data.folder),
     )
 
 
@@ -138,16 +142,23 @@ def prepare_run(cfg: DictConfig, resume_from: str | None) -> TrainingRun:
     if not accelerator.is_main_process:
         logging.getLogger().setLevel(logging.WARNING)  # news once, not once a process
     folder = RunFolder(settings.output_dir)
-    if resume_from is None and accelerator.is_main_process:
-        folder.require_free()
+    if resume_from is None:
+        decided_by_first(folder.require_free)
     train_set, val_set = open_data(cfg, settings)
-    resumed = None if resume_from is None else load_resumable(resume_from, cfg, train_set.landmark_set)
+    resumed = (
+        None
+        if resume_from is None
+        else load_resumable(
+            decided_by_first(partial(checkpoint_of, resume_from)), cfg, train_set.landmark_set
+        )
+    )
     trainer = build_trainer(cfg, settings, accelerator, train_set=train_set, resumed=resumed is not None)
     if resumed is not None:
         trainer.restore(resumed.content, resumed.file)
     run = TrainingRun(trainer, build_loaders(cfg, trainer, train_set, val_set), folder, cfg)
     if resumed is not None:
         run.restore(resumed.content)
+    accelerator.wait_for_everyone()  # all have read the checkpoint that is given another name now
     if accelerator.is_main_process:
         if resumed is None:
             folder.begin(cfg, environment_record())

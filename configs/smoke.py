@@ -16,4 +16,4 @@ embed_dim = 32
 model.backbone.name = "resnet10t"
 model.fine_dim = 16
 data.update(workers=0)
-train.update(output_dir="runs/smoke", iterations=4, batch_size=2, eval_every=2, save_every=2, log_every=1)
+train.update(output_dir="runs/smoke", iterations=4, batch_size=2, eval_every=2, log_every=1)

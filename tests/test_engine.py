@@ -36,7 +36,14 @@ def fresh_accelerate():
 
 def make_run(prepared, folder, *, content=None, model=None, poison_at=2.0, lr=0.01, **changes):
     """A run of the tiny model; ``content`` of a checkpoint continues that one."""
-    options = {"iterations": 4, "batch_size": 2, "eval_every": 2, "save_every": 2, "log_every": 1, **changes}
+    options = {
+        "iterations": 4,
+        "batch_size": 2,
+        "eval_every": 2,
+        "save_minutes": 0,
+        "log_every": 1,
+        **changes,
+    }
     settings = TrainSettings(output_dir=str(folder), **options)
     accelerator = Accelerator(mixed_precision=settings.mixed_precision, cpu=True)
     train_set = PreparedDataset(prepared, "train", TinyTransforms(size=SIZE, shift=3.0), settings.seed)
@@ -81,7 +88,7 @@ def assert_same(one, other, where="checkpoint"):
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"accumulate_steps": 2}, {"mixed_precision": "bf16"}, {"save_every": 1, "select": "sdr2"}]
+    "changes", [{}, {"accumulate_steps": 2}, {"mixed_precision": "bf16"}, {"select": "sdr2"}]
 )
 def test_continuing_equals_not_stopping(tiny_prepared, tmp_path, changes):
     whole = make_run(tiny_prepared, tmp_path / "whole", **changes)
@@ -128,7 +135,7 @@ def test_model_learns(tiny_prepared, tmp_path):
 
 
 def test_poisoned_loss_stops_with_names_and_state_and_keeps_last(tiny_prepared, tmp_path):
-    run = make_run(tiny_prepared, tmp_path, poison_at=0.7, save_every=1)  # iteration 3 of 0..3
+    run = make_run(tiny_prepared, tmp_path, poison_at=0.7)  # iteration 3 of 0..3
     with pytest.raises(NonFiniteError, match=r"iteration 3: the loss is not finite.*tiny"):
         run.run()
     assert load_checkpoint(tmp_path / "last.pt")["iteration"] == 3
@@ -159,9 +166,21 @@ def test_infinite_gradient_of_a_finite_loss_does_not_reach_the_weights(tiny_prep
 
 
 def test_last_and_the_one_before_are_kept(tiny_prepared, tmp_path):
-    make_run(tiny_prepared, tmp_path, save_every=1).run()
+    make_run(tiny_prepared, tmp_path).run()
     assert load_checkpoint(tmp_path / "last.pt")["iteration"] == 4
     assert load_checkpoint(tmp_path / "last.previous.pt")["iteration"] == 3
+
+
+@pytest.mark.parametrize(("minutes", "saved"), [(1.0, [3, 4]), (100.0, [4]), (0, [1, 2, 3, 4])])
+def test_a_run_is_saved_by_time_and_at_its_end(tiny_prepared, tmp_path, monkeypatch, minutes, saved):
+    """With steps of 25 seconds by the clock."""
+    run = make_run(tiny_prepared, tmp_path, save_minutes=minutes)
+    done = []
+    monkeypatch.setattr(run.folder, "save_last", lambda content: done.append(content["iteration"]))
+    run._saved = 0.0
+    monkeypatch.setattr("util.training.engine.time.perf_counter", lambda: 25.0 * run.trainer.iteration)
+    run.run()
+    assert done == saved
 
 
 def test_patience_ends_the_run(tiny_prepared, tmp_path):
@@ -289,6 +308,8 @@ def test_vectors_do_not_decay():
         ({"warmup": 1.5}, "train.warmup=1.5"),
         ({"mixed_precision": "fp8"}, "train.mixed_precision='fp8'"),
         ({"patience": 0}, "train.patience=0"),
+        ({"save_every": 100}, "train.save_every is no more.*train.save_minutes"),
+        ({"save_minutes": -1}, "train.save_minutes=-1, expected minutes"),
     ],
 )
 def test_wrong_settings_are_named(change, message):

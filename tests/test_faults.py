@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 import time
 
 import psutil
@@ -12,16 +13,18 @@ from tests.support.faults import DiskFull, KillAtChange, ListChanges
 from tests.support.forked import finish, run_main, start
 from util.checkpoints.checkpoint import load_checkpoint
 
+_SHORT = ("train.iterations=2", "train.eval_every=2")
+
 
 @pytest.fixture(scope="module")
 def train(tiny_prepared, tmp_path_factory):
-    """A starter of main.py in a folder: 4 iterations, a checkpoint every 2nd."""
+    """A starter of main.py in a folder: 2 iterations, a checkpoint after each."""
     logs = tmp_path_factory.mktemp("logs")
 
     def run(folder, *arguments, prepare=None):
         """The exit code, and what was printed."""
         log = logs / "log.txt"
-        common = [f"data.folder={tiny_prepared}", f"train.output_dir={folder}", "train.eval_every=4"]
+        common = [f"data.folder={tiny_prepared}", f"train.output_dir={folder}", *_SHORT]
         code = finish(start(run_main, [*common, *arguments], prepare, log=log))
         return code, log.read_text()
 
@@ -97,10 +100,30 @@ def test_full_disk_ends_a_run_in_one_line_and_keeps_the_checkpoint(train, whole,
     (line,) = [line for line in printed.splitlines() if line.startswith("main.py: ")]
     assert "cannot be written (File too large)" in line
     assert f"--resume-from-checkpoint {tmp_path}" in line
-    assert load_checkpoint(tmp_path / "last.pt")["iteration"] == 2
+    assert load_checkpoint(tmp_path / "last.pt")["iteration"] == 1
     code, printed = train(tmp_path, "--resume-from-checkpoint", str(tmp_path))
     assert code == 0, printed
     assert_same_run(whole[0], tmp_path)
+
+
+def test_a_run_goes_on_where_its_data_moved_to_and_not_on_other_data(train, whole, tiny_prepared, tmp_path):
+    run, here, there = tmp_path / "run", tmp_path / "here", tmp_path / "there"
+    shutil.copytree(tiny_prepared, here)
+    after_one = whole[1].index("os.rename .last.new.pt") + 1
+    assert train(run, f"data.folder={here}", prepare=KillAtChange(run, after_one))[0] == -9
+    here.rename(there)
+    resume = ("--resume-from-checkpoint", str(run), f"data.folder={there}")
+    annotations = there / "annotations" / "train.json"
+    before = annotations.read_text()
+    changed = json.loads(before)
+    changed["annotations"][0]["keypoints"][0] += 1
+    annotations.write_text(json.dumps(changed))
+    code, printed = train(run, *resume)
+    assert code == 2 and "cannot be continued on other data" in printed and str(there) in printed
+    annotations.write_text(before)
+    code, printed = train(run, *resume)
+    assert code == 0, printed
+    assert_same_run(whole[0], run)
 
 
 def test_folder_that_takes_no_file_is_named(train):
@@ -111,7 +134,7 @@ def test_folder_that_takes_no_file_is_named(train):
 def test_signals_to_every_process_stop_a_run_whole(tiny_prepared, tmp_path):
     """SIGTERM to main process and workers alike, again and again, while workers come and go."""
     run, log = tmp_path / "run", tmp_path / "log.txt"
-    endless = ("train.iterations=1000000", "train.save_every=1000000", "train.eval_every=2", "data.workers=2")
+    endless = ("train.iterations=1000000", "train.save_minutes=9999", "train.eval_every=2", "data.workers=2")
     arguments = [f"data.folder={tiny_prepared}", f"train.output_dir={run}", *endless]
     process = start(run_main, arguments, log=log)
     deadline = time.monotonic() + 200

@@ -172,7 +172,7 @@ def test_main_starts_from_a_checkpoint_and_continues_without_it(tiny_prepared, t
     given = load_checkpoint(file)["weights"]
     remove.write_text(f"import os\nos.remove({str(file)!r})\n")
     base = ["main.py", "--config-file", "configs/smoke.py", "--init-checkpoint", str(file)]
-    base += [f"data.folder={tiny_prepared}", "optimizer.lr=0.0", "train.iterations=2", "train.save_every=1"]
+    base += [f"data.folder={tiny_prepared}", "optimizer.lr=0.0", "train.iterations=2", "train.save_minutes=0"]
     run, again, other = tmp_path / "run", tmp_path / "again", tmp_path / "other"
     middle = ["--resume-from-checkpoint", run / "last.previous.pt"]
     started, _, continued, absent = run_scripts(

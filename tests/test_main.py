@@ -48,7 +48,7 @@ def test_train_then_continue_from_the_middle(tiny_prepared, tmp_path):
     assert names <= {path.name for path in whole.iterdir()}
     assert json.loads((whole / "environment.json").read_text())["packages"]["torch"]
     middle = whole / "last.previous.pt"
-    assert load_checkpoint(middle)["iteration"] == 2
+    assert load_checkpoint(middle)["iteration"] == 3
     code, _, err = finish(start(tiny_prepared, again, "--resume-from-checkpoint", str(middle)))
     assert code == 0, err
     one, other = weights(whole / "last.pt"), weights(again / "last.pt")
@@ -82,11 +82,10 @@ def test_stopping_saves_and_diverging_names_the_cases(tiny_prepared, tmp_path):
     endless = (
         "train.iterations=1000000",
         "train.eval_every=1000000",
-        "train.save_every=1000000",
         "data.workers=1",
     )
     stopped = start(tiny_prepared, long, *endless)
-    diverged = start(tiny_prepared, poisoned, "criterion.poison_at=0.7", "train.save_every=1")
+    diverged = start(tiny_prepared, poisoned, "criterion.poison_at=0.7")
     code, _, err = finish(diverged)
     assert code == 1 and "iteration 3: the loss is not finite. Cases of the batch: tiny" in err
     assert load_checkpoint(poisoned / "last.pt")["iteration"] == 3

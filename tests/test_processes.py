@@ -6,7 +6,7 @@ import torch
 
 from datasets.prepared.prepared import write_prepared
 from tests.conftest import TINY_SET, tiny_case
-from tests.support.rank_jobs import evaluation, gradients, run_ranks
+from tests.support.rank_jobs import decisions, evaluation, gradients, run_ranks
 
 # float32 sums over 2 x 2 images instead of 1 x 4, relative to the largest entry of a tensor's gradient
 GRADIENT_TOLERANCE = 1e-4
@@ -49,3 +49,8 @@ def test_processes_evaluate_to_the_bit_what_one_does(tmp_path, count, cases):
         assert np.array_equal(rank["predicted"], alone["predicted"])
         assert np.array_equal(rank["radial"], alone["radial"], equal_nan=True)
     assert np.ptp(alone["predicted"], axis=0).min() > 0  # predictions that depend on the image
+
+
+def test_the_first_process_decides_for_all(tmp_path):
+    """Such as which checkpoint is the newest, on a disk that shows each process something else."""
+    assert run_ranks(decisions, 2, tmp_path / "ranks") == [["file of 0", "refused by 0"]] * 2

@@ -72,7 +72,7 @@ def stack_of(args: argparse.Namespace, out: Path) -> tuple[Path, Path]:
 
 def overrides(args: argparse.Namespace, data: Path, folder: Path) -> list[str]:
     """A training as short as the command line says, evaluated and saved once, at its end."""
-    once = (f"train.{key}={args.iterations}" for key in ("iterations", "eval_every", "save_every"))
+    once = (f"train.{key}={args.iterations}" for key in ("iterations", "eval_every"))
     return [f"data.folder={data}", f"train.output_dir={folder}", "train.select=sdr2", *once]
 
 

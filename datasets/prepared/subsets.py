@@ -1,5 +1,6 @@
 """What every prepared folder has, whatever is annotated: ``dataset.json``, splits, folds, whole images."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 from datasets.prepared.case import check_spacing
 from datasets.prepared.folder import FORMAT
 from datasets.prepared.splits import Fold
+from util.files import sha256
 
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _GREY, _RGB = 0, 2  # PNG colour types
@@ -93,6 +95,15 @@ def image_of(image: dict[str, Any], file: Path) -> tuple[Path, tuple[int, int], 
         raise ValueError(f"{where}: spacing {stated}, expected two positive numbers, or null where unknown.")
     check_spacing(spacing, where)
     return path, (int(image["width"]), int(image["height"])), spacing, where
+
+
+def content_digest(folder: str | Path) -> str:
+    """Hexadecimal SHA-256 of what a folder says: ``dataset.json`` and all annotations, wherever it lies."""
+    digest = hashlib.sha256()
+    folder = Path(folder)
+    for file in (folder / "dataset.json", *sorted((folder / "annotations").glob("*.json"))):
+        digest.update(f"{file.name} {sha256(file)}\n".encode())
+    return digest.hexdigest()
 
 
 def repeated_cases(header: dict[str, Any], cases: tuple[str, ...]) -> tuple[str, ...]:

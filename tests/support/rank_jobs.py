@@ -16,6 +16,7 @@ from tests.support.forked import finish, start
 from tests.support.small_detr import small_detr, wake
 from tests.support.tiny import TinyModel, TinyTransforms
 from util.training.engine import evaluate_shared
+from util.training.ranks import decided_by_first
 from util.training.reproduce import seed_everything
 from util.training.settings import TrainSettings
 from util.training.trainer import Trainer
@@ -67,6 +68,21 @@ def without_batch_norm(module: nn.Module) -> None:
             setattr(module, name, nn.GroupNorm(1, child.num_features))
         else:
             without_batch_norm(child)
+
+
+def decisions() -> list:
+    """What the processes take for decided when each would decide otherwise."""
+    rank = Accelerator(cpu=True).process_index
+
+    def refuse() -> None:
+        raise ValueError(f"refused by {rank}")
+
+    seen = [decided_by_first(lambda: f"file of {rank}")]
+    try:
+        decided_by_first(refuse)
+    except ValueError as error:
+        seen.append(str(error))
+    return seen
 
 
 def evaluation(prepared: Path, batch_size: int) -> dict:

@@ -16,7 +16,7 @@ train = {
     "batch_size": 2,
     "accumulate_steps": 1,
     "eval_every": 2,
-    "save_every": 2,
+    "save_minutes": 0,
     "log_every": 1,
     "eval_batch_size": 2,
     "patience": None,

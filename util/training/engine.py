@@ -61,6 +61,7 @@ class TrainingData:
     train_loader: DataLoader[PointBatch]
     val_loader: DataLoader[PointBatch]
     val: PreparedDataset
+    digest: str | None = None  # of the folder's annotations, by which a continuation knows its data
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class TrainingRun:
         self.calibration = 1.0  # of the weights that ``metrics`` are of
         self._config = OmegaConf.to_yaml(config)
         self._seconds = 0.0  # of this run before its last continuation
-        self._started = time.perf_counter()
+        self._started = self._saved = time.perf_counter()
         self._writes = trainer.accelerator.is_main_process
 
     @property
@@ -147,7 +148,7 @@ class TrainingRun:
                 on_step(Progress(trainer.iteration, report, self.metrics))
             stopped = trainer.any_rank(stop.requested)
             ends = trainer.finished or self.selection.exhausted or stopped
-            if ends or trainer.iteration % settings.save_every == 0:
+            if ends or time.perf_counter() - self._saved >= 60.0 * settings.save_minutes:
                 self._save_last()
         return "finished" if trainer.finished else "no improvement" if self.selection.exhausted else "stopped"
 
@@ -178,6 +179,7 @@ class TrainingRun:
     def _save_last(self) -> None:
         if self._writes:
             self.folder.save_last(self._checkpoint())
+        self._saved = time.perf_counter()
 
     def _checkpoint(self) -> dict[str, Any]:
         return {
@@ -189,7 +191,12 @@ class TrainingRun:
             "metrics": self.metrics,
             "calibration": self.calibration,
             "iteration": self.trainer.iteration,
-            "training": self.trainer.state() | {"selection": asdict(self.selection), "seconds": self.seconds},
+            "training": self.trainer.state()
+            | {
+                "selection": asdict(self.selection),
+                "seconds": self.seconds,
+                "data_digest": self.data.digest,
+            },
         }
 
     def _save_faulty(self, error: NonFiniteError) -> None:

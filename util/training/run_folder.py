@@ -17,6 +17,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from datasets.landmarks.landmark_set import LandmarkSet
+from datasets.prepared.subsets import content_digest
 from util.checkpoints.checkpoint import (
     PREVIOUS,
     config_of,
@@ -31,7 +32,7 @@ from util.files import cannot_write, open_atomic, remove_leftovers, write_atomic
 logger = logging.getLogger(__name__)
 
 FREE_KEYS = (
-    *("train.output_dir", "train.save_every", "train.log_every", "data.workers"),
+    *("train.output_dir", "train.save_every", "train.save_minutes", "train.log_every", "data.workers"),
     *("train.init_checkpoint", "train.init_parts"),  # they had their effect at the start
 )
 _MARKS = ("config.yaml", "metrics.jsonl", "last.pt", PREVIOUS["last.pt"], "best.pt")
@@ -124,19 +125,27 @@ class Resumed:
     content: dict[str, Any]
 
 
+def checkpoint_of(run_or_file: str | Path) -> Path:
+    """The file to continue from: the newest of a run folder, or the file itself. ValueError for none."""
+    path = Path(run_or_file)
+    return RunFolder(path).newest() if path.is_dir() else path
+
+
 def load_resumable(run_or_file: str | Path, cfg: DictConfig, landmark_set: LandmarkSet) -> Resumed:
     """A checkpoint that ``cfg`` on these landmarks can continue exactly, from its file or its run folder.
 
     Raises ValueError if the checkpoint has no training state, or if the config or the landmarks differ.
     """
-    file = Path(run_or_file)
-    file = RunFolder(file).newest() if file.is_dir() else file
+    file = checkpoint_of(run_or_file)
     checkpoint = _load_or_offer(file)
     if "training" not in checkpoint:
         raise ValueError(f"{file}: holds weights to evaluate, no state to continue. Give the run's last.pt.")
     require_same_landmarks(checkpoint, landmark_set, file)
     saved = config_of(checkpoint, file)
     changed = [key for key in differing_keys(saved, cfg) if key not in FREE_KEYS]
+    if (digest := checkpoint["training"].get("data_digest")) is not None:
+        _require_same_data(digest, cfg.data.folder, file)
+        changed = [key for key in changed if key != "data.folder"]
     if changed:
         was, now = (OmegaConf.select(config, changed[0], default="absent") for config in (saved, cfg))
         others = f" (also: {', '.join(changed[1:4])})" if changed[1:] else ""
@@ -145,6 +154,15 @@ def load_resumable(run_or_file: str | Path, cfg: DictConfig, landmark_set: Landm
             f"Use --config-file {file.parent / 'config.yaml'} without overrides, or start a new run."
         )
     return Resumed(file, checkpoint)
+
+
+def _require_same_data(digest: str, folder: str, file: Path) -> None:
+    """Raise ValueError unless ``folder`` holds the data that the run of ``file`` began with, wherever."""
+    if content_digest(folder) != digest:
+        raise ValueError(
+            f"{file}: cannot be continued on other data: dataset.json or the annotations of {folder} are not "
+            "those that it was trained on. Give the folder that has them as data.folder, or start a new run."
+        )
 
 
 def _load_or_offer(file: Path) -> dict[str, Any]:

@@ -24,7 +24,7 @@ class TrainSettings:
     clip_norm: float = 1.0
     ema_decay: float = 0.999
     eval_every: int = 200
-    save_every: int = 100
+    save_minutes: float = 10.0  # between two writings of last.pt; it is also written at the end
     log_every: int = 20
     eval_batch_size: int = 8  # images, each process
     patience: int | None = None  # evaluations without improvement before the training stops; None: never
@@ -35,10 +35,11 @@ class TrainSettings:
     init_parts: Sequence[str] | None = None  # its modules to take over, such as ["backbone"]; None: all
 
     def __post_init__(self) -> None:
-        for name in ("iterations", "batch_size", "accumulate_steps", "eval_every", "save_every", "log_every"):
+        for name in ("iterations", "batch_size", "accumulate_steps", "eval_every", "log_every"):
             self._require(name, int, 1, "a whole number of at least 1")
         self._require("eval_batch_size", int, 1, "a whole number of at least 1")
         self._require("seed", int, 0, "a whole number of at least 0")
+        self._require("save_minutes", (int, float), 0, "minutes, at least 0")
         self._require("clip_norm", (int, float), 1e-12, "a positive number")
         if self.patience is not None:
             self._require("patience", int, 1, "a whole number of at least 1, or null")
@@ -59,6 +60,11 @@ class TrainSettings:
     def from_config(cls, section: Mapping[str, Any]) -> "TrainSettings":
         """Build from the section. Raises ValueError on an unknown or missing key or a wrong value."""
         parameters = inspect.signature(cls).parameters
+        if "save_every" in section:
+            raise ValueError(
+                "config key train.save_every is no more: a run is saved by time, not by steps. Take it out "
+                "and give train.save_minutes for other than 10 minutes."
+            )
         for key in section:
             if key not in parameters:
                 raise ValueError(f"config key train.{key} is unknown; {nearest(str(key), parameters)}")
