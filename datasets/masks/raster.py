@@ -17,11 +17,25 @@ def fill(polygon: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     the polygon on its right or below, so polygons that share a border share no pixel.
     """
     mask = np.zeros(size[::-1], bool)
-    low = np.floor(polygon.min(0)).astype(int).clip(0, size)
-    high = np.ceil(polygon.max(0)).astype(int).clip(0, size)
+    low, high = _window(polygon, size)
     if len(polygon) >= 3 and (high > low).all():
         mask[low[1] : high[1], low[0] : high[0]] = _winding(polygon, low, high) != 0
     return mask
+
+
+def crosses_itself(polygon: np.ndarray, size: tuple[int, int]) -> bool:
+    """Whether a polygon winds twice, or both ways, around centres of pixels of a (width, height) image."""
+    low, high = _window(polygon, size)
+    if len(polygon) < 4 or not (high > low).all():
+        return False
+    winding = _winding(polygon, low, high)
+    return bool(np.abs(winding).max() > 1 or winding.min() * winding.max() < 0)
+
+
+def _window(polygon: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """First column and row that the polygon reaches on the image, and the ends."""
+    low = np.floor(polygon.min(0)).astype(int).clip(0, size)
+    return low, np.ceil(polygon.max(0)).astype(int).clip(0, size)
 
 
 def _winding(polygon: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:

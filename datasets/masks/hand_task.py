@@ -1,0 +1,103 @@
+"""What is particular to the hand task: 29 bones, two images a person, a table of who they are.
+
+Images lie in ``DCM/ID001/``, their polygons in ``outputs_json/ID001/`` under the same stem, and
+``meta_data.xlsx`` has a row a person.
+"""
+
+import csv
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from datasets.masks.class_set import ClassSet
+
+FINGERS = tuple(f"finger-{number}" for number in range(1, 20))  # tip to palm, from the thumb on
+CARPALS = (
+    "Trapezium",
+    "Trapezoid",
+    "Capitate",
+    "Hamate",
+    "Scaphoid",
+    "Lunate",
+    "Triquetrum",
+    "Pisiform",
+)
+BONES = (*FINGERS, *CARPALS, "Radius", "Ulna")
+SEXES, SIDES = ("female", "male"), ("left", "right")
+HAND = ClassSet("hand bones", BONES, (), {"sex": SEXES, "side": SIDES})
+_ID, _SEX = ("id", "person", "patient"), ("sex", "gender", "성별")
+_FEMALE, _MALE = r"^(f|w|여)|female|woman|여", r"^(m|남)|\bmale|\bman|남"
+
+
+def side_of_hand(centres: Mapping[str, tuple[float, float]]) -> str | None:
+    """left or right, from where thumb and little finger are; None where one of their tips is missing.
+
+    In the posterior-anterior view of a right hand the thumb is on the left of the image.
+    """
+    thumb, little = centres.get("finger-1"), centres.get("finger-16")
+    if thumb is None or little is None:
+        return None
+    return "right" if thumb[0] < little[0] else "left"
+
+
+def read_metadata(file: Path) -> tuple[dict[str, dict[str, str]], list[str]]:
+    """Attributes by person, and the persons whose sex cannot be told from what is written.
+
+    file: .xlsx (needs openpyxl) or .csv with a column ``ID`` and one of sex, in any usual spelling. Raises
+    ValueError for a file without them, or with a person twice.
+    """
+    rows = list(_rows(file))
+    if len(rows) < 2:
+        raise ValueError(f"{file}: {len(rows)} rows, expected a header and a row a person.")
+    header = [str(cell or "").strip().lower() for cell in rows[0]]
+    person, sex = _column(header, _ID, file), _column(header, _SEX, file)
+    found: dict[str, dict[str, str]] = {}
+    unclear = []
+    for row in rows[1:]:
+        name = str(row[person] if row[person] is not None else "").strip()
+        if not name:
+            continue
+        if name in found:
+            raise ValueError(f"{file}: {name} has two rows, expected one.")
+        value = sex_of(str(row[sex] or ""))
+        found[name] = {} if value is None else {"sex": value}
+        if value is None:
+            unclear.append(f"{name} ({row[sex]!r})")
+    return found, unclear
+
+
+def sex_of(text: str) -> str | None:
+    """female or male, from a word or a letter in English or Korean; None for anything else."""
+    word = text.strip().strip("_-. ").lower()
+    female, male = re.search(_FEMALE, word), re.search(_MALE, word)
+    if bool(female) == bool(male):
+        return None
+    return "female" if female else "male"
+
+
+def _column(header: Sequence[str], names: Sequence[str], file: Path) -> int:
+    places = [place for place, title in enumerate(header) if title in names]
+    if len(places) != 1:
+        raise ValueError(f"{file}: columns {list(header)}, expected one named {' or '.join(names)}.")
+    return places[0]
+
+
+def _rows(file: Path) -> Iterator[Sequence[Any]]:
+    if not file.is_file():
+        raise ValueError(f"{file}: no such file. Check the path.")
+    if file.suffix.lower() == ".csv":
+        with file.open(newline="", encoding="utf-8-sig") as stream:
+            yield from csv.reader(stream)
+        return
+    try:
+        from openpyxl import load_workbook
+    except ImportError as error:
+        raise ValueError(
+            f"{file}: reading .xlsx needs openpyxl. Install it (pip install openpyxl), or save it as CSV."
+        ) from error
+    try:
+        sheet: Any = load_workbook(file, read_only=True, data_only=True).active
+        yield from sheet.iter_rows(values_only=True)
+    except Exception as error:  # openpyxl lets zipfile's and xml's own errors through
+        raise ValueError(f"{file}: not a readable .xlsx ({error}). Save it anew, or as CSV.") from error

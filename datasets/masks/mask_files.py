@@ -1,0 +1,49 @@
+"""Masks as pictures: a folder a class, in it a file an image."""
+
+from pathlib import Path
+
+import numpy as np
+
+from datasets.files.image_files import read_grey
+from datasets.masks.annotation import Annotation, Notes
+from datasets.masks.polygon_files import by_stem
+
+_SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".gif")  # JPEG blurs edges, so a mask in it is none
+
+
+def find_mask_files(folder: Path) -> dict[str, dict[str, Path]]:
+    """Files by class and stem. Raises ValueError for no folder of a class, or one without a file."""
+    classes = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    if not classes:
+        raise ValueError(f"{folder}: no folder in it, expected one a class, with a mask an image in each.")
+    return {path.name: _files_of(path) for path in classes}
+
+
+def _files_of(folder: Path) -> dict[str, Path]:
+    files = [file for file in sorted(folder.rglob("*")) if file.suffix.lower() in _SUFFIXES]
+    if not files and any(file.suffix.lower() in (".jpg", ".jpeg") for file in folder.rglob("*")):
+        raise ValueError(f"{folder}: masks as JPEG, which blurs their edges. Convert the originals to PNG.")
+    return by_stem(files, folder, "mask (PNG)")
+
+
+def read_masks(stem: str, files: dict[str, dict[str, Path]], notes: Notes) -> Annotation:
+    """The structures of an image; a class without a file for it has none. Raises ValueError for two sizes."""
+    found = {name: by_stem[stem] for name, by_stem in files.items() if stem in by_stem}
+    masks = {name: read_mask(file, notes) for name, file in found.items()}
+    sizes = {mask.shape[::-1] for mask in masks.values()}
+    if len(sizes) > 1:
+        raise ValueError(
+            f"{stem}: masks of sizes {sorted(sizes)} ({', '.join(map(str, found.values()))}), expected one."
+        )
+    where = ", ".join(map(str, found.values()))
+    return Annotation(stem, where, masks=masks, size=next(iter(sizes), None))
+
+
+def read_mask(file: Path, notes: Notes) -> np.ndarray:
+    """(H, W) bool: pixels of 128 and more, or, in a file of 0 and 1, of 1."""
+    values = read_grey(file)
+    if values.max() <= 1:
+        return values > 0
+    if not np.isin(values, (0, values.max())).all():
+        notes.add("grey masks, cut at 128", f"{file.parent.name}/{file.name}")
+    return values >= min(128, int(values.max()))

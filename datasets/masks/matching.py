@@ -1,0 +1,98 @@
+"""Images, persons and splits: what belongs together is told by names, never by order."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from datasets.prepared.subsets import read_json
+
+
+def persons_of(
+    images: Mapping[str, Path], annotations: Mapping[str, Path], folder: Path, source: str
+) -> dict[str, str]:
+    """Whose image each is, by stem.
+
+    source: ``folder`` takes the name of the folder that an image lies in, ``image`` each image as a person
+    of its own, and ``auto`` the folder where all images lie in folders below ``folder`` and their
+    annotations in folders of the same names. Raises ValueError for ``folder`` where an image lies in none.
+    """
+    loose = [stem for stem, file in images.items() if file.parent.resolve() == folder.resolve()]
+    if source == "folder" and loose:
+        raise ValueError(
+            f"{folder}: {loose[0]!r} and {len(loose) - 1} more lie in no folder of a person, expected all to."
+        )
+    alike = annotations and all(
+        stem not in annotations or annotations[stem].parent.name == file.parent.name
+        for stem, file in images.items()
+    )
+    if source == "folder" or (source == "auto" and alike and not loose):
+        return {stem: file.parent.name for stem, file in images.items()}
+    return {stem: stem for stem in images}
+
+
+def read_split(file: Path, stems: Iterable[str]) -> tuple[dict[str, list[str]], list[str]]:
+    """Stems by split as ``file`` has them, and those of ``stems`` that it does not name.
+
+    file: ``{"train": [stems], "val": [...], "test": [...]}``. Raises ValueError for a stem that is not there
+    or comes twice, and for a split without a stem.
+    """
+    data: Any = read_json(file)
+    there = set(stems)
+    split = {str(name): list(map(_stem, names)) for name, names in data.items() if isinstance(names, list)}
+    if not split or len(split) != len(data) or not all(split.values()):
+        raise ValueError(
+            f'{file}: expected {{"train": [names of images], ...}} with one name or more in each.'
+        )
+    counts = Counter(stem for names in split.values() for stem in names)
+    absent, twice = sorted(counts.keys() - there), sorted(stem for stem, n in counts.items() if n > 1)
+    if absent or twice:
+        kind, which = ("not among the annotated images", absent) if absent else ("named twice", twice)
+        raise ValueError(f"{file}: {len(which)} {kind} ({', '.join(which[:5])}). Correct the names.")
+    return split, sorted(there - counts.keys())
+
+
+def deal_split(
+    persons: Mapping[str, str],
+    shares: Mapping[str, float],
+    seed: int,
+    strata: Mapping[str, str] | None = None,
+) -> dict[str, list[str]]:
+    """Cases dealt by person into train and the splits of ``shares``, evenly by the label in ``strata``.
+
+    The order is by a hash of seed and person. A split that is given a share gets a person or more. Raises
+    ValueError when nothing is left for train.
+    """
+    cases: dict[str, list[str]] = {}
+    for case, person in persons.items():
+        cases.setdefault(person, []).append(case)
+    of_stratum: dict[str, list[str]] = {}
+    for person in sorted(cases, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest()):
+        of_stratum.setdefault((strata or {}).get(cases[person][0], ""), []).append(person)
+    places = {
+        person: ((index + 0.5) / len(group), label)
+        for label, group in of_stratum.items()
+        for index, person in enumerate(group)
+    }
+    order = sorted(places, key=places.__getitem__)  # every stretch holds its share of every stratum
+    split, start = {}, 0
+    for name, share in shares.items():
+        count = max(1, round(share * len(order))) if share > 0 else 0
+        if count:
+            split[name] = order[start : start + count]
+        start += count
+    if start >= len(order):
+        raise ValueError(
+            f"{len(order)} persons, {start} of them for {', '.join(split)}: nothing is left for train. Give "
+            "smaller shares, or a split file."
+        )
+    whole = {"train": order[start:], **split}
+    return {name: sorted(case for person in group for case in cases[person]) for name, group in whole.items()}
+
+
+def _stem(name: Any) -> str:
+    """A name with or without its suffix."""
+    text = str(name)
+    suffix = Path(text).suffix.lower()
+    return Path(text).stem if suffix in (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".dcm") else text
