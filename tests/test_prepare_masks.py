@@ -293,6 +293,7 @@ def write_hands(folder: Path, *, persons: int = 10) -> None:
         for hand in range(2):
             stem = f"image{1660000000000 + 10 * person + hand}"
             image = np.full((120, 120, 3), 30 * hand + person, np.uint8)
+            image[::7] = 200
             cv2.imwrite(str(folder / "DCM" / f"ID{person:03d}" / f"{stem}.png"), image)
             entries = []
             for k, name in enumerate(BONES):
@@ -393,6 +394,11 @@ def test_a_grey_mask_is_cut_at_the_middle_and_named(tmp_path):
     assert len(notes.lines()) == 1
     assert read_mask(tmp_path / "b.png", notes).tolist() == [[False, True, True, False]]
     assert len(notes.lines()) == 1
+    cv2.imwrite(str(tmp_path / "c.png"), np.zeros((3, 4), np.uint8))
+    assert not read_mask(tmp_path / "c.png", notes).any()
+    (tmp_path / "d.png").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match=r"d\.png"):
+        read_mask(tmp_path / "d.png", notes)
 
 
 def test_a_dealt_split_keeps_persons_and_strata():

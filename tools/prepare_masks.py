@@ -19,7 +19,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # run as a script, from anywhere
 
-from datasets.files.image_files import find_images  # noqa: E402
+from datasets.files.search import find_images  # noqa: E402
 from datasets.masks.annotation import Notes  # noqa: E402
 from datasets.masks.class_set import ClassSet  # noqa: E402
 from datasets.masks.dataset import MaskDataset  # noqa: E402
@@ -65,7 +65,7 @@ def main() -> None:
 def matched(args: argparse.Namespace, notes: Notes) -> Preparing:
     """Images and annotations by name. Raises ValueError where not one belongs together."""
     source = source_of(args, notes)
-    images = by_stem(find_images([args.images]), args.images, "image")
+    images = by_stem(find_images([args.images]).files, args.images, "image")
     both = {stem: file for stem, file in images.items() if stem in source.files}
     if not both:
         raise ValueError(

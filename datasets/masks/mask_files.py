@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
-from datasets.files.image_files import read_grey
 from datasets.masks.annotation import Annotation, Notes
 from datasets.masks.polygon_files import by_stem
 
@@ -40,10 +40,16 @@ def read_masks(stem: str, files: dict[str, dict[str, Path]], notes: Notes) -> An
 
 
 def read_mask(file: Path, notes: Notes) -> np.ndarray:
-    """(H, W) bool: pixels of 128 and more, or, in a file of 0 and 1, of 1."""
-    values = read_grey(file)
-    if values.max() <= 1:
-        return values > 0
-    if not np.isin(values, (0, values.max())).all():
-        notes.add("grey masks, cut at 128", f"{file.parent.name}/{file.name}")
-    return values >= min(128, int(values.max()))
+    """(H, W) bool: pixels of half the brightest value and more: 1 of 1, 128 of 255; none of a black file.
+
+    Raises ValueError naming the file when it is no picture.
+    """
+    try:
+        with Image.open(file) as picture:
+            values = np.asarray(picture if picture.mode.startswith("I") else picture.convert("L"))
+    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for files that are none
+        raise ValueError(f"{file}: not a mask that can be read ({error}). Export it as PNG.") from error
+    brightest = int(values.max())
+    if not np.isin(values, (0, brightest)).all():
+        notes.add("grey masks, cut at half their brightest value", f"{file.parent.name}/{file.name}")
+    return values >= max(1, (brightest + 1) // 2)

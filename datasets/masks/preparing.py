@@ -46,7 +46,7 @@ class Preparing:
             name=stem,
             image=image,
             shapes=shapes,
-            spacing=spacing if self.spacing is None else self.spacing,
+            spacing=spacing,
             source_file=self.images[stem].name,
             person=self.persons[stem],
             attributes=self._attributes_of(stem, np.array(centres)),
@@ -69,7 +69,7 @@ class Preparing:
         return found
 
     def _read_image(self, file: Path) -> tuple[np.ndarray, np.ndarray]:
-        images = list(read_images(file))
+        images = list(read_images(file, None if self.spacing is None else self.spacing.tolist()))
         if len(images) != 1:
             raise ValueError(f"{file}: {len(images)} images, expected one a file, to match by its name.")
         return images[0].image, images[0].spacing
