@@ -82,3 +82,22 @@ def pack(masks: Iterable[np.ndarray], size: tuple[int, int], num_bytes: int) -> 
 def plane(planes: np.ndarray, index: int) -> np.ndarray:
     """(H, W) bool: the mask of one class out of (H, W, bytes)."""
     return (planes[..., index // 8] >> index % 8 & 1).astype(bool)
+
+
+def clipped(polygon: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(M, 2) the part of a closed polygon on an image of (width, height); (0, 2) where there is none.
+
+    Side by side (Sutherland & Hodgman, 1974): parts that the border cuts apart stay joined along it, which
+    no pixel sees.
+    """
+    for axis, limit, sign in ((0, 0.0, 1.0), (0, size[0], -1.0), (1, 0.0, 1.0), (1, size[1], -1.0)):
+        if not len(polygon):
+            break
+        inside = sign * (polygon[:, axis] - limit)  # distance from the side, positive on the image
+        following, beyond = np.roll(polygon, -1, 0), np.roll(inside, -1)
+        crosses = (inside >= 0) != (beyond >= 0)
+        share = np.where(crosses, inside / np.where(crosses, inside - beyond, 1.0), 0.0)[:, None]
+        pairs = np.stack([polygon, polygon + share * (following - polygon)], 1)  # a vertex, then a crossing
+        pairs[:, 1, axis] = np.where(crosses, limit, pairs[:, 1, axis])
+        polygon = pairs[np.stack([inside >= 0, crosses], 1)]
+    return polygon

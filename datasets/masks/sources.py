@@ -7,8 +7,9 @@ from pathlib import Path
 
 from datasets.masks import coco_files, mask_files, polygon_files
 from datasets.masks.annotation import Annotation, Notes
-from datasets.masks.class_set import ClassSet, pairs_by_name
+from datasets.masks.class_set import ClassSet
 from datasets.masks.hand_task import BONES, HAND
+from datasets.sides import pairs_by_name
 
 
 @dataclass(frozen=True)

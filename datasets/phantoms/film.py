@@ -45,9 +45,9 @@ def expose(attenuation: np.ndarray, spacing: float, rng: np.random.Generator) ->
     # Fields of as many numbers as pixels have streams of their own: a film of another size is the same film.
     texture_rng, grain_rng, coarse_rng = rng.spawn(3)
     height = attenuation.shape[0]
-    attenuation = attenuation * (1.0 + _texture(attenuation.shape, spacing, texture_rng))
+    attenuation = attenuation * (1.0 + texture(attenuation.shape, spacing, texture_rng))
     beam = np.exp(-attenuation)
-    beam = (beam + rng.uniform(0.0, 0.08) * blur(beam, 0.05 * height)) * _heel(beam.shape, rng)
+    beam = (beam + rng.uniform(0.0, 0.08) * blur(beam, 0.05 * height)) * heel(beam.shape, rng)
     middle, contrast = rng.uniform(0.65, 1.0), rng.uniform(2.0, 3.6)
     film = 1.0 / (1.0 + (beam * math.exp(middle)) ** contrast)
     film = blur(film, rng.uniform(0.1, 0.45) / spacing)
@@ -62,7 +62,7 @@ def expose(attenuation: np.ndarray, spacing: float, rng: np.random.Generator) ->
     return image
 
 
-def _texture(shape: tuple[int, int], spacing: float, rng: np.random.Generator) -> np.ndarray:
+def texture(shape: tuple[int, int], spacing: float, rng: np.random.Generator) -> np.ndarray:
     """(H, W) float32 relative unevenness of tissue, at 1.5 and 8 mm."""
     total = np.zeros(shape, np.float32)
     for grain_mm in (1.5, 8.0):
@@ -72,7 +72,7 @@ def _texture(shape: tuple[int, int], spacing: float, rng: np.random.Generator) -
     return total
 
 
-def _heel(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+def heel(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     """(H, W) float32 slope of the beam's brightness across the film."""
     rows, columns = np.linspace(-1, 1, shape[0])[:, None], np.linspace(-1, 1, shape[1])[None]
     slope = rng.uniform(-0.15, 0.15) * rows + rng.uniform(-0.15, 0.15) * columns
