@@ -56,6 +56,16 @@ def collate_boxes(samples: Sequence[BoxSample]) -> BoxBatch:
     )
 
 
+def with_channels(images: Tensor, channels: int) -> Tensor:
+    """(B, C, H, W) -> (B, ``channels``, H, W): grey three times, or the luma of RGB (ITU-R BT.601)."""
+    if images.shape[1] == channels:
+        return images
+    if channels == 1:
+        weights = images.new_tensor([0.299, 0.587, 0.114])
+        return (images * weights[:, None, None]).sum(1, keepdim=True)
+    return images.expand(-1, channels, -1, -1)
+
+
 def _target(sample: BoxSample) -> dict[str, Tensor]:
     return {
         "boxes": torch.from_numpy(sample.boxes).float().reshape(-1, 4),

@@ -16,12 +16,13 @@ def confusion_matrix(results: BoxResults, num_classes: int, threshold: float) ->
     """
     matrix = np.zeros((num_classes + 1, num_classes + 1), np.int64)
     for image in results.images:
-        for true, predicted in _pairs(image, num_classes, threshold):
+        for true, predicted in image_pairs(image, num_classes, threshold):
             matrix[true, predicted] += 1
     return matrix
 
 
-def _pairs(image: ImageBoxes, nothing: int, threshold: float) -> list[tuple[int, int]]:
+def image_pairs(image: ImageBoxes, nothing: int, threshold: float) -> list[tuple[int, int]]:
+    """True and predicted label of everything on an image; the label ``nothing`` stands for none."""
     kept = image.scores >= threshold
     overlaps = pairwise_iou(image.boxes[kept].astype(np.float64), image.true_boxes)  # (D, N)
     free = ~image.ignored
