@@ -1,12 +1,19 @@
 """Several processes compute what one does: the same gradients, the same evaluation, no case counted twice."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from timm.layers import BatchNormAct2d  # pyright: ignore[reportPrivateImportUsage]
+from torch import nn
 
 from datasets.prepared.prepared import write_prepared
 from tests.conftest import TINY_SET, tiny_case
-from tests.support.rank_jobs import decisions, evaluation, gradients, run_ranks
+from tests.support.rank_jobs import continued, decisions, evaluation, gradients, run_ranks, with_shipped_norm
+from tests.support.small_detr import small_detr
+from util.training.ranks import own_statistics, synchronised
 
 # float32 sums over 2 x 2 images instead of 1 x 4, relative to the largest entry of a tensor's gradient
 GRADIENT_TOLERANCE = 1e-4
@@ -49,6 +56,44 @@ def test_processes_evaluate_to_the_bit_what_one_does(tmp_path, count, cases):
         assert np.array_equal(rank["predicted"], alone["predicted"])
         assert np.array_equal(rank["radial"], alone["radial"], equal_nan=True)
     assert np.ptp(alone["predicted"], axis=0).min() > 0  # predictions that depend on the image
+
+
+def test_statistics_of_the_shipped_norm_are_those_of_all_images(tiny_prepared, tmp_path):
+    """Running means of the first layer: those of one process, not of the images of the first of two."""
+    (alone,) = run_ranks(with_shipped_norm, 1, tmp_path / "one", tiny_prepared)
+    ranks = run_ranks(with_shipped_norm, 2, tmp_path / "two", tiny_prepared)
+    for name, value in ranks[0].items():
+        assert torch.equal(value, ranks[1][name]), name
+    first = next(name for name in alone if name.endswith("running_mean"))
+    torch.testing.assert_close(ranks[0][first], alone[first], rtol=1e-4, atol=1e-6)
+
+
+def test_several_processes_continue_to_the_bit(tiny_prepared, tmp_path):
+    """Also with batches added up, and with a loss that joins half way."""
+    whole = run_ranks(continued, 2, tmp_path / "whole", tiny_prepared, 9)
+    parts = run_ranks(continued, 2, tmp_path / "parts", tiny_prepared, 2)
+    for one, other in zip(whole, parts, strict=True):
+        assert one["model"].keys() == other["model"].keys()
+        for part in ("model", "average"):
+            assert all(torch.equal(value, other[part][name]) for name, value in one[part].items())
+        assert str(one["optimizer"]) == str(other["optimizer"])
+    assert all(torch.equal(value, whole[1]["model"][name]) for name, value in whole[0]["model"].items())
+
+
+def test_gpus_share_the_statistics_of_every_batch_norm():
+    """timm's layers keep the activation that is part of them."""
+    model = nn.Sequential(small_detr().backbone, BatchNormAct2d(4), nn.BatchNorm1d(4)).eval()
+    image = torch.rand(2, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    before, parameters = model[0](image), list(model.parameters())
+    gpus: Any = SimpleNamespace(num_processes=2, device=torch.device("cuda", 0))
+    shared = synchronised(model, gpus)
+    layers = [layer for layer in shared.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
+    assert layers and all(isinstance(layer, nn.SyncBatchNorm) for layer in layers)
+    assert all(map(torch.equal, before, shared.get_submodule("0")(image)))
+    assert [id(one) for one in shared.parameters()] == [id(one) for one in parameters]
+    assert isinstance(shared.get_submodule("1").act, nn.ReLU) and not own_statistics(shared)
+    alone: Any = SimpleNamespace(num_processes=1, device=torch.device("cuda", 0))
+    assert len(own_statistics(synchronised(small_detr(), alone))) > 10
 
 
 def test_the_first_process_decides_for_all(tmp_path):

@@ -1,5 +1,6 @@
 """What each of several processes does in ``tests/test_processes.py``. ``run_ranks`` starts them."""
 
+import copy
 import os
 import socket
 from pathlib import Path
@@ -14,7 +15,7 @@ from datasets.prepared.prepared import PreparedDataset
 from models.landmarks.losses import LandmarkCriterion
 from tests.support.forked import finish, start
 from tests.support.small_detr import small_detr, wake
-from tests.support.tiny import TinyModel, TinyTransforms
+from tests.support.tiny import TinyCriterion, TinyModel, TinyTransforms
 from util.training.engine import evaluate_shared
 from util.training.ranks import decided_by_first
 from util.training.reproduce import seed_everything
@@ -68,6 +69,48 @@ def without_batch_norm(module: nn.Module) -> None:
             setattr(module, name, nn.GroupNorm(1, child.num_features))
         else:
             without_batch_norm(child)
+
+
+def with_shipped_norm(prepared: Path) -> dict:
+    """Tensors after a step of a landmark DETR as it is shipped, on a batch of 4 images together."""
+    accelerator = Accelerator(cpu=True)
+    model = small_detr()
+    settings = TrainSettings(output_dir="", iterations=10, batch_size=4)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+    trainer = Trainer(model, LandmarkCriterion(), optimizer, settings=settings, accelerator=accelerator)
+    trainer.step([next(_batches(prepared, (96, 64), accelerator, batch_size=4))])
+    return trainer.model.state_dict()
+
+
+def continued(prepared: Path, stop_at: int) -> dict:
+    """Training state after 4 steps of 2 batches, with a new trainer from step ``stop_at`` on.
+
+    The scale of the tiny model joins its loss half way, and the model draws (dropout, noise).
+    """
+    accelerator = Accelerator(cpu=True)
+
+    def build() -> Trainer:
+        seed_everything(0)
+        settings = TrainSettings(output_dir="", iterations=4, batch_size=4, accumulate_steps=2)
+        model = TinyModel(num_landmarks=5)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+        return Trainer(model, TinyCriterion(), optimizer, settings=settings, accelerator=accelerator)
+
+    trainer, batches = build(), _batches(prepared, (24, 20), accelerator, batch_size=4)
+    for step in range(4):
+        if step == stop_at:
+            state = {"training": trainer.state(), "weights": trainer.average.model.state_dict()}
+            trainer = build()
+            trainer.restore(copy.deepcopy(state) | {"iteration": step}, Path("state"))
+        trainer.step([next(batches), next(batches)])
+    return trainer.state() | {"average": trainer.average.model.state_dict()}
+
+
+def _batches(prepared: Path, size: tuple[int, int], accelerator: Accelerator, *, batch_size: int):
+    dataset = PreparedDataset(prepared, "train", TinyTransforms(size=size))
+    rank, count = accelerator.process_index, accelerator.num_processes
+    sampler = TrainSampler(len(dataset), batch_size, seed=0, rank=rank, num_ranks=count)
+    return iter(train_loader(dataset, sampler, 0, collate=collate))
 
 
 def decisions() -> list:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 _STEP_FACTOR = 0.1  # what a milestone multiplies the learning rate by
 
@@ -49,14 +50,16 @@ class WeightAverage:
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
         """Move the average towards ``model`` by one step."""
-        weight = 1.0 - min(self.decay, (1 + self.updates) / (10 + self.updates))
-        for mine, new in zip(_tensors(self.model), _tensors(model), strict=True):
-            if mine.is_floating_point():
-                mine.lerp_(new, weight)
-            else:
-                mine.copy_(new)
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        averaged, counters = _tensors(self.model)
+        values, counts = _tensors(model)
+        get_ema_multi_avg_fn(decay)(averaged, values, self.updates)
+        for mine, new in zip(counters, counts, strict=True):
+            mine.copy_(new)
         self.updates += 1
 
 
-def _tensors(model: nn.Module) -> list[Tensor]:
-    return [tensor.detach() for tensor in (*model.parameters(), *model.buffers())]
+def _tensors(model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
+    """Parameters and buffers: those of floating point, and the others."""
+    tensors = [tensor.detach() for tensor in (*model.parameters(), *model.buffers())]
+    return [t for t in tensors if t.is_floating_point()], [t for t in tensors if not t.is_floating_point()]

@@ -2,20 +2,22 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from datasets.landmarks.batch import PointBatch
 from models.landmarks.prediction import Targets
 from util.checkpoints.checkpoint import load_weights
 from util.training.optim import WeightAverage, learning_rate_factor
+from util.training.ranks import Objective, average, own_statistics, shared, synchronised
 from util.training.reproduce import seed_everything
 from util.training.settings import TrainSettings
 
@@ -46,12 +48,11 @@ class Trainer:
     """A model with its optimizer and its weight average, advanced step by step.
 
     All that is random in a step is seeded from (seed, iteration, rank), so ``state`` needs no generators and
-    a restored trainer continues to the bit. Gradients are averaged here and not by DistributedDataParallel,
-    which fails when a loss leaves a parameter without gradient, as losses that join later in training do.
+    a restored trainer continues to the bit.
 
     A criterion gives the mean over the annotated landmarks of its batch. A step follows the gradient of the
-    mean over all of its batches, on all processes, as if they were one batch: only BatchNorm sees its own
-    batch alone, and what a model draws (dropout, denoising) differs between processes.
+    mean over all of its batches, on all processes, as if they were one batch: only BatchNorm on a
+    CPU sees its own batch alone, and what a model draws (dropout, denoising) differs between processes.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Trainer:
         accelerator: Accelerator,
     ) -> None:
         self.settings, self.accelerator = settings, accelerator
+        model = synchronised(model, accelerator)
         self.model = model.to(accelerator.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.criterion = criterion.to(accelerator.device)
         self.optimizer = accelerator.prepare(optimizer)
@@ -71,6 +73,8 @@ class Trainer:
         self.iteration = 0
         self._skips = 0  # steps in a row that fp16 skipped
         self._base_rates = [group["lr"] for group in optimizer.param_groups]
+        self._objective = shared(Objective(self.model, self._losses), accelerator)
+        self._statistics = own_statistics(self.model)
         self._parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
 
     @property
@@ -82,17 +86,14 @@ class Trainer:
         seed_everything(self.settings.seed, self.iteration, self.accelerator.process_index)
         self.model.train()
         rate = self._set_learning_rate()
-        losses, faulty = self._backward(batches)
-        if self.any_rank(bool(faulty)):
-            raise NonFiniteError(self.iteration, "loss", faulty)
-        self._share_gradients()
+        losses = self._backward(batches)
         clipped = self.accelerator.clip_grad_norm_(self._parameters, self.settings.clip_norm)
         norm = torch.as_tensor(clipped)
         if self.accelerator.scaler is None and not norm.isfinite():  # a scaler skips such steps by itself
             raise NonFiniteError(self.iteration, "gradient", batches)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        self._share_buffers()
+        average(self._statistics, self.accelerator)
         skipped = self.optimizer.step_was_skipped
         if skipped:
             self._require_a_way_on(batches)
@@ -145,19 +146,25 @@ class Trainer:
         self._skips = training.get("skips", 0)
         self.iteration = checkpoint["iteration"]
 
-    def _backward(self, batches: Sequence[PointBatch]) -> tuple[dict[str, Tensor], list[PointBatch]]:
-        """Add up gradients; mean losses, and the batches whose loss is not finite (they give no gradient)."""
+    def _backward(self, batches: Sequence[PointBatch]) -> dict[str, Tensor]:
+        """Add up gradients and share those of all; mean losses. NonFiniteError before a loss gives any."""
         sums: dict[str, Tensor] = {}
-        faulty = []
-        for batch, share in zip(batches, self._shares(batches), strict=True):
-            report = self._losses(batch.to(self.accelerator.device))
-            values = {"loss": report.total.detach()} | {f"loss/{k}": v for k, v in report.parts.items()}
+        for number, (batch, share) in enumerate(zip(batches, self._shares(batches), strict=True), start=1):
+            with self._sharing(number == len(batches)):
+                total, parts = self._objective(batch.to(self.accelerator.device))
+                faulty = not math.isfinite(total.item())
+                if self.any_rank(faulty):
+                    raise NonFiniteError(self.iteration, "loss", [batch] if faulty else [])
+                self.accelerator.backward(total * share)
+            values = {"loss": total.detach()} | {f"loss/{name}": part for name, part in parts.items()}
             sums = {name: value / len(batches) + sums.get(name, 0.0) for name, value in values.items()}
-            if math.isfinite(values["loss"].item()):
-                self.accelerator.backward(report.total * share)
-            else:
-                faulty.append(batch)
-        return sums, faulty
+        return sums
+
+    def _sharing(self, last: bool) -> AbstractContextManager[None]:
+        """Gradients are shared with the last batch of a step; those before wait for it."""
+        if last or not isinstance(self._objective, DistributedDataParallel):
+            return nullcontext()
+        return self._objective.no_sync()
 
     def _shares(self, batches: Sequence[PointBatch]) -> list[float]:
         """What each batch's mean loss counts in the mean over the annotated landmarks of all, everywhere.
@@ -186,20 +193,3 @@ class Trainer:
         for group, base in zip(self.optimizer.param_groups, self._base_rates, strict=True):
             group["lr"] = base * factor
         return self._base_rates[0] * factor
-
-    def _share_gradients(self) -> None:
-        """Give every process the mean gradient of all."""
-        if self.accelerator.num_processes == 1:
-            return
-        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in self._parameters]
-        flat = torch.cat([gradient.flatten() for gradient in gradients])
-        mean = self.accelerator.reduce(flat, "mean")
-        parts = mean.split([gradient.numel() for gradient in gradients])  # pyright: ignore[reportAttributeAccessIssue]
-        for parameter, gradient, part in zip(self._parameters, gradients, parts, strict=True):
-            parameter.grad = gradient.copy_(part.view(gradient.shape))
-
-    def _share_buffers(self) -> None:
-        """Give every process the buffers of the first: BatchNorm's statistics come from its images."""
-        if self.accelerator.num_processes > 1:
-            for buffer in self.model.buffers():
-                buffer.copy_(broadcast(buffer))  # pyright: ignore[reportArgumentType]
