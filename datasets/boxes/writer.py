@@ -6,7 +6,7 @@ convert. Ids of images and categories stay those of the source, so that results 
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,11 @@ COORDINATES = "COCO: bbox is left, top, width, height in continuous pixels; the 
 _DECIMALS = 4  # of a pixel, in files
 
 
+def read_record(record: BoxRecord) -> np.ndarray:
+    """The picture of a record from its file, grey or RGB."""
+    return read_sized(record.file, record.size)
+
+
 def write_boxes(
     folder: str | Path,
     splits: Mapping[str, Sequence[BoxRecord]],
@@ -31,22 +36,25 @@ def write_boxes(
     about: Mapping[str, Any],
     longer_side: int = 0,
     colour: bool | None = None,
+    read: Callable[[BoxRecord], np.ndarray] = read_record,
 ) -> None:
     """Write a whole prepared folder, or nothing; one image is in memory at a time.
+
+    ``read`` gives the image of a record; it is asked in the order of the splits and their records.
 
     ``about`` is what else ``dataset.json`` tells: created_by, source_files, labels, seed. ``longer_side``
     shrinks larger images to it, 0 keeps them. ``colour`` None: RGB if any image shows colour, else grey.
     """
     records = [record for part in splits.values() for record in part]
     if colour is None:
-        colour = any(shows_colour(read_sized(record.file, record.size)) for record in records)
+        colour = any(shows_colour(read(record)) for record in records)
     with PreparedFolder(folder) as target:
         names = _names(splits)
         for split, part in splits.items():
             images, annotations = [], []
             for record in part:
                 name = names[split, record.image_id]
-                image, ratio = _image(record, longer_side, colour)
+                image, ratio = _stored(record, read(record), longer_side, colour)
                 target.add_image(split, name, image)
                 images.append(_image_entry(record, name, image))
                 annotations += _annotations(record, classes, ratio, first=len(annotations) + 1)
@@ -57,9 +65,10 @@ def write_boxes(
         )
 
 
-def _image(record: BoxRecord, longer_side: int, colour: bool) -> tuple[np.ndarray, np.ndarray]:
+def _stored(
+    record: BoxRecord, image: np.ndarray, longer_side: int, colour: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """The image as it will be stored, and the (2,) factors by which it was shrunk along x and y."""
-    image = read_sized(record.file, record.size)
     image = as_colour(image) if colour else as_grey(image)
     if longer_side <= 0 or max(record.size) <= longer_side:
         return image, np.ones(2)

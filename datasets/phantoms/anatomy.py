@@ -64,13 +64,13 @@ def ear(face: Face, rng: np.random.Generator) -> list[Structure]:
     petrous = blob(rng, face.near("Po", 6.0, 1.0), 13.0)
     parts = [
         Structure(petrous, rng.uniform(0.25, 0.5), soft=2.5),
-        Structure(canal, -rng.uniform(0.2, 0.45), soft=0.2),
+        Structure(canal, -rng.uniform(0.2, 0.45), soft=0.2, part="ear canal"),
         Structure(canal, rng.uniform(0.25, 0.55), width=0.9, soft=0.2),
     ]
     if rng.random() < 0.6:
         centre = face.near("Po", rng.normal(1.0, 2.5), rng.normal(6.0, 2.5))
         rod = ellipse(centre, rng.uniform(4.0, 7.0) * face.forward, 5.5 * face.down)
-        parts.append(Structure(rod, rng.uniform(0.3, 1.0), width=1.1))
+        parts.append(Structure(rod, rng.uniform(0.3, 1.0), width=1.1, part="ear rod"))
     return parts
 
 
@@ -85,7 +85,7 @@ def orbit(face: Face, rng: np.random.Generator) -> list[Structure]:
     clear = rng.uniform(0.18, 0.4)
     floor = ellipse(centre, deep * face.forward, high * face.down, (60.0, 130.0))
     return [
-        Structure(globe, -0.1, soft=1.0),
+        Structure(globe, -0.1, soft=1.0, part="orbit"),
         Structure(rim, clear, width=1.3, soft=0.25),
         Structure(floor, 0.7 * clear, width=2.2, soft=0.4),
         *double(rim, rng, 0.7 * clear, width=1.2),
@@ -102,7 +102,7 @@ def pterygomaxillary_fissure(face: Face, rng: np.random.Generator) -> list[Struc
     drop = smooth([*front, *back, face["Pt"]], corners=(4,))
     clear = rng.uniform(0.7, 1.2)
     return [
-        Structure(drop, -0.3 * clear, soft=0.3),
+        Structure(drop, -0.3 * clear, soft=0.3, part="pterygomaxillary fissure"),
         Structure(drop, 0.35 * clear, width=1.1, soft=0.2),
         *double(drop, rng, 0.2, width=0.9),
     ]
@@ -130,7 +130,7 @@ def neck(face: Face, rng: np.random.Generator) -> list[Structure]:
             [centre - 1.1 * ahead, centre - 3.0 * ahead + below, centre - 3.6 * ahead + 1.6 * below]
         )
         clear = rng.uniform(0.22, 0.4)
-        parts.append(Structure(body, clear, soft=0.8))
+        parts.append(Structure(body, clear, soft=0.8, part="vertebra"))
         parts.append(Structure(body, 0.4 * clear, width=1.0, soft=0.4))
         parts.append(Structure(spine, 0.8 * clear, width=rng.uniform(4.0, 6.5), soft=0.7))
     dens = [face.near("Ba", *spot) for spot in ((-1.0, 5.0), (2.0, 14.0), (-8.0, 16.0), (-5.0, 6.0))]
@@ -145,5 +145,5 @@ def _airway(face: Face, rng: np.random.Generator) -> list[Structure]:
     body = ellipse(hyoid, 6.0 * face.forward - 3.0 * face.down, 2.2 * face.down + 1.0 * face.forward)
     return [
         Structure(tube, -rng.uniform(0.1, 0.25), width=wide, soft=1.2),
-        Structure(body, rng.uniform(0.1, 0.3), soft=0.5),
+        Structure(body, rng.uniform(0.1, 0.3), soft=0.5, part="hyoid"),
     ]

@@ -27,7 +27,7 @@ def cranium(face: Face, rng: np.random.Generator) -> list[Structure]:
     occiput = smooth([outer[-1], 0.5 * outer[-1] + 0.5 * face["Bo"] + 3.0 * face.down, face["Bo"]])
     brow = np.concatenate([outer[:6][::-1], smooth([outer[0], (outer[0] + face["N"]) / 2.0, face["N"]])])
     return [
-        Structure(whole, rng.uniform(0.55, 0.8), soft=0.3),
+        Structure(whole, rng.uniform(0.55, 0.8), soft=0.3, part="braincase"),
         Structure(cavity, -rng.uniform(0.15, 0.3), soft=0.8),
         Structure(cavity, -rng.uniform(0.05, 0.2), rise=25.0),
         Structure(face_mass, rng.uniform(0.15, 0.35), soft=4.0),
@@ -84,7 +84,7 @@ def cranial_base(face: Face, rng: np.random.Generator) -> list[Structure]:
         Structure(top, 0.5 * clear, width=1.1, soft=0.2),
         Structure(back, 0.35 * clear, width=0.9, soft=0.2),
         Structure(under, 0.45 * clear, width=1.0, soft=0.2),
-        Structure(sinus, -0.25, soft=0.8),
+        Structure(sinus, -0.25, soft=0.8, part="sphenoid sinus"),
         *double(top, rng, 0.18, width=1.0),
         *_roofs(face, rng),
     ]

@@ -23,6 +23,7 @@ class Structure:
     width: float | None = None  # mm of a stroke along the path; None = the closed path is filled
     soft: float = 0.0  # mm, standard deviation of the blur of its edge
     rise: float = 0.0  # mm over which a filled shape grows from thin at its edge to full thickness
+    part: str | None = None  # what it is the whole outline of, for boxes (``datasets.phantoms.parts``)
 
 
 def smooth(points: Sequence[np.ndarray] | np.ndarray, corners: Sequence[int] = ()) -> np.ndarray:

@@ -21,7 +21,7 @@ def apparatus(face: Face, rng: np.random.Generator) -> list[Structure]:
     for _ in range(rng.integers(0, 3)):
         where = rng.uniform((10.0, 20.0), (180.0, 225.0))
         pellet = ellipse(where, np.array([1.6, 0.0]), np.array([0.0, 1.6]))
-        parts.append(Structure(pellet, rng.uniform(0.5, 2.0)))
+        parts.append(Structure(pellet, rng.uniform(0.5, 2.0), part="marker"))
     return parts
 
 

@@ -33,7 +33,7 @@ def maxilla(face: Face, rng: np.random.Generator) -> list[Structure]:
     clear = rng.uniform(0.7, 1.2)
     return [
         Structure(antrum, -0.15, soft=1.5),
-        Structure(palate, 0.5 * clear, soft=0.15),
+        Structure(palate, 0.5 * clear, soft=0.15, part="palate"),
         Structure(roof, 0.3 * clear, width=0.8, soft=0.15),
         Structure(alveolus, 0.3 * clear, rise=4.0),
         Structure(front, 0.25 * clear, width=1.0, soft=0.15),
@@ -72,7 +72,7 @@ def mandible(face: Face, rng: np.random.Generator) -> list[Structure]:
     clear = rng.uniform(0.7, 1.2)
     far = rng.normal(0.0, 1.8, 2)
     return [
-        Structure(whole, 0.38 * clear, rise=5.0),
+        Structure(whole, 0.38 * clear, rise=5.0, part="mandible"),
         Structure(edge, 0.3 * clear, width=1.5, soft=0.2),
         Structure(condyle, rng.uniform(0.15, 0.35), soft=0.2),
         Structure(whole + far, 0.12 * clear, soft=0.5),
@@ -91,7 +91,7 @@ def _symphysis(face: Face, rng: np.random.Generator) -> list[Structure]:
     lingual = face["Sym"] - 7.5 * across
     wall = smooth([face["Me"], lingual + 3.0 * axis, lingual - 8.0 * axis, face["LIA"] - 5.0 * across])
     return [
-        Structure(marrow, 0.2, width=1.0, soft=0.3),
+        Structure(marrow, 0.2, width=1.0, soft=0.3, part="symphysis"),
         Structure(marrow, -rng.uniform(0.2, 0.35), soft=0.4),
         Structure(wall, 0.35, width=1.4, soft=0.3),
     ]
@@ -103,8 +103,8 @@ def teeth(face: Face, rng: np.random.Generator) -> list[Structure]:
     plane = plane / np.linalg.norm(plane)
     down = np.array([-plane[1], plane[0]])
     parts = [
-        *_incisor(face["UIA"], face["UIT"], rng.uniform(2.8, 3.6), rng),
-        *_incisor(face["LIA"], face["LIT"], rng.uniform(2.3, 3.0), rng),
+        *_incisor(face["UIA"], face["UIT"], rng.uniform(2.8, 3.6), rng, part="upper incisor"),
+        *_incisor(face["LIA"], face["LIT"], rng.uniform(2.3, 3.0), rng, part="lower incisor"),
         *_molar(face["UMo"] + 6.0 * down, plane, -down, 6.0, rng=rng),
         *_molar(face["LMo"], plane, down, rng.uniform(6.0, 7.5), rng=rng),
     ]
@@ -112,13 +112,21 @@ def teeth(face: Face, rng: np.random.Generator) -> list[Structure]:
         for start, root in ((face["UMo"] + 6.0 * down, -down), (face["LMo"], down)):
             edge = start + (ahead + rng.normal(0.0, 0.4)) * plane
             half = 4.6 if ahead < 0 else 3.4
-            parts += _incisor(edge + rng.uniform(15.0, 19.0) * root, edge, half, rng, clear=0.6)
+            apex = edge + rng.uniform(15.0, 19.0) * root
+            parts += _incisor(apex, edge, half, rng, clear=0.6, part="molar" if ahead < 0 else "premolar")
     return [*parts, *_fillings(face, plane, rng)]
 
 
 def _incisor(
-    apex: np.ndarray, tip: np.ndarray, half: float, rng: np.random.Generator, *, clear: float = 1.0
+    apex: np.ndarray,
+    tip: np.ndarray,
+    half: float,
+    rng: np.random.Generator,
+    *,
+    part: str,
+    clear: float = 1.0,
 ) -> list[Structure]:
+    """A tooth of one root, ``half`` mm from its axis to its side."""
     axis = tip - apex
     across = np.array([axis[1], -axis[0]]) / np.linalg.norm(axis)
     left = [apex + t * axis + half * w * across for t, w in _TOOTH]
@@ -129,7 +137,7 @@ def _incisor(
     canal = np.array([apex + 0.03 * axis, apex + 0.7 * axis])
     amount = clear * rng.uniform(0.35, 0.5)
     return [
-        Structure(outline, amount, soft=0.15),
+        Structure(outline, amount, soft=0.15, part=part),
         Structure(crown, 0.7 * amount, soft=0.15),
         Structure(canal, -0.35 * amount, width=0.8, soft=0.2),
     ]
@@ -154,7 +162,7 @@ def _molar(
         [fissure + half * x * plane + y * root for x, y in [*side[:4], (0.0, height), *outline[9:]]]
     )
     amount = rng.uniform(0.35, 0.5)
-    return [Structure(shape, amount, soft=0.15), Structure(crown, 0.7 * amount, soft=0.15)]
+    return [Structure(shape, amount, soft=0.15, part="molar"), Structure(crown, 0.7 * amount, soft=0.15)]
 
 
 def _fillings(face: Face, plane: np.ndarray, rng: np.random.Generator) -> list[Structure]:
@@ -163,5 +171,6 @@ def _fillings(face: Face, plane: np.ndarray, rng: np.random.Generator) -> list[S
     for _ in range(rng.integers(0, 4)):
         start = face["LMo"] if rng.random() < 0.5 else face["UMo"]
         centre = start + rng.uniform(-15.0, 14.0) * plane + rng.normal(0.0, 2.5, 2)
-        parts.append(Structure(blob(rng, centre, rng.uniform(1.2, 3.0)), rng.uniform(0.6, 1.8)))
+        outline = blob(rng, centre, rng.uniform(1.2, 3.0))
+        parts.append(Structure(outline, rng.uniform(0.6, 1.8), part="filling"))
     return parts

@@ -4,11 +4,18 @@ A case is a pure function of (seed, index): its shape, its anatomy and its film 
 of their own, so another image size shows the same head.
 """
 
+from dataclasses import dataclass
+from pathlib import Path
+
 import numpy as np
 
+from datasets.boxes.geometry import areas
+from datasets.boxes.objects import BoxRecord
 from datasets.landmarks.landmark_set import LandmarkSet, load_landmark_set
 from datasets.phantoms.anatomy import anatomy
+from datasets.phantoms.drawing import Structure
 from datasets.phantoms.film import apparatus, render
+from datasets.phantoms.parts import part_boxes
 from datasets.phantoms.shape import Face, load_statistics, place
 from datasets.prepared.writer import PreparedCase
 
@@ -19,7 +26,7 @@ _SMALLEST = 64
 
 
 class Phantom:
-    """Seeded generator of cases.
+    """Seeded generator of cases, with landmarks or with boxes.
 
     size: image height in pixels, the width follows; missing: share of landmarks left unannotated.
     """
@@ -43,6 +50,39 @@ class Phantom:
 
     def case(self, index: int) -> PreparedCase:
         """Case number ``index``, from 0."""
+        head = self._head(index)
+        points = head.points_mm / head.spacing
+        points[head.missing_rng.random(len(points)) < self.missing] = np.nan
+        return PreparedCase(
+            name=f"phantom_{index:05d}",
+            image=render(head.structures, head.size, head.spacing, head.film_rng),
+            points=points,
+            spacing=np.array([head.spacing, head.spacing]),
+            source_file=f"phantom seed {self.seed} case {index}",
+            source_size=head.size,
+        )
+
+    def boxes(self, index: int) -> BoxRecord:
+        """Teeth and bones of case number ``index`` as boxes, labels as in ``PART_CLASSES``; not drawn yet."""
+        head = self._head(index)
+        boxes, labels = part_boxes(head.structures, head.size, head.spacing)
+        return BoxRecord(
+            file=Path(f"phantom_{index:05d}.png"),
+            size=head.size,
+            boxes=boxes,
+            labels=labels,
+            ignored=np.zeros(len(labels), bool),
+            areas=areas(boxes),
+            spacing=np.array([head.spacing, head.spacing]),
+            image_id=index,
+        )
+
+    def image(self, index: int) -> np.ndarray:
+        """(H, W) uint8: the film of case number ``index``."""
+        head = self._head(index)
+        return render(head.structures, head.size, head.spacing, head.film_rng)
+
+    def _head(self, index: int) -> "_Head":
         streams = np.random.SeedSequence([self.seed, index]).spawn(4)
         shape_rng, anatomy_rng, film_rng, missing_rng = (np.random.default_rng(stream) for stream in streams)
         height_mm = _FILM_HEIGHT_MM * shape_rng.uniform(0.94, 1.08)
@@ -57,13 +97,16 @@ class Phantom:
         )
         face = Face.of(points_mm, self._landmark_set)
         structures = [*anatomy(face, anatomy_rng), *apparatus(face, anatomy_rng)]
-        points = points_mm / spacing
-        points[missing_rng.random(len(points)) < self.missing] = np.nan
-        return PreparedCase(
-            name=f"phantom_{index:05d}",
-            image=render(structures, size, spacing, film_rng),
-            points=points,
-            spacing=np.array([spacing, spacing]),
-            source_file=f"phantom seed {self.seed} case {index}",
-            source_size=size,
-        )
+        return _Head(structures, points_mm, size, spacing, film_rng, missing_rng)
+
+
+@dataclass(frozen=True)
+class _Head:
+    """What is on a film, before it is drawn."""
+
+    structures: list[Structure]
+    points_mm: np.ndarray  # (K, 2)
+    size: tuple[int, int]  # (width, height) in pixels
+    spacing: float  # mm per pixel
+    film_rng: np.random.Generator
+    missing_rng: np.random.Generator
