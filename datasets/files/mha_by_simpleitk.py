@@ -1,89 +1,64 @@
-"""MetaImages whose header our own reader does not know, as SimpleITK reads them."""
+"""MetaImages whose header our own reader does not know, as SimpleITK reads them: made plain by it.
 
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+In a process of its own, since the library takes sizes and counts on trust and does not survive all of them.
+"""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import numpy as np
-
-from datasets.files.quiet import quiet
-
-if TYPE_CHECKING:
-    import SimpleITK
-
-
-def itk_information(file: Path, companions: Sequence[Path]) -> tuple[tuple[int, ...], int, np.dtype]:
-    """Size (width, height[, slices]), channels and number type. ``companions``: the pixels' files."""
-    import SimpleITK as sitk
-
-    with _named(file, companions) as name:
-        reader = _reader(name)
-        try:
-            with quiet():
-                reader.ReadImageInformation()
-        except RuntimeError as error:
-            raise _not_read(file, error) from error
-    channels = reader.GetNumberOfComponents()
-    blank = sitk.Image([1, 1], reader.GetPixelID(), channels)
-    return reader.GetSize(), channels, sitk.GetArrayViewFromImage(blank).dtype
+_CODE = """
+import sys
+import SimpleITK as sitk
+reader = sitk.ImageFileReader()
+reader.SetImageIO("MetaImageIO")
+reader.SetFileName(sys.argv[1])
+try:
+    sitk.WriteImage(reader.Execute(), sys.argv[2], useCompression=False)
+except RuntimeError as error:
+    sys.exit(str(error).rpartition("ITK ERROR: ")[2])
+"""
 
 
-def itk_slices(file: Path, companions: Sequence[Path], *, one_by_one: bool) -> Iterator[np.ndarray]:
-    """Every slice in order, (H, W) or (H, W, C); from memory that holds them all unless ``one_by_one``."""
-    with _named(file, companions) as name:
-        reader = _reader(name)
-        try:
-            with quiet():
-                reader.ReadImageInformation()
-            size = reader.GetSize()
-            if not one_by_one or len(size) == 2:
-                whole = _executed(reader)
-                yield from whole if len(size) == 3 else whole[None]
-                return
-            for index in range(size[2]):
-                reader.SetExtractIndex([0, 0, index])
-                reader.SetExtractSize([size[0], size[1], 0])
-                yield _executed(reader)
-        except RuntimeError as error:
-            raise _not_read(file, error) from error
+def made_plain(file: Path, companions: Sequence[Path], folder: Path) -> Path:
+    """A MetaImage in ``folder`` with the same image, uncompressed and in one file.
+
+    ``companions``: the files that hold the pixels. Raises ValueError where the library cannot read ``file``.
+    """
+    plain = folder / "plain.mha"
+    command = [sys.executable, "-c", _CODE, _name_in_utf8(file, companions, folder), str(plain)]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    if done.returncode < 0:
+        reason = f"it ended with {signal.Signals(-done.returncode).name}"
+    else:
+        reason = " ".join(done.stderr.split())[-200:]
+    if done.returncode != 0 or not plain.is_file():
+        raise ValueError(f"{file}: SimpleITK cannot read it, is it whole? ({reason})")
+    return plain
 
 
-def _reader(name: str) -> "SimpleITK.ImageFileReader":
-    import SimpleITK as sitk
-
-    sitk.ProcessObject.SetGlobalWarningDisplay(False)  # it would write them to the console
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO("MetaImageIO")
-    reader.SetFileName(name)
-    return reader
-
-
-def _executed(reader: "SimpleITK.ImageFileReader") -> np.ndarray:
-    import SimpleITK as sitk
-
-    with quiet():
-        return sitk.GetArrayFromImage(reader.Execute())
+def require_whole(file: Path, parts: Sequence[Path], expected: int) -> None:
+    """Raise ValueError unless ``parts`` hold ``expected`` bytes: the library gives what memory holds."""
+    absent = [part.name for part in parts if not part.is_file()]
+    there = sum(part.stat().st_size for part in parts if part.is_file())
+    if absent or there < expected:
+        raise ValueError(
+            f"{file}: its files hold {there} bytes, expected {expected}; missing: {absent[:3]}. Put them "
+            "beside the header."
+        )
 
 
-@contextmanager
-def _named(file: Path, companions: Sequence[Path]) -> Iterator[str]:
-    """A name of ``file`` that the library, which wants UTF-8, can open."""
+def _name_in_utf8(file: Path, companions: Sequence[Path], folder: Path) -> str:
+    """A name of ``file`` that the library can open; links to it and its companions where its own is none."""
     try:
         str(file.absolute()).encode()
     except UnicodeEncodeError:
-        with tempfile.TemporaryDirectory() as folder:
-            for companion in companions:
-                if companion.is_file():
-                    Path(folder, companion.name).symlink_to(companion.absolute())
-            link = Path(folder, "header-of-the-stack.mhd")
-            link.symlink_to(file.absolute())
-            yield str(link)
-    else:
-        yield str(file)
-
-
-def _not_read(file: Path, error: RuntimeError) -> ValueError:
-    reason = " ".join(str(error).rpartition("ITK ERROR: ")[2].split())[:200]
-    return ValueError(f"{file}: SimpleITK cannot read it, is it whole? ({reason})")
+        for companion in companions:
+            if companion.is_file():
+                Path(folder, companion.name).symlink_to(companion.absolute())
+        link = folder / "header-of-the-stack.mhd"
+        link.symlink_to(file.absolute())
+        return str(link)
+    return str(file)

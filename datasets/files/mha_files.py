@@ -1,20 +1,19 @@
 """MetaImage (.mha, .mhd) stacks, one slice in memory at a time.
 
 The usual layouts are read here, slice by slice, compressed ones in one pass. What the header says beyond
-them (a list of files, a header to skip, text values, other dimensions) is left to SimpleITK. Its reading of a
-region takes one slice of an uncompressed file; of a compressed one it decompresses everything before the
-region, each time, so it reads such a file as a whole.
+them (a list of files, a header to skip, text values) is left to SimpleITK, which makes a plain copy of it.
 """
 
+import tempfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
-from datasets.files.mha_by_simpleitk import itk_information, itk_slices
+from datasets.files.mha_by_simpleitk import made_plain, require_whole
 
 _TYPES = {
     "MET_UCHAR": "u1",
@@ -48,8 +47,9 @@ class Stack:
     spacing: np.ndarray  # (2,) mm per pixel along x and y; NaN where the file does not know
     spacing_source: str  # the field that says so, or none
     compressed: bool
-    data_file: Path | None  # the file itself, or the one that a .mhd names; None: SimpleITK finds them
+    data_file: Path  # the file itself, or the one that a .mhd names
     data_offset: int  # bytes
+    kept: object = None  # what must live as long as the stack
 
     @property
     def slice_bytes(self) -> int:
@@ -57,8 +57,6 @@ class Stack:
 
     def slices(self) -> Iterator[np.ndarray]:
         """Every slice in order, (H, W) or (H, W, C). Raises ValueError when the file ends early."""
-        if self.data_file is None:
-            return itk_slices(self.file, data_files(self.file), one_by_one=not self.compressed)
         return _inflated_slices(self) if self.compressed else _raw_slices(self)
 
 
@@ -66,9 +64,8 @@ def open_stack(file: Path) -> Stack:
     """Read the header alone. Raises ValueError when it is not a 2D or 3D MetaImage."""
     fields, offset = _read_header(file)
     spacing, source = _spacing(file, fields)
-    compressed = _is_true(fields, "CompressedData")
     if not _is_usual(fields):
-        return _opened_by_simpleitk(file, spacing, source, compressed=compressed)
+        return _opened_by_simpleitk(file, fields, spacing, source)
     try:
         dims = [int(text) for text in fields["DimSize"].split()]
         dtype = np.dtype(_TYPES[fields["ElementType"]])
@@ -94,7 +91,7 @@ def open_stack(file: Path) -> Stack:
         dtype=dtype.newbyteorder(">" if big_endian else "<"),
         spacing=spacing,
         spacing_source=source,
-        compressed=compressed,
+        compressed=_is_true(fields, "CompressedData"),
         data_file=data_file,
         data_offset=offset if local else 0,
     )
@@ -164,27 +161,16 @@ def _read_header(file: Path) -> tuple[dict[str, str], int]:
         raise ValueError(f"{file}: cannot be read ({error.strerror}).") from error
 
 
-def _opened_by_simpleitk(file: Path, spacing: np.ndarray, source: str, *, compressed: bool) -> Stack:
-    size, channels, dtype = itk_information(file, data_files(file))
-    if len(size) not in (2, 3) or min(size) < 1:
-        raise ValueError(f"{file}: size {list(size)}, expected width, height and slices.")
-    return Stack(
-        file=file,
-        width=size[0],
-        height=size[1],
-        num_slices=size[2] if len(size) == 3 else 1,
-        channels=channels,
-        dtype=dtype,
-        spacing=spacing,
-        spacing_source=source,
-        compressed=compressed,
-        data_file=None,
-        data_offset=0,
-    )
+def _opened_by_simpleitk(file: Path, fields: dict[str, str], spacing: np.ndarray, source: str) -> Stack:
+    folder = tempfile.TemporaryDirectory()
+    parts = data_files(file)
+    stack = open_stack(made_plain(file, parts, Path(folder.name)))
+    if fields["ElementDataFile"].upper().startswith("LIST"):
+        require_whole(file, parts, stack.num_slices * stack.slice_bytes)
+    return replace(stack, file=file, spacing=spacing, spacing_source=source, kept=folder)
 
 
 def _raw_slices(stack: Stack) -> Iterator[np.ndarray]:
-    assert stack.data_file is not None
     expected = stack.data_offset + stack.num_slices * stack.slice_bytes
     if (size := stack.data_file.stat().st_size) < expected:
         raise ValueError(
@@ -207,7 +193,6 @@ def _as_slice(data: bytes | bytearray, stack: Stack) -> np.ndarray:
 
 
 def _inflated_slices(stack: Stack) -> Iterator[np.ndarray]:
-    assert stack.data_file is not None
     inflate = zlib.decompressobj(wbits=47)  # 32 + 15: zlib or gzip, whichever the file has
     with stack.data_file.open("rb") as stream:
         stream.seek(stack.data_offset)

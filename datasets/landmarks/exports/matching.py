@@ -1,0 +1,217 @@
+"""Names, images and splits of an annotation tool's export, matched with a landmark set and a folder."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from datasets.files.image_files import read_images
+from datasets.landmarks.exports.annotated import Annotated
+from datasets.landmarks.landmark_set import LandmarkSet
+from datasets.prepared.case import INDEX_TO_CONTINUOUS, PreparedCase
+from datasets.prepared.splits import split_by_image
+from util.files import printable
+
+
+@dataclass
+class Matched:
+    """Which image has which annotation, and all that has no counterpart."""
+
+    pairs: dict[Path, Annotated] = field(default_factory=dict)
+    without_image: list[str] = field(default_factory=list)
+    without_annotation: list[Path] = field(default_factory=list)
+    unknown_names: dict[str, int] = field(default_factory=dict)  # with the images that have them
+    missing_names: dict[str, int] = field(default_factory=dict)  # with the images that lack them
+
+    def report(self) -> Iterator[str]:
+        """A line for each kind of thing that has no counterpart."""
+        total = len(self.pairs)
+        if self.unknown_names:
+            yield f"names that the set has not, left out: {_counted(self.unknown_names, total)}"
+        if self.missing_names:
+            yield f"landmarks that are missing: {_counted(self.missing_names, total)}"
+        if self.without_image:
+            yield f"{len(self.without_image)} annotated images are not there: {_some(self.without_image)}"
+        if self.without_annotation:
+            names = [printable(file.name) for file in self.without_annotation]
+            yield f"{len(names)} images have no annotation, left out: {_some(names)}"
+
+
+def match(entries: Sequence[Annotated], files: Sequence[Path], landmark_set: LandmarkSet) -> Matched:
+    """Pair annotations with image files, by name or else by name without suffix; the points with the set.
+
+    Names of landmarks may differ in case, spaces, dashes and underscores, or be abbreviations of the set.
+    Raises ValueError where an image is annotated twice, two images share a name, or nothing matches.
+    """
+    known = _known_names(landmark_set)
+    by_name, by_stem = _index(files, lambda file: file.name), _index(files, lambda file: file.stem)
+    matched = Matched()
+    for entry in entries:
+        candidates = by_name.get(entry.image_name) or by_stem.get(Path(entry.image_name).stem)
+        candidates = candidates or by_stem.get(entry.image_name) or []
+        if len(candidates) > 1:
+            candidates = [
+                file for file in candidates if file.as_posix().endswith(_posix(entry.image))
+            ] or candidates
+        if len(candidates) > 1:
+            raise ValueError(
+                f"{entry.where}: {[printable(file) for file in candidates]} share this name, expected one "
+                "image. Rename one."
+            )
+        if not candidates:
+            matched.without_image.append(printable(entry.image))
+        elif candidates[0] in matched.pairs:
+            raise ValueError(
+                f"{entry.where}: {printable(candidates[0])} is annotated here and in "
+                f"{matched.pairs[candidates[0]].where}, expected once. Remove one of the two."
+            )
+        elif entry.points:
+            matched.pairs[candidates[0]] = _by_set_names(entry, known, matched)
+    matched.without_annotation = [file for file in files if file not in matched.pairs]
+    _count_missing(matched, landmark_set)
+    return matched
+
+
+def prepared_case(
+    file: Path,
+    entry: Annotated,
+    landmark_set: LandmarkSet,
+    name: str,
+    *,
+    tool: str,
+    convention: str,
+    spacing: Sequence[float] | None,
+) -> PreparedCase:
+    """The image with its points, at full size. Raises ValueError where the tool saw another size."""
+    images = list(read_images(file, spacing))
+    if len(images) != 1:
+        raise ValueError(f"{printable(file)}: {len(images)} images, expected one.")
+    image = images[0].image
+    size = image.shape[1], image.shape[0]
+    if entry.size is not None and entry.size != size:
+        turned = (
+            " The tool did not turn the picture as its orientation tag says."
+            if entry.size == size[::-1]
+            else ""
+        )
+        raise ValueError(
+            f"{entry.where}: annotated at {entry.size[0]}x{entry.size[1]}, but {printable(file)} has "
+            f"{size[0]}x{size[1]} pixels.{turned} Annotate the picture at its own size."
+        )
+    points = np.array([entry.points.get(name, (np.nan, np.nan)) for name in landmark_set.landmarks])
+    if tool == "slicer":  # which takes an image without spacing for one of 1 mm
+        points = points / np.nan_to_num(_slicer_spacing(file), nan=1.0)
+    return PreparedCase(
+        name=name,
+        image=image,
+        points=points + (INDEX_TO_CONTINUOUS if convention == "index" else 0.0),
+        spacing=images[0].spacing,
+        source_file=printable(file.name),
+        source_size=size,
+    )
+
+
+def case_names(files: Iterable[Path]) -> dict[Path, str]:
+    """A name for each file that may stand in any file system: others become ``_``, doubles a number."""
+    names: dict[Path, str] = {}
+    taken: set[str] = set()
+    for file in files:
+        stem = re.sub(r"[^A-Za-z0-9._-]", "_", printable(file.stem)).lstrip(".-") or "image"
+        name, number = stem, 2
+        while name in taken:
+            name, number = f"{stem}_{number}", number + 1
+        taken.add(name)
+        names[file] = name
+    return names
+
+
+def split_files(
+    files: Sequence[Path], shares: Mapping[str, float], seed: int, group_by: str | None
+) -> dict[str, list[Path]]:
+    """Deal ``files`` into train and the splits of ``shares``, all files of a group into one.
+
+    ``group_by``: a regular expression whose first group (or whole match) in a file's path names the patient;
+    None: each image for itself. Raises ValueError where it does not match or a split would be empty.
+    """
+    groups: dict[str, list[Path]] = {}
+    for file in files:
+        groups.setdefault(_group(file, group_by), []).append(file)
+    sizes = {name: max(round(share * len(groups)), 1) for name, share in shares.items() if share > 0}
+    sizes = {"train": len(groups) - sum(sizes.values()), **sizes}
+    if sizes["train"] < 1:
+        raise ValueError(f"{len(groups)} images or groups, too few for the splits {sizes}. Ask for less.")
+    dealt = split_by_image(groups, sizes, seed)
+    return {name: [file for key in keys for file in groups[key]] for name, keys in dealt.items()}
+
+
+def _slicer_spacing(file: Path) -> np.ndarray:
+    """(2,) mm per pixel as 3D Slicer has them: those of the file, whatever is given beside it."""
+    return next(read_images(file)).spacing
+
+
+def _group(file: Path, expression: str | None) -> str:
+    if expression is None:
+        return str(file)
+    found = re.search(expression, printable(file))
+    if found is None:
+        raise ValueError(
+            f"--group-by {expression!r}: no match in {printable(file)}. It must name every patient."
+        )
+    return found[1] if found.re.groups and found[1] is not None else found[0]
+
+
+def _known_names(landmark_set: LandmarkSet) -> dict[str, str]:
+    """Plain spelling -> the set's name; abbreviations where they are no name and not ambiguous."""
+    short = [_plain(text) for text in landmark_set.abbreviations]
+    pairs = zip(short, landmark_set.landmarks, strict=True)
+    known = {text: name for text, name in pairs if short.count(text) == 1}
+    return known | {_plain(name): name for name in landmark_set.landmarks}
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_-]+", " ", name).strip().lower()
+
+
+def _by_set_names(entry: Annotated, known: Mapping[str, str], matched: Matched) -> Annotated:
+    named = Annotated(entry.image, entry.where, size=entry.size)
+    for name, (x, y) in entry.points.items():
+        own = known.get(_plain(name))
+        if own is None:
+            matched.unknown_names[name] = matched.unknown_names.get(name, 0) + 1
+        else:
+            named.add(own, x, y)
+    return named
+
+
+def _count_missing(matched: Matched, landmark_set: LandmarkSet) -> None:
+    for name in landmark_set.landmarks:
+        lacking = sum(name not in entry.points for entry in matched.pairs.values())
+        if lacking:
+            matched.missing_names[name] = lacking
+    if not any(entry.points for entry in matched.pairs.values()):
+        raise ValueError(
+            f"no landmark of {landmark_set.name!r} in any annotation. Names there: "
+            f"{_some(list(matched.unknown_names))}; in the set: {_some(landmark_set.landmarks)}; "
+            f"annotated images that are not there: {_some(matched.without_image)}."
+        )
+
+
+def _index(files: Sequence[Path], key) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
+    for file in files:
+        found.setdefault(key(file), []).append(file)
+    return found
+
+
+def _posix(path: str) -> str:
+    return path.replace("\\", "/").lstrip("./")
+
+
+def _counted(names: Mapping[str, int], total: int) -> str:
+    return ", ".join(f"{name} ({count} of {total})" for name, count in names.items())
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

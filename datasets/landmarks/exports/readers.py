@@ -1,0 +1,175 @@
+"""The exports of annotation tools: labelme, CVAT, COCO keypoints, tables, and 3D Slicer.
+
+Each tool counts pixels in its own way. ``CONVENTIONS`` says how: *continuous*, the corner of the first pixel
+is (0, 0) and its centre (0.5, 0.5); *index*, the centre of the first pixel is (0, 0).
+"""
+
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
+
+from datasets.landmarks.exports.annotated import Annotated, files_of, read_json_object, size_of
+from util.files import printable
+
+CONVENTIONS = {
+    "labelme": "continuous",  # points on its canvas, which begins at the corner of the picture
+    "cvat": "continuous",
+    "coco": "index",  # "0-indexed" in the format's description; CVAT and others export their own unchanged
+    "csv": "index",
+    "slicer": "index",  # millimetres from the centre of the first pixel
+}
+_IMAGE, _NAME = ("image", "file", "filename", "file_name", "case"), ("landmark", "name", "label", "point")
+
+
+def read_labelme(path: Path) -> list[Annotated]:
+    """A folder of labelme's JSON files, or one: shapes of the type ``point``."""
+    found = []
+    for file in files_of(path, ".json"):
+        data = read_json_object(file)
+        with_points = Annotated(
+            str(data.get("imagePath") or file.stem),
+            printable(file),
+            size=size_of(data, "imageWidth", "imageHeight"),
+        )
+        for shape in data.get("shapes", ()):
+            if shape.get("shape_type", "point") == "point" and len(shape["points"]) == 1:
+                with_points.add(shape["label"], *shape["points"][0])
+        found.append(with_points)
+    return found
+
+
+def read_cvat(path: Path) -> list[Annotated]:
+    """``CVAT for images 1.1``: points by themselves, or those of skeletons; what is outside is missing."""
+    found = []
+    for file in files_of(path, ".xml"):
+        try:
+            root = ElementTree.parse(file).getroot()
+        except ElementTree.ParseError as error:
+            raise ValueError(f"{printable(file)}: not valid XML ({error}). Export it again.") from error
+        for image in root.iter("image"):
+            name = image.get("name", "")
+            entry = Annotated(name, f"{printable(file)}: {name}", size=size_of(image, "width", "height"))
+            for points in image.iter("points"):
+                places = points.get("points", "").split(";")
+                if points.get("outside") == "1":
+                    continue
+                if len(places) != 1:
+                    raise ValueError(
+                        f"{entry.where}: {len(places)} points under the label {points.get('label')!r}, "
+                        "expected one a landmark. Give each landmark a label of its own, or a skeleton."
+                    )
+                entry.add(points.get("label", ""), *places[0].split(","))
+            found.append(entry)
+    return found
+
+
+def read_coco(path: Path) -> list[Annotated]:
+    """COCO keypoints; visibility 0 is missing. Raises ValueError for two annotations of one image."""
+    found = []
+    for file in files_of(path, ".json"):
+        data = read_json_object(file)
+        names = {category["id"]: category.get("keypoints", []) for category in data.get("categories", ())}
+        entries = {
+            image["id"]: Annotated(
+                image["file_name"],
+                f"{printable(file)}: {image['file_name']}",
+                size=size_of(image, "width", "height"),
+            )
+            for image in data.get("images", ())
+        }
+        for annotation in data.get("annotations", ()):
+            entry, values = entries[annotation["image_id"]], annotation.get("keypoints", [])
+            keypoints = names[annotation["category_id"]]
+            if len(values) != 3 * len(keypoints):
+                raise ValueError(
+                    f"{entry.where}: {len(values)} numbers, expected x, y, visibility for each of the "
+                    f"{len(keypoints)} names of its category."
+                )
+            if entry.points:
+                raise ValueError(f"{entry.where}: annotated twice, expected once. Remove one of the two.")
+            for place, name in enumerate(keypoints):
+                x, y, visibility = values[3 * place : 3 * place + 3]
+                if visibility:
+                    entry.add(name, x, y)
+        found += entries.values()
+    return found
+
+
+def read_csv(path: Path) -> list[Annotated]:
+    """Tables with a row a point (image, landmark, x, y) or a row an image (image, NAME_x, NAME_y, ...).
+
+    Comma, semicolon or tab; with the latter two, a decimal comma too. Empty cells are missing.
+    """
+    entries: dict[str, Annotated] = {}
+    for file in files_of(path, ".csv"):
+        text = file.read_text(encoding="utf-8-sig")
+        first = text.partition("\n")[0]
+        delimiter = max(",;\t", key=first.count)
+        rows = csv.DictReader(io.StringIO(text), delimiter=delimiter)
+        columns = {str(name).strip().lower(): name for name in rows.fieldnames or ()}
+        image = next((columns[name] for name in _IMAGE if name in columns), None)
+        named = next((columns[name] for name in _NAME if name in columns), None)
+        if image is None or not ((named and {"x", "y"} <= columns.keys()) or _wide(columns)):
+            raise ValueError(
+                f"{printable(file)}: columns {list(rows.fieldnames or ())}, expected image, landmark, x, y, "
+                "or image and NAME_x, NAME_y for each landmark."
+            )
+        for number, row in enumerate(rows, start=2):
+            entry = entries.setdefault(row[image], Annotated(row[image], f"{printable(file)}, line {number}"))
+            places = (
+                [(row[named], row[columns["x"]], row[columns["y"]])]
+                if named
+                else [(name, row[x], row[y]) for name, (x, y) in _wide(columns).items()]
+            )
+            for name, x, y in places:
+                if (x or "").strip() and (y or "").strip():
+                    entry.add(name, *(_number(cell, delimiter) for cell in (x, y)))
+    return list(entries.values())
+
+
+def read_slicer(path: Path) -> list[Annotated]:
+    """3D Slicer's point lists, one ``IMAGE.mrk.json`` an image; in mm, left and posterior positive."""
+    found = []
+    for file in files_of(path, ".mrk.json"):
+        entry = Annotated(file.name.removesuffix(".mrk.json"), printable(file))
+        for markup in read_json_object(file).get("markups", ()):
+            sign = -1.0 if markup.get("coordinateSystem") in ("RAS", "0") else 1.0
+            for point in markup.get("controlPoints", ()):
+                if point.get("positionStatus", "defined") == "defined":
+                    entry.add(point.get("label", ""), *(sign * value for value in point["position"][:2]))
+        found.append(entry)
+    return found
+
+
+READERS: dict[str, Callable[[Path], list[Annotated]]] = {
+    "labelme": read_labelme,
+    "cvat": read_cvat,
+    "coco": read_coco,
+    "csv": read_csv,
+    "slicer": read_slicer,
+}
+
+
+def read_export(tool: str, path: Path) -> list[Annotated]:
+    """The annotated images in an export of ``tool``. Raises ValueError naming file and entry otherwise."""
+    if not path.exists():
+        raise ValueError(f"{printable(path)}: no such file or folder. Check the path.")
+    try:
+        return READERS[tool](path)
+    except (KeyError, TypeError, AttributeError, IndexError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"{printable(path)}: not as {tool} writes it ({error!r}). Export it again."
+        ) from error
+
+
+def _wide(columns: dict[str, str]) -> dict[str, tuple[str, str]]:
+    """Landmark -> its two columns, from ``NAME_x`` and ``NAME_y`` (or ``NAME x``)."""
+    ends = {name[:-2]: column for name, column in columns.items() if name[-2:] in ("_x", " x")}
+    pairs = {name: (x, columns.get(f"{name}_y", columns.get(f"{name} y"))) for name, x in ends.items()}
+    return {name: (x, y) for name, (x, y) in pairs.items() if y is not None}
+
+
+def _number(cell: str, delimiter: str) -> str:
+    return cell if delimiter == "," else cell.replace(",", ".")

@@ -1,0 +1,272 @@
+"""Annotations of other tools come in at the right place, by name, and with a word on what is missing."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from PIL import Image
+
+from datasets.landmarks.exports.matching import case_names, match, split_files
+from datasets.landmarks.exports.readers import CONVENTIONS, read_export
+from datasets.landmarks.landmark_set import LandmarkSet
+from datasets.prepared.prepared import PreparedDataset
+from tests.support.run_tool import run_tool
+from tests.support.xray_files import picture
+
+NAMES = ("sella", "nasion", "A point")
+SET = LandmarkSet("own", NAMES, ("S", "N", "A"))
+CENTRES = {"sella": (10.5, 20.5), "nasion": (30.5, 5.5), "A point": (40.5, 25.5)}  # continuous: pixel centres
+STEMS = [f"p{number // 2}_{number}" for number in range(10)]  # two images a patient
+SPACING = (0.2, 0.25)
+
+
+def tool_pixels(tool: str, name: str) -> tuple[float, float]:
+    """The centre of a pixel as the tool writes it."""
+    x, y = CENTRES[name]
+    half = 0.0 if CONVENTIONS[tool] == "continuous" else 0.5
+    return x - half, y - half
+
+
+@pytest.fixture
+def images(tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for number, stem in enumerate(STEMS):
+        Image.fromarray(np.roll(picture(), number, 1)).save(folder / f"{stem}.png")
+    return folder
+
+
+@pytest.fixture
+def landmarks(tmp_path):
+    (tmp_path / "own.json").write_text(json.dumps(SET.to_dict()))
+    return tmp_path / "own.json"
+
+
+def write_labelme(folder, names=NAMES):
+    folder.mkdir()
+    for stem in STEMS:
+        shapes = [
+            {"label": name, "points": [list(tool_pixels("labelme", name))], "shape_type": "point"}
+            for name in names
+        ]
+        shapes.append({"label": "jaw", "points": [[1, 2], [3, 4], [5, 6]], "shape_type": "polygon"})
+        data = {"shapes": shapes, "imagePath": f"..\\images\\{stem}.png", "imageHeight": 40, "imageWidth": 56}
+        (folder / f"{stem}.json").write_text(json.dumps(data), encoding="utf-8-sig")
+    return folder
+
+
+def write_cvat(folder, names=NAMES):
+    folder.mkdir()
+    lines = ["<?xml version='1.0'?><annotations>"]
+    for number, stem in enumerate(STEMS):
+        lines.append(f'<image id="{number}" name="sub/{stem}.png" width="56" height="40">')
+        marks = [
+            f'<points label="{name}" occluded="0" points="{",".join(map(str, tool_pixels("cvat", name)))}"/>'
+            for name in names
+        ]
+        hidden = '<points label="nasion" outside="1" points="1,1"/>'
+        lines.append(f'<skeleton label="head">{"".join(marks)}{hidden}</skeleton></image>')
+    (folder / "annotations.xml").write_text("\n".join([*lines, "</annotations>"]))
+    return folder / "annotations.xml"
+
+
+def write_coco(folder, names=NAMES):
+    folder.mkdir()
+    order = names[::-1]
+    keypoints = [value for name in order for value in (*tool_pixels("coco", name), 2)]
+    data = {
+        "images": [
+            {"id": number, "file_name": f"{stem}.png", "width": 56, "height": 40}
+            for number, stem in enumerate(STEMS)
+        ],
+        "annotations": [
+            {"id": number, "image_id": number, "category_id": 7, "keypoints": [*keypoints, 0, 0, 0]}
+            for number in range(len(STEMS))
+        ],
+        "categories": [{"id": 7, "name": "head", "keypoints": [*order, "unseen"]}],
+    }
+    (folder / "coco.json").write_text(json.dumps(data))
+    return folder / "coco.json"
+
+
+def write_csv(folder, names=NAMES):
+    folder.mkdir()
+    rows = ["Image;Landmark;X;Y"]
+    for stem in STEMS:
+        for name in names:
+            x, y = (str(value).replace(".", ",") for value in tool_pixels("csv", name))
+            rows.append(f"{stem}.png;{name};{x};{y}")
+    (folder / "points.csv").write_text("\r\n".join(rows), encoding="utf-8-sig")
+    return folder / "points.csv"
+
+
+def write_slicer(folder, names=NAMES):
+    folder.mkdir()
+    for number, stem in enumerate(STEMS):
+        sign, system = ((-1, "RAS"), (1, "LPS"))[number % 2]
+        points = [
+            {"label": name, "position": [*(sign * value for value in tool_pixels("slicer", name)), 0.0]}
+            for name in names
+        ]
+        points.append({"label": "nasion", "position": [0, 0, 0], "positionStatus": "undefined"})
+        data = {"markups": [{"type": "Fiducial", "coordinateSystem": system, "controlPoints": points}]}
+        (folder / f"{stem}.mrk.json").write_text(json.dumps(data))
+    return folder
+
+
+WRITERS = {
+    "labelme": write_labelme,
+    "cvat": write_cvat,
+    "coco": write_coco,
+    "csv": write_csv,
+    "slicer": write_slicer,
+}
+
+
+def pairs_of(matched):
+    return {file.stem: entry.points for file, entry in matched.pairs.items()}
+
+
+@pytest.mark.parametrize("tool", WRITERS)
+def test_every_tool_gives_the_same_points(tmp_path, images, tool):
+    files = sorted(images.iterdir())
+    matched = match(read_export(tool, WRITERS[tool](tmp_path / "export")), files, SET)
+    points = pairs_of(matched)
+    assert sorted(points) == sorted(STEMS) and not matched.without_annotation and not matched.without_image
+    for found in points.values():
+        assert found == {name: pytest.approx(tool_pixels(tool, name)) for name in NAMES}
+
+
+@pytest.mark.parametrize(("tool", "convention"), [("labelme", None), ("coco", None), ("slicer", "index")])
+def test_the_whole_tool_writes_a_prepared_folder(tmp_path, images, landmarks, tool, convention):
+    export = WRITERS[tool](tmp_path / "export")
+    arguments = ["--from", tool, "--landmarks", landmarks, "--images", images, "--annotations", export]
+    arguments += ["--output", tmp_path / "data", "--group-by", r"/(p\d)_", "--val", 0.2, "--test", 0.2]
+    arguments += ["--spacing", *SPACING] + (["--convention", convention] if convention else [])
+    done = run_tool("tools/import_annotations.py", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert f"{tool} counts pixels by {CONVENTIONS[tool]}" in done.stdout
+    splits = {part: PreparedDataset(tmp_path / "data", part) for part in ("train", "val", "test")}
+    assert [len(split) for split in splits.values()] == [6, 2, 2]
+    patients = {part: {case.split("_")[0] for case in split.cases} for part, split in splits.items()}
+    assert sum(map(len, patients.values())) == 5  # no patient in two splits
+    for split in splits.values():
+        for index, case in enumerate(split.cases):
+            sample = split.load(index)
+            np.testing.assert_allclose(sample.points, [CENTRES[name] for name in NAMES], atol=1e-3)
+            assert sample.spacing.tolist() == list(SPACING)
+            assert np.array_equal(sample.image, np.roll(picture(), int(case.split("_")[1]), 1))
+
+
+def test_a_wide_table_and_names_as_people_spell_them(tmp_path, images):
+    (tmp_path / "w.csv").write_text("file,S_x,S_y,a-POINT_x,a-POINT_y,Nasion_x,Nasion_y\np0_0,1,2,3,4,,\n")
+    matched = match(read_export("csv", tmp_path / "w.csv"), sorted(images.iterdir()), SET)
+    assert pairs_of(matched) == {"p0_0": {"sella": (1, 2), "A point": (3, 4)}}
+    report = "\n".join(matched.report())
+    assert "landmarks that are missing: nasion (1 of 1)" in report
+    assert "9 images have no annotation" in report
+
+
+def test_unknown_names_and_absent_images_are_said(tmp_path, images):
+    export = write_csv(tmp_path / "export", ("sella", "nasion"))
+    export.write_text(
+        export.read_text("utf-8-sig").replace("p0_0.png;nasion", "p0_0.png;Nase") + "\ngone.png;sella;1;2"
+    )
+    report = "\n".join(match(read_export("csv", export), sorted(images.iterdir()), SET).report())
+    assert "names that the set has not, left out: Nase (1 of 10)" in report
+    assert "nasion (1 of 10), A point (10 of 10)" in report
+    assert "1 annotated images are not there: gone.png" in report
+
+
+def test_nothing_that_matches_is_refused_with_both_lists(tmp_path, images):
+    export = write_csv(tmp_path / "export", ("sella",))
+    export.write_text(export.read_text("utf-8-sig").replace("sella", "xyz"))
+    with pytest.raises(ValueError, match=r"no landmark of 'own'.*xyz.*sella, nasion"):
+        match(read_export("csv", export), sorted(images.iterdir()), SET)
+
+
+def test_two_annotations_of_one_image_are_refused(tmp_path, images):
+    folder = write_labelme(tmp_path / "export")
+    (folder / "again.json").write_bytes((folder / "p0_0.json").read_bytes())
+    with pytest.raises(ValueError, match=r"p0_0\.png is annotated here and in .*expected once"):
+        match(read_export("labelme", folder), sorted(images.iterdir()), SET)
+    coco = write_coco(tmp_path / "coco")
+    data = json.loads(coco.read_text())
+    data["annotations"].append(data["annotations"][0])
+    coco.write_text(json.dumps(data))
+    with pytest.raises(ValueError, match=r"p0_0\.png: annotated twice"):
+        read_export("coco", coco)
+
+
+def test_two_images_of_one_name_are_told_by_their_folder_or_refused(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        Image.fromarray(picture()).save(tmp_path / name / "x.png")
+    files = [tmp_path / "a/x.png", tmp_path / "b/x.png"]
+    (tmp_path / "p.csv").write_text("image,landmark,x,y\nb/x.png,sella,1,2\n")
+    assert list(match(read_export("csv", tmp_path / "p.csv"), files, SET).pairs) == [files[1]]
+    (tmp_path / "p.csv").write_text("image,landmark,x,y\nx.png,sella,1,2\n")
+    with pytest.raises(ValueError, match="share this name"):
+        match(read_export("csv", tmp_path / "p.csv"), files, SET)
+
+
+def test_slicer_counts_millimetres_of_the_file(tmp_path, landmarks):
+    (tmp_path / "images").mkdir()
+    for number in range(3):
+        image = sitk.GetImageFromArray(np.roll(picture(), number, 0))
+        image.SetSpacing(SPACING)
+        sitk.WriteImage(image, str(tmp_path / "images" / f"x{number}.mha"))
+        position = [(CENTRES["sella"][axis] - 0.5) * SPACING[axis] for axis in (0, 1)]
+        points = [{"label": "Sella", "position": [*position, 0.0]}]
+        data = {"markups": [{"coordinateSystem": "LPS", "controlPoints": points}]}
+        (tmp_path / f"x{number}.mrk.json").write_text(json.dumps(data))
+    arguments = ["--from", "slicer", "--landmarks", landmarks, "--images", tmp_path / "images"]
+    arguments += ["--annotations", tmp_path, "--output", tmp_path / "data", "--test", 0]
+    done = run_tool("tools/import_annotations.py", *arguments)
+    assert done.returncode == 0, done.stderr
+    sample = PreparedDataset(tmp_path / "data", "val").load(0)
+    np.testing.assert_allclose(sample.points[0], CENTRES["sella"], atol=1e-3)
+    assert np.isnan(sample.points[1:]).all()
+
+
+@pytest.mark.parametrize(
+    ("tool", "name", "content"),
+    [
+        ("labelme", "x.json", "[]"),
+        ("labelme", "x.json", '{"shapes": [{"label": "a"}]}'),
+        ("labelme", "x.json", '{"shapes": [{"label": "a", "points": [[1, "b"]], "shape_type": "point"}]}'),
+        ("labelme", "x.json", '{"shapes": [{"label": "a", "points": [[1, NaN]], "shape_type": "point"}]}'),
+        ("cvat", "x.xml", "<annotations><image>"),
+        ("cvat", "x.xml", '<a><image name="x"><points label="a" points="1,2;3,4"/></image></a>'),
+        ("coco", "x.json", '{"images": [{"id": 1}]}'),
+        ("coco", "x.json", "not json"),
+        ("csv", "x.csv", "a,b\n1,2\n"),
+        ("csv", "x.csv", "image,landmark,x,y\na,b,1,two\n"),
+        ("slicer", "x.mrk.json", '{"markups": [{"controlPoints": [{"label": "a"}]}]}'),
+        ("slicer", "x.txt", ""),
+    ],
+)
+def test_malformed_exports_are_refused_by_name(tmp_path, tool, name, content):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ValueError, match=str(tmp_path)):
+        read_export(tool, tmp_path)
+
+
+def test_splits_keep_groups_together_and_say_what_cannot_be():
+    files = [Path(f"/data/{stem}.png") for stem in STEMS]
+    split = split_files(files, {"val": 0.2, "test": 0.4}, 0, r"p\d")
+    assert {part: len(members) for part, members in split.items()} == {"train": 4, "val": 2, "test": 4}
+    assert sorted(file for members in split.values() for file in members) == files
+    with pytest.raises(ValueError, match="no match in"):
+        split_files(files, {"val": 0.2}, 0, r"patient(\d+)")
+    with pytest.raises(ValueError, match="too few"):
+        split_files(files[:2], {"val": 0.5, "test": 0.5}, 0, None)
+
+
+def test_case_names_are_safe_and_distinct():
+    files = [Path("환자 1.png"), Path("환자-1.png"), Path("a/x.png"), Path("b/x.png"), Path(".x.png")]
+    names = list(case_names(files).values())
+    assert len(set(names)) == 5 and all(name.isascii() and " " not in name for name in names)
+    assert names[2:4] == ["x", "x_2"]

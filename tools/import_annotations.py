@@ -1,0 +1,116 @@
+"""Bring images that were annotated with another tool into the prepared layout.
+
+    python tools/import_annotations.py --from labelme --landmarks my_set.json --images scans/ \\
+        --annotations scans/ --output data/mine
+    python tools/import_annotations.py --from csv --landmarks cl38 --images scans/ --annotations points.csv \\
+        --output data/mine --group-by "patient_(\\d+)" --spacing 0.1
+
+Reads labelme, CVAT (for images 1.1), COCO keypoints, CSV and 3D Slicer's .mrk.json. Says which names are
+missing or unknown, and how the tool counts pixels (docs/files.md). With --group-by, the images of one patient
+go into one split.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from datasets.files.search import find_images
+from datasets.landmarks.exports.matching import case_names, match, prepared_case, split_files
+from datasets.landmarks.exports.readers import CONVENTIONS, READERS, read_export
+from datasets.landmarks.landmark_set import load_landmark_set
+from datasets.prepared.splits import sha256
+from datasets.prepared.writer import write_prepared
+from util.arguments import add_spacing_argument, escape_on_console
+from util.files import printable
+
+
+def main() -> None:
+    escape_on_console()
+    args = parse_arguments()
+    landmark_set = load_landmark_set(args.landmarks)
+    files = find_images([args.images]).files
+    matched = match(read_export(args.tool, args.annotations), files, landmark_set)
+    for line in matched.report():
+        print(line)
+    convention = args.convention or CONVENTIONS[args.tool]
+    print(f"{args.tool} counts pixels by {convention}: {_MEANING[convention]}")
+    split = split_files(list(matched.pairs), {"val": args.val, "test": args.test}, args.seed, args.group_by)
+    names = case_names(matched.pairs)
+    cases = {
+        part: (
+            prepared_case(
+                file,
+                matched.pairs[file],
+                landmark_set,
+                names[file],
+                tool=args.tool,
+                convention=convention,
+                spacing=args.spacing,
+            ).shrunk(args.size)
+            for file in members
+        )
+        for part, members in split.items()
+    }
+    write_prepared(
+        args.output,
+        cases,
+        landmark_set=landmark_set,
+        labels=args.labels,
+        created_by=f"tools/import_annotations.py --from {args.tool} --convention {convention} "
+        f"--size {args.size}",
+        source_files={printable(file.relative_to(args.images)): sha256(file) for file in matched.pairs},
+        seed=args.seed,
+    )
+    print(", ".join(f"{part} {len(members)}" for part, members in split.items()), f"-> {args.output}")
+
+
+_MEANING = {
+    "continuous": "the corner of the first pixel is (0, 0)",
+    "index": "the centre of the first pixel is (0, 0)",
+}
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description="Bring annotations of another tool into the prepared layout."
+    )
+    parser.add_argument(
+        "--from", dest="tool", choices=READERS, required=True, help="the tool that wrote them"
+    )
+    parser.add_argument("--landmarks", required=True, metavar="SET", help="cl38, isbi19 or your own SET.json")
+    parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="folder with the images")
+    parser.add_argument(
+        "--annotations", type=Path, required=True, metavar="PATH", help="the tool's file, or a folder of them"
+    )
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder to make")
+    parser.add_argument("--val", type=_share, default=0.1, help="share of the images for validation (0.1)")
+    parser.add_argument("--test", type=_share, default=0.2, help="share of the images for testing (0.2)")
+    parser.add_argument(
+        "--group-by",
+        metavar="REGEX",
+        help="its first group in an image's path is the patient; default: by image",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the split (0)")
+    parser.add_argument("--size", type=int, default=1024, help="longer side in pixels (1024); 0 keeps it")
+    parser.add_argument("--labels", default="imported", help="who annotated, for the record")
+    parser.add_argument(
+        "--convention", choices=("index", "continuous"), help="of pixels; default: what the tool is known for"
+    )
+    add_spacing_argument(parser)
+    return parser.parse_args()
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0.0 <= value < 1.0:
+        raise argparse.ArgumentTypeError(f"{value}, expected a share from 0 to below 1")
+    return value
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ValueError as error:
+        sys.exit(f"import_annotations.py: {error}")
