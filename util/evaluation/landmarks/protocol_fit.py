@@ -18,6 +18,7 @@ from util.prediction.landmarks.protocol import ProtocolOffsets
 _FACTOR, _COMMON_WEIGHT, _OWN_WEIGHT = 1.5, 10.0, 8.0
 _GROSS = 1.5  # predicted errors from which on a film counts less for a landmark (Huber, 1964)
 _ROUNDS = 20
+_FEW = 2  # films that cannot tell a gross error from an offset
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,10 @@ def fit_protocol(
     own = (spare + _OWN_WEIGHT * common) / (freedom + _OWN_WEIGHT)  # (K,) squared factor
     axis = own / 2.0 / np.maximum((present / np.square(residuals.predicted)).sum(0), 1e-12) * present.sum(0)
     variance = np.where(count > 0, axis / np.maximum(count, 1e-12), np.inf)  # of each axis of the mean
-    width = _width(mean[count > 0], variance[count > 0])
+    known = count > 0
+    width = _width(mean[known], variance[known])
+    if len(residuals.errors) <= _FEW:
+        width = min(width, _cautious_width(mean[known], variance[known]))
     kept = width / (width + variance)
     return ProtocolOffsets(
         reference=reference,
@@ -97,3 +101,10 @@ def _width(mean: np.ndarray, variance: np.ndarray) -> float:
     total = grid + variance
     likelihood = -(np.log(total) + squares / total / 2.0).sum(-1)
     return float(grid[np.argmax(likelihood), 0])
+
+
+def _cautious_width(mean: np.ndarray, variance: np.ndarray) -> float:
+    """The same from the median landmark, which gross errors on a film do not move: for a Gaussian the median
+    of the squared radius is 2 ln 2 times the variance of an axis.
+    """
+    return float(max(np.median(np.square(mean).sum(-1) / (2.0 * np.log(2.0)) - variance), 0.0))

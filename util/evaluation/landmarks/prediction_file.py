@@ -1,0 +1,44 @@
+"""The file that test.py --json writes, read back: predictions beside the truth."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datasets.prepared.case import INDEX_TO_CONTINUOUS
+from util.evaluation.landmarks.metrics import Errors
+
+
+def errors_of_file(file: Path) -> Errors:
+    """The errors in ``file``. Raises ValueError for a file that is missing or something else."""
+    content = read_prediction_file(file)
+    points = {
+        name: np.array(content["points"][name], np.float64) for name in ("predicted", "truth")
+    }  # null: NaN
+    return Errors(
+        cases=tuple(content["cases"]),
+        predicted=points["predicted"] + INDEX_TO_CONTINUOUS,
+        truth=points["truth"] + INDEX_TO_CONTINUOUS,
+        spacing=np.array(content["spacing_mm"], np.float64),
+        uncertainty_mm=np.array(content["uncertainty_mm"], np.float64),
+    )
+
+
+def read_prediction_file(file: Path) -> dict[str, Any]:
+    """The content of a file of test.py --json for landmarks, as JSON. Raises ValueError for another."""
+    if not file.is_file():
+        raise ValueError(f"{file} not found. Give a file that test.py --json wrote.")
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        count = len(content["cases"])
+        arrays = [content["points"]["predicted"], content["points"]["truth"], content["spacing_mm"]]
+        arrays.append(content["uncertainty_mm"])
+        content["landmark_set"]["landmarks"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{file}: not the landmarks of an evaluation ({error!r}). Give a file that test.py --json wrote."
+        ) from error
+    if count == 0 or any(len(array) != count for array in arrays):
+        raise ValueError(f"{file}: {count} cases, but its arrays are of other lengths. Evaluate again.")
+    return content

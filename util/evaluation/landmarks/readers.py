@@ -1,0 +1,68 @@
+"""The labels of prepared folders against each other and against predictions, case by case."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from datasets.prepared.prepared import PreparedDataset
+from datasets.prepared.subsets import read_header
+from util.evaluation.landmarks.metrics import Errors
+
+
+def against_readers(errors: Errors, folder: Path) -> Errors:
+    """The same predictions against the labels of ``folder``. Raises ValueError for a case that it lacks."""
+    labels = _labels_mm(folder)
+    if absent := [case for case in errors.cases if case not in labels]:
+        raise ValueError(f"{folder}: lacks the cases {absent[:5]}. Prepare it of the same films.")
+    places = np.stack([labels[case] for case in errors.cases])  # (N, K, 2)
+    if places.shape != errors.predicted.shape:
+        raise ValueError(
+            f"{folder}: {places.shape[1]} landmarks, the predictions have {errors.predicted.shape[1]}. "
+            "Give a folder of the same landmark set."
+        )
+    return replace(errors, truth=places / errors.spacing[:, None])
+
+
+def errors_between_readers(first: Path, second: Path, subset: str) -> Errors:
+    """One reader's labels in the place of predictions, the second's as the truth; how sure he is, is unknown.
+
+    A landmark that the first lacks is left out as if the second lacked it.
+    """
+    cases, places = zip(*_subset_mm(first, subset), strict=True)
+    found = np.stack(places)
+    known = np.isfinite(found)
+    errors = Errors(
+        cases=tuple(cases),
+        predicted=np.where(known, found, 0.0),
+        truth=np.full(found.shape, np.nan),
+        spacing=np.ones((len(cases), 2)),  # points are in mm already
+        uncertainty_mm=np.full(found.shape[:2], np.nan),
+    )
+    errors = against_readers(errors, second)
+    return replace(errors, truth=np.where(known, errors.truth, np.nan))
+
+
+def without_repeats(errors: Errors, folder: Path) -> Errors:
+    """Without the X-rays that train or val of ``folder`` has under another name; those of these stay."""
+    header = read_header(folder)
+    learnt = {case for subset in ("train", "val") for case in header["split"].get(subset, ())}
+    pairs = header.get("repeats", ())
+    repeated = {
+        one for pair in pairs for one, other in (pair, pair[::-1]) if other in learnt and one not in learnt
+    }
+    return errors.only([case not in repeated for case in errors.cases])
+
+
+def _labels_mm(folder: Path) -> dict[str, np.ndarray]:
+    """Case -> (K, 2) mm, of every subset."""
+    subsets = read_header(folder)["split"]
+    return {case: places for subset in subsets for case, places in _subset_mm(folder, subset)}
+
+
+def _subset_mm(folder: Path, subset: str) -> Iterator[tuple[str, np.ndarray]]:
+    dataset = PreparedDataset(folder, subset)
+    for index, case in enumerate(dataset.cases):
+        sample = dataset.with_spacing(index)
+        yield case, sample.points * sample.spacing
