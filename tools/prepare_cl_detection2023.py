@@ -17,8 +17,9 @@ sys.path.insert(0, str(ROOT))  # run as a script, from anywhere
 
 from datasets.files.mha_files import open_stack  # noqa: E402
 from datasets.landmarks import cl_detection2023 as cl  # noqa: E402
-from datasets.prepared.splits import sha256, split_by_image  # noqa: E402
+from datasets.prepared.splits import split_by_image  # noqa: E402
 from datasets.prepared.writer import PreparedWriter  # noqa: E402
+from util.files import sha256  # noqa: E402
 
 
 def main() -> None:

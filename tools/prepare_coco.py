@@ -26,8 +26,9 @@ from datasets.boxes.objects import BoxRecord, warn_of_absent  # noqa: E402
 from datasets.boxes.text_labels import read_class_names, read_voc, read_yolo, voc_class_names  # noqa: E402
 from datasets.boxes.writer import write_boxes  # noqa: E402
 from datasets.files.colour import picture_size  # noqa: E402
-from datasets.prepared.splits import sha256, split_by_image  # noqa: E402
+from datasets.prepared.splits import split_by_image  # noqa: E402
 from datasets.prepared.subsets import read_json  # noqa: E402
+from util.files import sha256  # noqa: E402
 
 Read = tuple[BoxClasses, dict[str, list[BoxRecord]], list[Faults]]
 

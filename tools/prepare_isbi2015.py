@@ -13,8 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # run as a script, from anywhere
 
 from datasets.landmarks import isbi2015  # noqa: E402
-from datasets.prepared.splits import sha256  # noqa: E402
 from datasets.prepared.writer import write_prepared  # noqa: E402
+from util.files import sha256  # noqa: E402
 
 
 def main() -> None:

@@ -4,7 +4,6 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 
@@ -70,9 +69,3 @@ class Fold:
         parts = split_by_image(names, sizes, seed)
         val = parts.pop(str(self.number))
         return {"train": tuple(sorted(name for part in parts.values() for name in part)), "val": val}
-
-
-def sha256(file: Path) -> str:
-    """Hexadecimal SHA-256 of a file's content, read in pieces."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

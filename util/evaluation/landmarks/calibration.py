@@ -11,6 +11,8 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from scipy.integrate import quad
+from scipy.optimize import brentq
 
 SHARES = (0.68, 0.95)
 GROSS_MM = 4.0  # an error that would change a diagnosis
@@ -82,11 +84,7 @@ def laplace_radius(share: float) -> float:
     """
     if not 0.0 < share < 1.0:
         raise ValueError(f"share {share}: expected a number between 0 and 1, such as 0.95.")
-    low, high = 0.0, 100.0
-    while high - low > 1e-9:
-        middle = (low + high) / 2.0
-        low, high = (middle, high) if _laplace_share(middle) < share else (low, middle)
-    return low / 2.0
+    return float(brentq(lambda radius: _laplace_share(radius) - share, 0.0, 100.0)) / 2.0
 
 
 def coverage(radial_mm: np.ndarray, uncertainty_mm: np.ndarray, share: float) -> float:
@@ -117,10 +115,12 @@ def fit_factor(radial_mm: np.ndarray, uncertainty_mm: np.ndarray) -> float:
 
 def _laplace_share(radius: float) -> float:
     """Probability that two independent Laplace variables of scale 1 lie within ``radius`` of the origin."""
-    steps = 20000
-    angle = (np.arange(steps) + 0.5) * (np.pi / 2.0 / steps)  # x = radius * sin(angle): smooth at both ends
-    x, y = radius * np.sin(angle), radius * np.cos(angle)
-    return float(np.sum(np.exp(-x) * -np.expm1(-y) * y) * (np.pi / 2.0 / steps))
+
+    def density(angle: float) -> float:  # x = radius * sin(angle): smooth at both ends
+        x, y = radius * math.sin(angle), radius * math.cos(angle)
+        return math.exp(-x) * -math.expm1(-y) * y
+
+    return quad(density, 0.0, math.pi / 2.0)[0]
 
 
 def _ratios(radial_mm: np.ndarray, uncertainty_mm: np.ndarray) -> np.ndarray:
