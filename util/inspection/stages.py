@@ -10,6 +10,7 @@ from models.landmarks.baselines.heatmap_decoding import dark
 from models.landmarks.prediction import Prediction
 from util.evaluation.landmarks.metrics import Errors, LandmarkEvaluator, summarise
 from util.inspection.inspect import inspect_model
+from util.reporting.text_table import aligned
 
 _BLUR = 1.0  # cells; the standard deviation of the Gaussians that the heatmaps are trained on
 
@@ -29,13 +30,13 @@ def stage_errors(
 
 def stage_table(errors: Iterable[tuple[str, Errors]]) -> str:
     """Per stage: mean radial error with its interval, median, percent within 2 mm and over 4 mm."""
-    lines = [f"{'after':<18}{'MRE':>8}{'95 %':>18}{'median':>9}{'SDR 2':>8}{'> 4 mm':>9}"]
+    rows = [["after", "MRE", "95 %", "median", "SDR 2", "> 4 mm"]]
     for name, found in errors:
         summary = summarise(found)
         interval = "{:.3f} to {:.3f}".format(*summary.mre_ci95_mm)
-        rates = f"{summary.sdr_percent['2.0']:>8.1f}{100.0 - summary.sdr_percent['4.0']:>9.2f}"
-        lines.append(f"{name:<18}{summary.mre_mm:>8.3f}{interval:>18}{summary.median_mm:>9.3f}{rates}")
-    return "\n".join(lines)
+        rates = f"{summary.sdr_percent['2.0']:.1f}", f"{100.0 - summary.sdr_percent['4.0']:.2f}"
+        rows.append([name, f"{summary.mre_mm:.3f}", interval, f"{summary.median_mm:.3f}", *rates])
+    return aligned(rows)
 
 
 def _stages(model: nn.Module, image: Tensor) -> Iterator[tuple[str, Tensor]]:

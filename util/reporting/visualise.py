@@ -14,6 +14,7 @@ import numpy as np
 from datasets.landmarks.batch import PointBatch
 from models.landmarks.prediction import Prediction
 from util.files import write_atomic
+from util.reporting.grid import captioned, grid
 
 TRUTH, PREDICTION, LINE, UNCERTAINTY = (255, 40, 40), (40, 230, 60), (255, 225, 0), (80, 190, 255)  # RGB
 WARNING = (255, 90, 60)
@@ -89,10 +90,7 @@ def prediction_picture(batch: PointBatch, prediction: Prediction, limit: int = 4
     predicted = prediction.points[:count].detach().double().cpu().numpy() * size
     truth = batch.points[:count].double().cpu().numpy() * size
     tiles = [overlay(images[b], predicted[b], truth=truth[b]) for b in range(count)]
-    columns = math.ceil(math.sqrt(count))
-    tiles += [np.zeros_like(tiles[0])] * (-count % columns)
-    rows = [np.concatenate(tiles[start : start + columns], axis=1) for start in range(0, len(tiles), columns)]
-    return np.concatenate(rows, axis=0)
+    return grid(tiles)
 
 
 def contact_sheet(tiles: Iterable[tuple[str, np.ndarray, np.ndarray]], side: int = 240) -> np.ndarray:
@@ -100,11 +98,7 @@ def contact_sheet(tiles: Iterable[tuple[str, np.ndarray, np.ndarray]], side: int
 
     tiles: caption, grey image (H, W) and (K, 2) points in its pixels; each is let go once it is drawn.
     """
-    drawn = [_tile(caption, image, points, side) for caption, image, points in tiles]
-    columns = math.ceil(math.sqrt(1.6 * len(drawn)))
-    drawn += [np.zeros((side, side, 3), np.uint8)] * (-len(drawn) % columns)
-    rows = [np.concatenate(drawn[start : start + columns], axis=1) for start in range(0, len(drawn), columns)]
-    return np.concatenate(rows, axis=0)
+    return grid([_tile(caption, image, points, side) for caption, image, points in tiles], wide=1.6)
 
 
 def _tile(caption: str, image: np.ndarray, points: np.ndarray, side: int) -> np.ndarray:
@@ -112,12 +106,7 @@ def _tile(caption: str, image: np.ndarray, points: np.ndarray, side: int) -> np.
     text_height = 18
     small = fit(image, side - text_height)
     small = overlay(small, points * (small.shape[0] / image.shape[0]), dot=1.5)
-    tile = np.zeros((side, side, 3), np.uint8)
-    left = (side - small.shape[1]) // 2
-    tile[: small.shape[0], left : left + small.shape[1]] = small
-    style = cv2.FONT_HERSHEY_SIMPLEX, 0.4, (255, 255, 255), 1, cv2.LINE_AA
-    cv2.putText(tile, caption, (4, side - 5), *style)
-    return tile
+    return captioned(small, caption, side)
 
 
 def encode_png(image: np.ndarray) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from scipy.integrate import quad
-from scipy.optimize import brentq
+from scipy.optimize import root_scalar
 
 SHARES = (0.68, 0.95)
 GROSS_MM = 4.0  # an error that would change a diagnosis
@@ -84,7 +84,7 @@ def laplace_radius(share: float) -> float:
     """
     if not 0.0 < share < 1.0:
         raise ValueError(f"share {share}: expected a number between 0 and 1, such as 0.95.")
-    return float(brentq(lambda radius: _laplace_share(radius) - share, 0.0, 100.0)) / 2.0
+    return root_scalar(lambda radius: _laplace_share(radius) - share, bracket=(0.0, 100.0)).root / 2.0
 
 
 def coverage(radial_mm: np.ndarray, uncertainty_mm: np.ndarray, share: float) -> float:

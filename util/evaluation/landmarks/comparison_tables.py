@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from util.evaluation.landmarks.metrics import OUTLIER_MM
+from util.reporting.text_table import aligned
 
 _NOTE = (
     "MRE: mean radial error, mm. SDR 2: percent within 2 mm. > 4 mm, > {outlier:g} mm: percent of landmarks. "
@@ -42,10 +43,7 @@ def cells(row: dict[str, Any], *, is_first: bool) -> list[str]:
 
 def text_table(rows: Sequence[dict[str, Any]]) -> str:
     """For a terminal."""
-    table = _table(rows)
-    widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in table]
-    return "\n".join([lines[0].rstrip(), "-" * len(lines[0]), *(line.rstrip() for line in lines[1:])])
+    return aligned(_table(rows))
 
 
 def markdown_table(rows: Sequence[dict[str, Any]]) -> str:

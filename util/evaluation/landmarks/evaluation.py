@@ -13,6 +13,7 @@ from util.evaluation.landmarks.calibration import Reliability, coverage_percent,
 from util.evaluation.landmarks.metrics import OUTLIER_MM, Errors, Statistics, Summary, json_ready, summarise
 from util.evaluation.landmarks.systematic import Systematic, systematic
 from util.prediction.landmarks.looks import Looks
+from util.reporting.text_table import aligned
 
 
 @dataclass(frozen=True)
@@ -108,17 +109,7 @@ def table_rows(evaluation: Evaluation) -> list[list[str]]:
 
 def text_table(evaluation: Evaluation) -> str:
     """The table for a terminal."""
-    rows = [table_header(evaluation), *table_rows(evaluation)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if i else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
-    rule = "-" * len(lines[0])
-    return "\n".join([lines[0], rule, lines[1], rule, *lines[2:]])
+    return aligned([table_header(evaluation), *table_rows(evaluation)], rules=(1, 2))
 
 
 def _cells(group: Statistics) -> list[str]:

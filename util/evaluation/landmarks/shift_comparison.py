@@ -8,6 +8,7 @@ import numpy as np
 
 from util.evaluation.landmarks.comparison import MEASURES, paired_difference
 from util.evaluation.landmarks.metrics import Errors, json_ready
+from util.reporting.text_table import aligned
 
 UNSHIFTED = "unshifted"
 _MRE = MEASURES[0]
@@ -50,7 +51,7 @@ def effect_table(effects: Mapping[str, ShiftEffect]) -> str:
     """One model for a terminal: lengths in mm, shares in percent; a pair is shifted, unshifted."""
     header = ["shift", "n", "MRE", "unshifted", "ratio", "difference, 95 %"]
     header += ["> 4 mm", "unshifted", "SDR 2", "unshifted"]
-    return _aligned([header, *([name, *_cells(effect)] for name, effect in effects.items())])
+    return aligned([header, *([name, *_cells(effect)] for name, effect in effects.items())])
 
 
 def side_by_side(models: Sequence[Mapping[str, Errors]]) -> str:
@@ -62,7 +63,7 @@ def side_by_side(models: Sequence[Mapping[str, Errors]]) -> str:
     header += [f"[{number}] - [1], 95 %" for number in numbers[1:]]
     effects = [shift_effects(model) for model in models]
     rows = [[name, *_row([of[name] for of in effects], [m[name] for m in models])] for name in effects[0]]
-    return _aligned([header, *rows])
+    return aligned([header, *rows])
 
 
 def _effect(name: str, shifted_mm: np.ndarray, plain_mm: np.ndarray) -> ShiftEffect:
@@ -103,9 +104,3 @@ def _row(effects: Sequence[ShiftEffect], errors: Sequence[Errors]) -> list[str]:
         mean, low, high = paired_difference(_MRE, other.radial_mm, errors[0].radial_mm)
         cells.append(f"{mean:+.3f} ({low:+.3f} to {high:+.3f})")
     return cells
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])

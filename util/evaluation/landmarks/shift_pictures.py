@@ -1,15 +1,14 @@
 """One X-ray under every shift, with what a model finds on it."""
 
-import math
 from collections.abc import Mapping
 
-import cv2
 import numpy as np
 
 from transforms.geometry import warp_points
 from transforms.sample import PointSample
 from transforms.shifts import shifted_copy
 from util.evaluation.landmarks.shift_comparison import UNSHIFTED
+from util.reporting.grid import captioned, grid
 from util.reporting.visualise import fit, overlay
 
 _CAPTION = 22  # pixels
@@ -21,11 +20,7 @@ def shift_sheet(sample: PointSample, predicted: Mapping[str, np.ndarray], side: 
     predicted: (K, 2) pixels of the source image, by name of the shift or UNSHIFTED; each is drawn where it
     lies in the shifted copy. ``side``: pixels of a square tile.
     """
-    tiles = [_tile(sample, name, points, side) for name, points in predicted.items()]
-    columns = math.ceil(math.sqrt(1.6 * len(tiles)))
-    tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % columns)
-    rows = [np.concatenate(tiles[start : start + columns], axis=1) for start in range(0, len(tiles), columns)]
-    return np.concatenate(rows, axis=0)
+    return grid([_tile(sample, name, points, side) for name, points in predicted.items()], wide=1.6)
 
 
 def _tile(sample: PointSample, name: str, predicted: np.ndarray, side: int) -> np.ndarray:
@@ -35,11 +30,6 @@ def _tile(sample: PointSample, name: str, predicted: np.ndarray, side: int) -> n
     zoom = np.array(small.shape[1::-1]) / shown.size
     here = warp_points(predicted, np.linalg.inv(shown.to_source))
     drawn = overlay(small, here * zoom, truth=shown.points * zoom, dot=1.5)
-    tile = np.zeros((side, side, 3), np.uint8)
-    left = (side - drawn.shape[1]) // 2
-    tile[: drawn.shape[0], left : left + drawn.shape[1]] = drawn
     radial = np.linalg.norm((predicted - shown.source_points) * sample.spacing, axis=-1)
-    style = cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA
     caption = f"{name}  {np.nanmean(radial):.2f} mm" if np.isfinite(radial).any() else name
-    cv2.putText(tile, caption, (4, side - 6), *style)
-    return tile
+    return captioned(drawn, caption, side, letters=0.5)

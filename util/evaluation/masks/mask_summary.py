@@ -8,6 +8,7 @@ import numpy as np
 from util.evaluation.masks.bootstrap import class_means, intervals
 from util.evaluation.masks.mask_metrics import NUMBERS
 from util.evaluation.masks.mask_results import MaskResults, worst_images
+from util.reporting.text_table import aligned
 
 _SHARES = ("dice", "iou", "dice_present", "dice_overlap", "nsd_0_5_mm", "nsd_1_mm")
 _LENGTHS = ("assd", "hd95")
@@ -74,17 +75,7 @@ def headline(results: MaskResults) -> dict[str, float]:
 
 def text_table(results: MaskResults) -> str:
     """The table for a terminal: all classes together, then each."""
-    rows = [table_header(results), *table_rows(results)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
-    rule = "-" * len(lines[0])
-    return "\n".join([lines[0], rule, lines[1], rule, *lines[2:]])
+    return aligned([table_header(results), *table_rows(results)], rules=(1, 2))
 
 
 def table_header(results: MaskResults) -> list[str]:
