@@ -3,6 +3,8 @@
 import base64
 import json
 import re
+import shutil
+import subprocess
 from dataclasses import replace
 
 import cv2
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 from matplotlib.patches import Ellipse
 
-from datasets.landmarks.landmark_set import LandmarkSet
+from datasets.landmarks.landmark_set import LandmarkSet, load_landmark_set
 from util.evaluation.landmarks.evaluation import Evaluation, text_table
 from util.evaluation.landmarks.metrics import Errors, summarise
 from util.files import write_atomic
@@ -164,3 +166,38 @@ def test_the_numbers_without_repeats_stand_beside_those_of_all(tmp_path):
     assert every.unrepeated is None and every.to_dict()["unrepeated"] is None
     write_report(tmp_path / "report.html", every, lambda _: np.full((128, 128), 80, np.uint8))
     assert "9 (none is left)" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
+def test_the_table_fits_a_window_of_1200_pixels(tmp_path):
+    """With the 38 landmarks of the widest set that ships; a browser tells the widths."""
+    landmark_set = load_landmark_set("cl38")
+    small = make_evaluation(tmp_path)
+    truth = np.random.default_rng(1).uniform(20, 100, (3, len(landmark_set), 2))
+    errors = Errors(
+        cases=("a", "b", "c"),
+        predicted=truth + 40.0,
+        truth=truth,
+        spacing=np.full((3, 2), 0.25),
+        uncertainty_mm=np.ones(truth.shape[:2]),
+    )
+    evaluation = replace(small, errors=errors, summary=summarise(errors), landmark_set=landmark_set)
+    file = tmp_path / "report.html"
+    write_report(file, evaluation, lambda _: np.full((128, 128), 80, np.uint8))
+    measure = "document.title = [t.scrollWidth, t.clientWidth, innerWidth].join(' ')"
+    script = f"<script>const t = document.querySelector('.wide'); {measure}</script></body>"
+    file.write_text(file.read_text(encoding="utf-8").replace("</body>", script), encoding="utf-8")
+    command = [
+        "chromium",
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--window-size=1200,900",
+        "--dump-dom",
+    ]
+    done = subprocess.run([*command, file.as_uri()], capture_output=True, text=True, check=True, timeout=120)
+    found = re.search(r"<title>(\d+) (\d+) (\d+)</title>", done.stdout)
+    assert found is not None
+    needed, there, window = map(int, found.groups())
+    assert window == 1200 and needed <= there
