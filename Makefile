@@ -19,11 +19,12 @@ export MPLBACKEND := Agg
 export UV_HTTP_TIMEOUT := 300
 
 .DELETE_ON_ERROR:
-.PHONY: demo test challenge check format bench lock venv clean-venv help
+.PHONY: demo test test-all challenge check format bench lock venv clean-venv help
 
 help:
 	@echo "make demo     set up, generate phantoms, train, evaluate, show where to look (at most 10 minutes)"
-	@echo "make test     set up, run the whole test suite (about 5 minutes)"
+	@echo "make test     set up, run the quick tests (two processes)"
+	@echo "make test-all the same and what is marked slow: all scripts in a row, every baseline, a browser"
 	@echo "make challenge  CL-Detection 2023 from a stack to the package, six steps (at most 5 minutes)"
 	@echo "make check    ruff, formatting, pyright"
 	@echo "make format   let ruff rewrite what it can"
@@ -71,8 +72,13 @@ demo: $(STAMP) $(PHANTOMS)/dataset.json
 	@$(PY) -c 'import json; result = json.load(open("$(DEMO)/test.json")); \
 		print("MRE on {num_images} held-out phantoms: {mre_mm:.2f} mm".format(**result))'
 
+PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -q -rs -n 2 --dist loadfile --durations=10
+
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(PY) -m pytest -q -rs -n 2 --dist loadfile --durations=10
+	$(PYTEST) -m "not slow"
+
+test-all: $(STAMP)
+	$(PYTEST)
 
 # STACK=train_stack.mha ANNOTATIONS=train-gt.json take the organisers' files instead of phantoms.
 challenge: $(STAMP)

@@ -36,6 +36,7 @@ def trained(tiny_prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> tu
     return folder, run_scripts(calls)
 
 
+@pytest.mark.slow
 def test_every_kind_trains_evaluates_and_saves(trained: tuple[Path, list[Ended]]):
     folder, endings = trained
     for name, ended in zip(SMALL, endings, strict=True):
@@ -45,6 +46,7 @@ def test_every_kind_trains_evaluates_and_saves(trained: tuple[Path, list[Ended]]
         assert any("val/mre_mm" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_what_was_trained_is_evaluated_predicts_and_is_compared(
     trained: tuple[Path, list[Ended]], tiny_prepared: Path
 ):

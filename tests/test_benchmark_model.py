@@ -208,6 +208,7 @@ def readme(tmp_path: Path) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_command_writes_what_it_measured(toy: Path, readme: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     output = tmp_path / "new" / "report.json"

@@ -96,6 +96,7 @@ def test_process_says_when_no_weights_are_there(tmp_path: Path, stack: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_process_loads_the_shipped_weights_beside_a_run(tmp_path: Path) -> None:
     """As container/build.sh stages and checks them."""
     shipped, run = ROOT / "weights/cephdetr38.safetensors", tmp_path / "shape/best.pt"

@@ -74,6 +74,7 @@ def small_proto() -> onnx.ModelProto:
     return export_graph(centroid_model(len(SET)), SIZE, GraphOptions())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [1, 2, 5])
 def test_the_whole_model_says_the_same_at_every_batch_size(
     detr: nn.Module, detr_proto: onnx.ModelProto, batch: int

@@ -84,6 +84,7 @@ def pictures(folder: Path) -> set[str]:
     return {file.stem for file in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_the_data_in_pictures(ended: tuple[Path, dict[str, Ended]]):
     out, runs = ended
     assert runs["data"].returncode == 0, runs["data"].stderr
