@@ -20,10 +20,9 @@ from datasets.files.search import find_images
 from datasets.landmarks.exports.matching import case_names, match, prepared_case, split_files
 from datasets.landmarks.exports.readers import CONVENTIONS, READERS, read_export
 from datasets.landmarks.landmark_set import load_landmark_set
-from datasets.prepared.splits import sha256
 from datasets.prepared.writer import write_prepared
 from util.arguments import add_spacing_argument, escape_on_console
-from util.files import printable
+from util.files import printable, sha256
 
 
 def main() -> None:

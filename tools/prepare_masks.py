@@ -31,9 +31,8 @@ from datasets.masks.preparing import Preparing  # noqa: E402
 from datasets.masks.sources import Source, coco_source, masks_source, polygons_source  # noqa: E402
 from datasets.masks.suspects import Suspect, find_suspects  # noqa: E402
 from datasets.masks.writer import write_masks  # noqa: E402
-from datasets.prepared.splits import sha256  # noqa: E402
 from util.arguments import add_spacing_argument  # noqa: E402
-from util.files import write_atomic  # noqa: E402
+from util.files import sha256, write_atomic  # noqa: E402
 from util.reporting.masks.suspect_pictures import write_suspect_pictures  # noqa: E402
 
 _PICTURES = 40  # of the most suspicious structures
