@@ -1,13 +1,14 @@
 """timm backbones as feature pyramids of strides 4, 8, 16 and 32."""
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import timm
 import torch
 from timm.layers import GroupNorm  # pyright: ignore[reportPrivateImportUsage]
+from timm.utils.model import freeze_batch_norm_2d
 from torch import Tensor, nn
 
 STRIDES = (4, 8, 16, 32)
@@ -17,8 +18,10 @@ class TimmBackbone(nn.Module):
     """Any timm model with features at strides 4, 8, 16 and 32, on grey images or, ``in_channels=3``, RGB.
 
     ``norm="group"`` exchanges the normalisation layers of models that take a ``norm_layer`` for GroupNorm:
-    for batches under 8, where BatchNorm from scratch is unreliable (with 8 it learns faster). ``weights`` is
-    a local file of timm weights; ``pretrained=True`` asks the hub for them. ``options`` go to
+    for batches under 8, where BatchNorm from scratch is unreliable (with 8 it learns faster).
+    ``norm="frozen"``: BatchNorm as a fixed scale and shift a channel, for pretrained weights. ``frozen``
+    names modules that are not trained and stay in evaluation mode, such as ``("conv1", "bn1", "layer1")``.
+    ``weights`` is a local file of timm weights; ``pretrained=True`` asks the hub for them. ``options`` go to
     ``timm.create_model``.
     """
 
@@ -30,6 +33,7 @@ class TimmBackbone(nn.Module):
         pretrained: bool = False,
         weights: str | None = None,
         norm: str = "native",
+        frozen: Sequence[str] = (),
         options: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
@@ -37,11 +41,13 @@ class TimmBackbone(nn.Module):
         self.norm: Callable[[int], nn.Module] = nn.BatchNorm2d  # of what is built on these features
         if norm == "group":
             options["norm_layer"], self.norm = GroupNorm, group_norm
-        elif norm != "native":
-            raise ValueError(f"backbone norm={norm!r}: expected 'native' or 'group'.")
+        elif norm not in ("native", "frozen"):
+            raise ValueError(f"backbone norm={norm!r}: expected 'native', 'group' or 'frozen'.")
         if weights is not None:
             pretrained, options["pretrained_cfg_overlay"] = True, {"file": str(_existing(weights))}
         self.features = _create(name, in_channels, pretrained, options)
+        if norm == "frozen":
+            self.features = freeze_batch_norm_2d(self.features)
         info: Any = self.features.feature_info  # timm's, untyped
         reductions = tuple(info.reduction())
         missing = [stride for stride in STRIDES if stride not in reductions]
@@ -54,6 +60,23 @@ class TimmBackbone(nn.Module):
         layout = str(getattr(self.features, "output_fmt", "NCHW"))
         self._channels_last = layout.endswith("NHWC")  # Swin and its kin
         self.channels = tuple(info.channels()[index] for index in self._picked)
+        self._frozen = [self._module(path) for path in frozen]
+        for module in self._frozen:
+            module.requires_grad_(False)
+
+    def _module(self, path: str) -> nn.Module:
+        try:
+            return self.features.get_submodule(path)
+        except AttributeError as error:
+            top = [name for name, _ in self.features.named_children()]
+            raise ValueError(f"backbone frozen={path!r}: no module of it; there are {top}.") from error
+
+    def train(self, mode: bool = True) -> Self:
+        """Like ``nn.Module.train``; what is frozen stays in evaluation mode."""
+        super().train(mode)
+        for module in self._frozen:
+            module.eval()
+        return self
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """(B, in_channels, H, W) normalised images -> four (B, C_l, H / s, W / s) maps, s = 4, 8, 16, 32."""

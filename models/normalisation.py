@@ -45,3 +45,19 @@ class LocalContrast:
         around = torch.cat([mean, spread], 1)
         mean, spread = F.interpolate(around, (height, width), mode="bilinear").split(1, dim=1)
         return (images - mean) / spread
+
+
+@dataclass(frozen=True)
+class PerChannel:
+    """Less a mean and in units of a standard deviation of each colour; a grey image counts as three equal ones.
+
+    The defaults are those of ImageNet.
+    """
+
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """(B, 1 or 3, H, W) -> (B, 3, H, W)."""
+        mean, std = (images.new_tensor(values)[:, None, None] for values in (self.mean, self.std))
+        return (images.expand(-1, 3, -1, -1) - mean) / std
