@@ -8,7 +8,7 @@ from typing import Any, Self
 import timm
 import torch
 from timm.layers import GroupNorm  # pyright: ignore[reportPrivateImportUsage]
-from timm.utils.model import freeze_batch_norm_2d
+from timm.layers.norm_act import freeze_batch_norm_2d
 from torch import Tensor, nn
 
 STRIDES = (4, 8, 16, 32)

@@ -49,7 +49,7 @@ class LocalContrast:
 
 @dataclass(frozen=True)
 class PerChannel:
-    """Less a mean and in units of a standard deviation of each colour; a grey image counts as three equal ones.
+    """Less a mean and in units of a standard deviation of each colour; grey counts as three equal colours.
 
     The defaults are those of ImageNet.
     """

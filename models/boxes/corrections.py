@@ -1,4 +1,4 @@
-"""Where this detector leaves the published computation: one named option each (docs/boxes.md has the reasons)."""
+"""Where this detector leaves the published computation: one option each (reasons: docs/boxes.md)."""
 
 from dataclasses import dataclass
 

@@ -54,7 +54,7 @@ class ReferenceMlp(nn.Module):
 
 
 class ObjectLayer(nn.Module):
-    """Self-attention of the queries, deformable attention around their boxes, feed-forward network; post-norm."""
+    """Self-attention of the queries, deformable attention around their boxes, feed-forward network."""
 
     def __init__(
         self, embed_dim: int, num_heads: int, *, num_levels: int, num_points: int, hidden_dim: int

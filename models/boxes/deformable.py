@@ -52,7 +52,10 @@ def sample(values: Tensor, points: Tensor, weights: Tensor, pyramid: Pyramid) ->
     grid = sampling_grid(points).permute(3, 0, 2, 1, 4, 5).flatten(1, 2)  # (L, B * heads, Q, P, 2)
     sampled = [
         F.grid_sample(
-            level.unflatten(1, (heads, -1)).flatten(0, 1), grid[index], padding_mode="zeros", align_corners=False
+            level.unflatten(1, (heads, -1)).flatten(0, 1),
+            grid[index],
+            padding_mode="zeros",
+            align_corners=False,
         )
         for index, level in enumerate(pyramid.maps(values))
     ]  # L tensors (B * heads, C / heads, Q, P)

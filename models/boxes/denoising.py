@@ -63,8 +63,7 @@ class Denoising:
         """
         group = torch.arange(self.count + num_queries, device=self.boxes.device) // max(self.group_size, 1)
         group[self.count :] = -1
-        hidden = (group[:, None] != group) & (group >= 0)
-        return hidden
+        return (group[:, None] != group) & (group >= 0)
 
 
 class DenoisingQueries(nn.Module):

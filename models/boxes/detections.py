@@ -24,8 +24,9 @@ def detect(
 ) -> Detections:
     """The ``count`` best of all queries and classes.
 
-    ``real``: (B, Q) which queries count; ``sizes``: (B, 2) width and height of the images. ``clip`` cuts boxes
-    at the border of their image; ``nms_overlap`` drops a box that overlaps a better one of its class by more.
+    ``real``: (B, Q) which queries count; ``sizes``: (B, 2) width and height of the images. ``clip`` cuts
+    boxes at the border of their image; ``nms_overlap`` drops a box that overlaps a better one of its class
+    by more.
     """
     scores = stage.logits.sigmoid().to(stage.boxes.dtype)
     if real is not None:
@@ -46,10 +47,14 @@ def detect(
 def _thinned(found: Detections, overlap: float) -> Detections:
     """Detections whose overlapped ones have score 0 and stand last."""
     kept = torch.zeros_like(found.scores, dtype=torch.bool)
-    for image, (boxes, scores, labels) in enumerate(zip(found.boxes, found.scores, found.labels, strict=True)):
+    for image, (boxes, scores, labels) in enumerate(
+        zip(found.boxes, found.scores, found.labels, strict=True)
+    ):
         kept[image, batched_nms(boxes.float(), scores.float(), labels, overlap)] = True
     scores = found.scores.masked_fill(~kept, 0.0)
     order = scores.sort(dim=1, descending=True, stable=True).indices
     return Detections(
-        found.boxes.gather(1, order[..., None].expand(-1, -1, 4)), scores.gather(1, order), found.labels.gather(1, order)
+        found.boxes.gather(1, order[..., None].expand(-1, -1, 4)),
+        scores.gather(1, order),
+        found.labels.gather(1, order),
     )

@@ -18,12 +18,12 @@ from models.boxes.neck import BoxNeck, level_shapes, level_strides
 from models.boxes.outputs import BoxOutputs, Denoised
 from models.boxes.position import encode_cells
 from models.boxes.projection import TokenProjection, anchors
-from models.boxes.proposals import Proposals, ProposalHead
+from models.boxes.proposals import ProposalHead, Proposals
 from models.boxes.pyramid import Pyramid, nearest_cells, tokens, touched_cells, wide
 from models.boxes.ratios import FilterRatios
 from models.boxes.salience import SalienceScores
 from models.boxes.second_neck import SecondNeck
-from models.boxes.selection import Selection, select_apart, select_jointly
+from models.boxes.selection import Selection, joint_selection, rank_jointly, select_apart
 from models.boxes.targets import BoxTargets
 from models.normalisation import Normalisation, PerChannel
 
@@ -68,7 +68,12 @@ class SalienceDetr(nn.Module):
         self.corrections = fixes = corrections or Corrections()
         num_levels = num_maps + extra_levels
         self.num_classes, self.num_queries, self.num_detections = num_classes, num_queries, num_detections
-        self.num_maps, self.extra_levels, self.clip, self.nms_overlap = num_maps, extra_levels, clip, nms_overlap
+        self.num_maps, self.extra_levels, self.clip, self.nms_overlap = (
+            num_maps,
+            extra_levels,
+            clip,
+            nms_overlap,
+        )
         self.strides = level_strides(STRIDES[-num_maps:], extra_levels)
         self.normalise = normalise or PerChannel()
         self.backbone = backbone
@@ -132,7 +137,7 @@ class SalienceDetr(nn.Module):
         position = position + self.level_embed[pyramid.level]
         anchor, used = anchors(pyramid, border_cells=self.corrections.border_cells)
         salience = self.salience(self.projection(features + position, used), pyramid, covered)
-        memory = self._memory(features, position, pyramid, self._selection(salience, pyramid), covered)
+        memory = self._memory(features, position, pyramid, self.selection(salience, pyramid), covered)
         proposals = self.proposals(self.projection(memory, used), anchor, pyramid, self.num_queries)
         denoising, started = self._denoising(targets, draws)
         decoded = self._decode(memory, pyramid, proposals, denoising)
@@ -167,11 +172,13 @@ class SalienceDetr(nn.Module):
             counts = nearest_cells(shapes, canvas.sizes, canvas.shape, dtype)
         return Pyramid(tuple(shapes), counts, canvas.whole)
 
-    def _selection(self, salience: Sequence[Tensor], pyramid: Pyramid) -> Selection:
+    def selection(self, salience: Sequence[Tensor], pyramid: Pyramid) -> Selection:
+        """The tokens that the encoder works on."""
         scores = [score.detach() for score in salience]
         if self.corrections.images_apart:
             return select_apart(scores, pyramid, self.ratios.levels, self.ratios.layers)
-        return select_jointly(scores, pyramid, self.ratios.levels, self.ratios.layers)
+        index = rank_jointly(scores, pyramid, self.ratios.levels)
+        return joint_selection(index, scores, pyramid, self.ratios.levels, self.ratios.layers)
 
     def _memory(
         self,

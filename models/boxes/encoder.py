@@ -66,7 +66,7 @@ class SalientLayer(nn.Module):
     def forward(
         self, tokens: Tensor, subset: TokenSubset, values: Tensor, pyramid: Pyramid, classify: nn.Module
     ) -> LayerResult:
-        """(B, S, C) tokens; ``values`` (B, S, C) are read, ``classify``: (B, n, C) -> (B, n, K) class logits."""
+        """(B, S, C) tokens; ``values`` (B, S, C) are read; ``classify`` makes class logits of tokens."""
         before = take(tokens, subset.index)
         queries, attended = self._attend(before, subset, classify)
         read = self.attention(queries + subset.position, subset.references, values, pyramid)

@@ -1,5 +1,6 @@
 """timm's Swin and FocalNet, computing what the published detectors' backbones compute."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -19,9 +20,24 @@ class PaddedSwin(TimmBackbone):
     timm shifts first and pads then: the same only where a map is a multiple of the window.
     """
 
-    def __init__(self, name: str, *, options: dict[str, Any] | None = None, **rest: Any) -> None:
-        options = {"always_partition": True, "strict_img_size": False} | dict(options or {})
-        super().__init__(name, options=options, **rest)
+    def __init__(
+        self,
+        name: str,
+        *,
+        in_channels: int = 3,
+        pretrained: bool = False,
+        weights: str | None = None,
+        frozen: Sequence[str] = (),
+        options: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(
+            name,
+            in_channels=in_channels,
+            pretrained=pretrained,
+            weights=weights,
+            frozen=frozen,
+            options={"always_partition": True, "strict_img_size": False} | dict(options or {}),
+        )
         for module in self.features.modules():
             if isinstance(module, SwinTransformerBlock):
                 module.__class__ = PaddedBlock
@@ -48,7 +64,7 @@ class PaddedBlock(SwinTransformerBlock):
 
 
 def _region_mask(x: Tensor, window: tuple[int, int], shift: list[int]) -> Tensor:
-    """(windows, cells, cells): ``_FREE`` between cells of a window that were not neighbours before the shift."""
+    """(windows, cells, cells): ``_FREE`` between cells that only the shift brought into one window."""
     bands = []
     for side, width, step in zip(x.shape[1:3], window, shift, strict=True):
         index = torch.arange(side, device=x.device)
@@ -62,8 +78,24 @@ def _region_mask(x: Tensor, window: tuple[int, int], shift: list[int]) -> Tensor
 class NormedFocalNet(TimmBackbone):
     """A FocalNet (Yang et al., 2022) with a LayerNorm on each of its last three maps."""
 
-    def __init__(self, name: str, *, options: dict[str, Any] | None = None, **rest: Any) -> None:
-        super().__init__(name, options={"normalize_modulator": True} | dict(options or {}), **rest)
+    def __init__(
+        self,
+        name: str,
+        *,
+        in_channels: int = 3,
+        pretrained: bool = False,
+        weights: str | None = None,
+        frozen: Sequence[str] = (),
+        options: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(
+            name,
+            in_channels=in_channels,
+            pretrained=pretrained,
+            weights=weights,
+            frozen=frozen,
+            options={"normalize_modulator": True} | dict(options or {}),
+        )
         self.norms = nn.ModuleList(nn.LayerNorm(width) for width in self.channels[1:])
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:

@@ -35,7 +35,9 @@ def layer_losses(
     image = torch.cat([torch.full_like(queries, number) for number, (queries, _) in enumerate(matches)])
     query = torch.cat([queries for queries, _ in matches])
     found = stage.boxes[image, query]
-    boxes = torch.cat([b[places] for b, (_, places) in zip(targets.boxes, matches, strict=True)]).to(found.dtype)
+    boxes = torch.cat([b[places] for b, (_, places) in zip(targets.boxes, matches, strict=True)]).to(
+        found.dtype
+    )
     labels = torch.cat([names[places] for names, (_, places) in zip(targets.labels, matches, strict=True)])
     iou, generalised = overlaps(corners(found), corners(boxes))
     logits = stage.logits.to(found.dtype)

@@ -14,7 +14,7 @@ def masked(maps: Tensor, covered: Tensor | None) -> Tensor:
 
 
 def valid_mean(values: Tensor, covered: Tensor | None) -> Tensor:
-    """Mean of (B, n, C) over the tokens where ``covered`` (B, n, 1) is 1, over all without a mask: (B, 1, C)."""
+    """(B, n, C) -> (B, 1, C): the mean over the tokens where ``covered`` (B, n, 1) is 1, or over all."""
     if covered is None:
         return values.mean(1, keepdim=True)
     return (values * covered.to(values.dtype)).sum(1, keepdim=True) / covered.sum(1, keepdim=True)
@@ -22,8 +22,8 @@ def valid_mean(values: Tensor, covered: Tensor | None) -> Tensor:
 
 def group_norm(norm: nn.GroupNorm, maps: Tensor, covered: Tensor | None) -> Tensor:
     """GroupNorm with the statistics of the covered cells; padding comes out as 0."""
-    if covered is None:
-        return norm(maps)
+    if covered is None:  # not through the module, which refuses a map of one cell
+        return torch.group_norm(maps, norm.num_groups, norm.weight, norm.bias, norm.eps)
     groups = maps.to(torch.promote_types(maps.dtype, torch.float32)).unflatten(1, (norm.num_groups, -1))
     weights = covered[:, None].to(groups.dtype)  # (B, 1, 1, h, w); groups are (B, G, C / G, h, w)
     count = weights.sum((2, 3, 4), keepdim=True) * groups.shape[2]
@@ -48,10 +48,14 @@ class ValidBatchNorm(nn.BatchNorm2d):
         variance = ((values - mean[:, None, None]).square() * weights).sum((0, 2, 3)) / count
         self._remember(mean.detach(), (variance * count / (count - 1).clamp(min=1)).detach())
         gain = self.weight * (variance + self.eps).rsqrt()
-        return ((values - mean[:, None, None]) * gain[:, None, None] + self.bias[:, None, None]).to(input.dtype)
+        return ((values - mean[:, None, None]) * gain[:, None, None] + self.bias[:, None, None]).to(
+            input.dtype
+        )
 
     def _remember(self, mean: Tensor, variance: Tensor) -> None:
-        assert self.running_mean is not None and self.running_var is not None and self.momentum is not None
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.momentum is not None
         self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
         self.running_var.lerp_(variance.to(self.running_var.dtype), self.momentum)
         if self.num_batches_tracked is not None:

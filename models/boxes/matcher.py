@@ -51,7 +51,9 @@ class HungarianMatcher:
                 rows = rows[real[image]]
             cost = self.cost(logits[rows].to(boxes.dtype), boxes[rows], labels, objects.to(boxes.dtype))
             queries, places = linear_sum_assignment(_finite(cost))
-            matches.append((rows[torch.as_tensor(queries).to(rows.device)], torch.as_tensor(places).to(rows.device)))
+            matches.append(
+                (rows[torch.as_tensor(queries).to(rows.device)], torch.as_tensor(places).to(rows.device))
+            )
         return matches
 
 

@@ -32,16 +32,17 @@ class PublishedRefinement(nn.Module):
     def forward(self, features: Tensor, queries: Tensor, logits: Tensor, boxes: Tensor) -> Tensor:
         """(B, C, h, w) map, (B, Q, C) normed queries, (B, Q, K) logits, (B, Q, 4) boxes -> (B, Q, 4)."""
         chosen = self.chosen(logits)
-        steps = self.steps(features, take(queries, chosen), take(boxes, chosen))
-        return put(boxes, chosen, take(boxes, chosen) + steps)
+        best = take(boxes, chosen)
+        steps = self.deltas(features, take(queries, chosen), best).tanh() * _LARGEST_STEP
+        return put(boxes, chosen, best + steps)
 
     def chosen(self, logits: Tensor) -> Tensor:
         """(B, n) the best queries."""
         scores = logits.softmax(-1)[..., :-1].amax(-1)
         return scores.topk(min(self.num_boxes, scores.shape[1]), dim=1).indices
 
-    def steps(self, features: Tensor, queries: Tensor, boxes: Tensor) -> Tensor:
-        """(B, n, 4) by how much (B, n, 4) boxes move, centre and size, in parts of the canvas."""
+    def deltas(self, features: Tensor, queries: Tensor, boxes: Tensor) -> Tensor:
+        """(B, n, 4) steps of (B, n, 4) boxes, before they are bounded."""
         with full_precision(features):
             features, queries = features.to(boxes.dtype), queries.to(boxes.dtype)
             canvas = boxes.new_tensor([features.shape[-1], features.shape[-2]]).repeat(2) * self.stride
@@ -50,5 +51,4 @@ class PublishedRefinement(nn.Module):
             cells = cells.flatten(2).transpose(1, 2) + self.pos_embed  # (B * n, 49, C)
             token = self.roi_token.expand(len(cells), -1, -1)
             sequence = torch.cat([queries.flatten(0, 1)[:, None], token, cells], 1)
-            step = self.mlp_head(self.transformer(sequence)[:, 1]).tanh() * _LARGEST_STEP
-        return step.view_as(boxes)
+            return self.mlp_head(self.transformer(sequence)[:, 1]).view_as(boxes)

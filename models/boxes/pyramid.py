@@ -73,7 +73,9 @@ class Pyramid:
     def maps(self, tokens: Tensor) -> list[Tensor]:
         """(B, S, ...) -> L maps (B, ..., rows, columns)."""
         parts = tokens.split(self.lengths, dim=1)
-        return [part.movedim(1, -1).unflatten(-1, shape) for part, shape in zip(parts, self.shapes, strict=True)]
+        return [
+            part.movedim(1, -1).unflatten(-1, shape) for part, shape in zip(parts, self.shapes, strict=True)
+        ]
 
     def covered(self) -> list[Tensor] | None:
         """L masks (B, 1, rows, columns), 1 where an image is and 0 in its padding; None without padding."""

@@ -1,4 +1,4 @@
-"""The shares of tokens that the encoder works on: part of a checkpoint, and known without a look at a tensor."""
+"""The shares of tokens that the encoder works on: in a checkpoint, and known without a look at a tensor."""
 
 from collections.abc import Sequence
 from typing import Any

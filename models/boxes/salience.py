@@ -78,8 +78,11 @@ def _above(coarse: Tensor, pyramid: Pyramid, level: int, *, apart: bool) -> Tens
 
 
 def _corner_grid(pyramid: Pyramid, level: int) -> Tensor:
-    """(B, rows, columns, 2) places in the coarser map so that the covered parts of both share their corners."""
-    fine, coarse = pyramid.counts[:, level, None, None], pyramid.counts[:, level + 1, None, None]  # (B, 1, 1, 2)
+    """(B, rows, columns, 2) places in the coarser map: the covered parts of both share their corners."""
+    fine, coarse = (
+        pyramid.counts[:, level, None, None],
+        pyramid.counts[:, level + 1, None, None],
+    )  # (B, 1, 1, 2)
     rows, columns = (torch.arange(side, device=fine.device) for side in pyramid.shapes[level])
     cells = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), -1)
     places = (cells * (coarse - 1) / (fine - 1).clamp(min=1)).minimum(coarse - 1)

@@ -17,7 +17,9 @@ _BLOCKS = 3
 class ConvolutionNorm(nn.Module):
     """A convolution without bias and BatchNorm, folded into one convolution where ``fold`` allows it."""
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int, *, stride: int = 1, groups: int = 1) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int, *, stride: int = 1, groups: int = 1
+    ) -> None:
         super().__init__()
         self.convolution = nn.Conv2d(
             in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=False
@@ -34,7 +36,8 @@ class ConvolutionNorm(nn.Module):
     def folded(self) -> tuple[Tensor, Tensor]:
         """Weight and bias of the one convolution that does the same in evaluation."""
         norm = self.norm
-        assert norm.running_mean is not None and norm.running_var is not None
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
         gain = norm.weight * (norm.running_var + norm.eps).rsqrt()
         return self.convolution.weight * gain[:, None, None, None], norm.bias - norm.running_mean * gain
 

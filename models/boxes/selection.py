@@ -40,28 +40,45 @@ def level_counts(pyramid: Pyramid, level_ratios: Sequence[float]) -> Tensor:
     return torch.stack([share(valid[:, level], ratio) for level, ratio in enumerate(level_ratios)], -1)
 
 
-def select_jointly(
-    scores: Sequence[Tensor], pyramid: Pyramid, level_ratios: Sequence[float], layer_ratios: Sequence[float]
-) -> Selection:
-    """As published: every image gets as many tokens as the largest of the batch; padding can be among them.
+def rank_jointly(scores: Sequence[Tensor], pyramid: Pyramid, level_ratios: Sequence[float]) -> Tensor:
+    """As published: (B, N), for every image as many tokens as the largest of the batch takes.
 
-    ``scores``: L maps (B, rows, columns). To be ranked, padding takes the lowest score of its level in the
-    whole batch, padding included; as salience it has the lowest of all levels. An image counts its own
-    tokens over all levels and for all layers.
+    ``scores``: L maps (B, rows, columns). Padding takes the lowest score of its level in the whole batch,
+    padding included, so it can be among them.
     """
     flat = torch.cat([score.flatten(1) for score in scores], 1)  # (B, S)
     lowest = torch.stack([score.min() for score in scores])
     ranked = torch.where(pyramid.padded, lowest[pyramid.level], flat)
-    own = level_counts(pyramid, level_ratios)
     picked, start = [], 0
-    for length, count in zip(pyramid.lengths, own.amax(0).tolist(), strict=True):
+    for length, count in zip(pyramid.lengths, most_taken(pyramid, level_ratios), strict=True):
         picked.append(_top(ranked[:, start : start + length], count) + start)
         start += length
     index = torch.cat(picked, 1)
-    index = index.gather(1, _top(ranked.gather(1, index), index.shape[1]))
-    salience = torch.where(pyramid.padded, lowest.min(), flat).gather(1, index)
+    return index.gather(1, _top(ranked.gather(1, index), index.shape[1]))
+
+
+def most_taken(pyramid: Pyramid, level_ratios: Sequence[float]) -> list[int]:
+    """Of each level: the tokens that the image with the most of the batch takes."""
+    return level_counts(pyramid, level_ratios).amax(0).tolist()
+
+
+def joint_selection(
+    index: Tensor,
+    scores: Sequence[Tensor],
+    pyramid: Pyramid,
+    level_ratios: Sequence[float],
+    layer_ratios: Sequence[float],
+) -> Selection:
+    """As published: the layers' shares of the ranked tokens ``index`` (B, N).
+
+    As salience, padding has the lowest score of the batch. An image counts its own tokens over all levels
+    and for all layers.
+    """
+    flat = torch.cat([score.flatten(1) for score in scores], 1)
+    salience = torch.where(pyramid.padded, flat.min(), flat).gather(1, index)
     sizes = tuple(max(1, whole_share(index.shape[1], ratio)) for ratio in layer_ratios)
-    return Selection(index, salience, sizes, tuple(own.sum(-1) for _ in sizes))
+    own = level_counts(pyramid, level_ratios).sum(-1)
+    return Selection(index, salience, sizes, tuple(own for _ in sizes))
 
 
 def select_apart(

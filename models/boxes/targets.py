@@ -19,9 +19,9 @@ class BoxTargets:
 
     @classmethod
     def of(cls, annotated: Sequence[Mapping[str, Tensor]], sizes: Tensor) -> "BoxTargets":
-        """From ``boxes`` (N, 4) left, top, right, bottom in canvas pixels, ``labels`` and, if there, ``ignored``.
+        """From ``boxes`` (N, 4) left, top, right, bottom in canvas pixels, ``labels`` (N,) and ``ignored``.
 
-        Ignored objects (crowds, difficult ones) are left out.
+        Ignored objects (crowds, difficult ones) are left out; without that key none is.
         """
         boxes, labels = [], []
         for target, size in zip(annotated, sizes, strict=True):

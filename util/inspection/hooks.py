@@ -1,6 +1,6 @@
 """Listening to the parts of a model while it runs."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -23,6 +23,9 @@ def parts_of(model: nn.Module, kind: type[Part]) -> list[Part]:
     return [module for module in model.modules() if isinstance(module, kind)]
 
 
+Calls = dict[nn.Module, list[Call]]
+
+
 @contextmanager
 def record_calls(parts: Iterable[nn.Module]) -> Iterator[dict[nn.Module, Call]]:
     """The last call of each part made inside the ``with`` block; parts and results stay as they are."""
@@ -31,9 +34,29 @@ def record_calls(parts: Iterable[nn.Module]) -> Iterator[dict[nn.Module, Call]]:
     def keep(part: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         calls[part] = Call(inputs, output)
 
+    with _heard(parts, keep):
+        yield calls
+
+
+@contextmanager
+def record_all_calls(parts: Iterable[nn.Module]) -> Iterator[Calls]:
+    """Like ``record_calls``, with every call of a part in order."""
+    calls: Calls = {}
+
+    def keep(part: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        calls.setdefault(part, []).append(Call(inputs, output))
+
+    with _heard(parts, keep):
+        yield calls
+
+
+@contextmanager
+def _heard(
+    parts: Iterable[nn.Module], keep: Callable[[nn.Module, tuple[Any, ...], Any], None]
+) -> Iterator[None]:
     handles = [part.register_forward_hook(keep) for part in parts]
     try:
-        yield calls
+        yield
     finally:
         for handle in handles:
             handle.remove()

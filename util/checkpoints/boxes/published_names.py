@@ -6,7 +6,6 @@ Every tensor of ours has one published counterpart; only a few are reshaped, non
 import re
 from collections.abc import Iterable
 
-
 ALIASES = {  # published name: the published name of the same tensor
     "transformer.encoder.enhance_mcsp.weight": "transformer.encoder_class_head.weight",
     "transformer.encoder.enhance_mcsp.bias": "transformer.encoder_class_head.bias",
@@ -14,7 +13,12 @@ ALIASES = {  # published name: the published name of the same tensor
 DERIVED = ("dim_tx", "dim_ty", "relative_position_index", "_classes_", "num_batches_tracked")
 CLASSES = "_classes_"
 
-_ATTENTION = {"offsets": "sampling_offsets", "weights": "attention_weights", "values": "value_proj", "output": "output_proj"}
+_ATTENTION = {
+    "offsets": "sampling_offsets",
+    "weights": "attention_weights",
+    "values": "value_proj",
+    "output": "output_proj",
+}
 _DETECTOR = (  # ours: published, applied in order to the start of what is left of a name
     (r"neck\.convolutions\.(\d)\.", r"neck.convs.\1.0."),
     (r"neck\.norms\.(\d)\.", r"neck.convs.\1.1."),
@@ -109,7 +113,11 @@ def published_names(ours: Iterable[str]) -> dict[str, str]:
     """Our name -> the published one, for the names of a whole detector."""
     ours = list(ours)
     rules = _backbone_rules(ours)
-    return {name: _published(name, rules) for name in ours if not name.endswith("num_batches_tracked") or "second_neck" in name}
+    return {
+        name: _published(name, rules)
+        for name in ours
+        if not name.endswith("num_batches_tracked") or "second_neck" in name
+    }
 
 
 def published_shape(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -152,5 +160,7 @@ def _inner(name: str) -> str:
     if name.startswith("transformer.neck."):
         for pattern, replacement in _SECOND_NECK:
             name = re.sub(pattern, replacement, name)
-    attention = re.match(r"(.*layers\.\d+\.(?:self_attn|cross_attn)\.)(offsets|weights|values|output)(\..*)$", name)
+    attention = re.match(
+        r"(.*layers\.\d+\.(?:self_attn|cross_attn)\.)(offsets|weights|values|output)(\..*)$", name
+    )
     return name if attention is None else attention[1] + _ATTENTION[attention[2]] + attention[3]

@@ -1,0 +1,187 @@
+"""The box detector's right mode: any image, any company, any number of objects."""
+
+import copy
+
+import pytest
+import torch
+from torchvision.ops import box_iou
+
+from models.boxes.corrections import Corrections, for_published_weights, published
+from models.boxes.criterion import BoxCriterion
+from models.boxes.detections import Detections
+from models.boxes.outputs import BoxOutputs
+from tests.support.small_boxes import CLASSES, noise, objects, on_one_canvas, small_boxes
+
+
+def close(one: Detections, other: Detections, tolerance: float) -> bool:
+    """Same boxes, scores and labels; boxes in pixels."""
+    return (
+        torch.equal(one.labels, other.labels)
+        and float((one.scores - other.scores).abs().max()) < tolerance
+        and float((one.boxes - other.boxes).abs().max()) < 100 * tolerance
+    )
+
+
+def found(model, *images, extra: int = 0) -> list[Detections]:
+    """The detections of each image, all on one canvas."""
+    canvas, sizes = on_one_canvas(*images, extra=extra)
+    with torch.no_grad():
+        final = model(canvas, sizes=sizes).final
+    return [
+        Detections(boxes[None], scores[None], labels[None])
+        for boxes, scores, labels in zip(final.boxes, final.scores, final.labels, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-6), (torch.float32, 1e-4)])
+@pytest.mark.parametrize(
+    "corrections", [Corrections(), for_published_weights()], ids=["right", "old weights"]
+)
+def test_batch_mates_and_padding_change_nothing(corrections, dtype, tolerance):
+    model = small_boxes(corrections).eval().to(dtype)
+    image, larger, smaller = (
+        noise(1, *size, seed=number).to(dtype) for number, size in enumerate(((90, 75), (150, 130), (20, 33)))
+    )
+    (alone,) = found(model, image)
+    assert close(alone, found(model, image, larger)[0], tolerance)
+    assert close(alone, found(model, smaller, larger, image)[2], tolerance)
+    assert close(alone, found(model, image, extra=32)[0], tolerance)
+    assert close(alone, found(model, image, extra=160)[0], tolerance)
+
+
+def test_the_published_computation_does_depend_on_batch_mates():
+    """Or the test above could not fail."""
+    model = small_boxes(published()).eval().double()
+    image, larger = noise(1, 90, 75).double(), noise(1, 150, 130, seed=1).double()
+    assert not close(found(model, image)[0], found(model, image, larger)[0], 1e-6)
+
+
+def test_both_modes_agree_on_an_image_without_padding():
+    one, other = small_boxes(published(), clip=False), small_boxes(for_published_weights(), clip=False)
+    other.load_state_dict(one.state_dict())
+    images = noise(1, 1, 128, 192).double()
+    with torch.no_grad():
+        first, second = (model.eval().double()(images).final for model in (one, other))
+    assert close(first, second, 1e-9)
+
+
+def test_a_size_that_32_does_not_divide_is_padded():
+    model = small_boxes().eval().double()
+    image = noise(1, 1, 75, 90).double()
+    canvas, sizes = on_one_canvas(image[0])
+    with torch.no_grad():
+        assert close(model(image).final, model(canvas, sizes=sizes).final, 1e-9)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (32, 32), (7, 300), (33, 31)])
+def test_any_size_and_more_queries_than_cells(size):
+    model = small_boxes(num_queries=50).eval()
+    with torch.no_grad():
+        outputs = model(noise(1, 1, *size))
+    final = outputs.final
+    assert torch.isfinite(final.boxes).all() and torch.isfinite(final.scores).all()
+    assert (final.scores.diff(dim=1) <= 0).all() and final.scores[0, 0] > 0
+    limits = final.boxes.new_tensor([size[1], size[0], size[1], size[0]])
+    assert (final.boxes >= 0).all() and (final.boxes <= limits).all()  # clipped
+
+
+@pytest.mark.parametrize("counts", [(2, 1), (3, 0), (0, 0)])
+@pytest.mark.parametrize("mode", [Corrections, published])
+def test_training_has_finite_losses_and_every_parameter_a_gradient(counts, mode):
+    model, criterion = small_boxes(mode()), BoxCriterion()
+    canvas, sizes = on_one_canvas(noise(1, 96, 128), noise(1, 70, 100, seed=1))
+    targets = objects(*counts, sizes=sizes)
+    outputs = model(canvas, targets)
+    report = criterion(outputs, targets, 0.0)
+    assert torch.isfinite(report.total) and report.total > 0
+    report.total.backward()
+    without = {
+        name for name, p in model.named_parameters() if p.grad is None or not torch.isfinite(p.grad).all()
+    }
+    assert without == set()
+    if any(counts):
+        still = {name for name, p in model.named_parameters() if not p.grad.any()}
+        # a gate of two units may have both of them at rest, and a softmax does not see the bias of its scores
+        assert {name for name in still if ".gate." not in name} == set()
+
+
+def test_objects_of_a_batch_mate_change_no_loss_of_an_image():
+    """The losses of two images alone add up to those of both together, draws and mates apart."""
+    model, criterion = small_boxes().eval().double(), BoxCriterion(salience_weight=0.0)
+    images = [noise(1, 96, 128, seed=number).double() for number in (1, 2)]
+
+    def sums(outputs: BoxOutputs, targets) -> torch.Tensor:
+        parts = criterion(outputs, targets, 0.0).parts
+        kept = [value for name, value in parts.items() if "_dn" not in name]
+        return torch.stack(kept) * max(targets.num_objects, 1)
+
+    both, sizes = on_one_canvas(*images)
+    together = objects(2, 3, sizes=sizes)
+    alone = [
+        type(together)(together.boxes[i : i + 1], together.labels[i : i + 1], sizes[i : i + 1])
+        for i in (0, 1)
+    ]
+    with torch.no_grad():
+        joint = sums(model(both, sizes=sizes), together)
+        single = sum(sums(model(both[i : i + 1], sizes=sizes[i : i + 1]), alone[i]) for i in (0, 1))
+    torch.testing.assert_close(joint, single)
+
+
+def test_permuted_images_give_permuted_detections():
+    model = small_boxes().eval().double()
+    images = [noise(1, *size, seed=size[0]).double() for size in ((96, 64), (64, 96), (40, 50))]
+    first, second = found(model, *images), found(model, *images[::-1])
+    for one, other in zip(first, second[::-1], strict=True):
+        assert close(one, other, 1e-9)
+
+
+def test_a_grey_image_is_three_equal_colours():
+    model = small_boxes(rgb=True).eval()
+    grey = noise(1, 1, 64, 96)
+    with torch.no_grad():
+        assert close(model(grey).final, model(grey.expand(-1, 3, -1, -1)).final, 1e-6)
+
+
+def test_an_unknown_label_is_refused_with_its_image():
+    sizes = torch.tensor([[96, 64]] * 2)
+    targets = objects(1, 2, sizes=sizes)
+    wrong = type(targets)(targets.boxes, (targets.labels[0], torch.tensor([0, CLASSES])), sizes)
+    with pytest.raises(ValueError, match=r"image 1 of the batch: label 3, expected 0 to 2"):
+        small_boxes()(noise(2, 1, 64, 96), wrong)
+
+
+def test_real_five_levels():
+    model = small_boxes(num_maps=4, extra_levels=1, level_ratios=(0.2, 0.4, 0.8, 1.0, 1.0)).eval()
+    with torch.no_grad():
+        outputs = model(noise(1, 1, 96, 128))
+    assert [tuple(s.shape[1:]) for s in outputs.salience] == [(24, 32), (12, 16), (6, 8), (3, 4), (2, 2)]
+
+
+def test_ratios_come_with_the_weights():
+    one, other = small_boxes(), small_boxes(layer_ratios=(0.5, 0.25))
+    one.load_state_dict(other.state_dict())
+    assert one.ratios.layers == (0.5, 0.25)
+    assert one.ratios.levels == pytest.approx((0.4, 0.8, 1.0, 1.0))
+
+
+def test_a_copy_masks_its_own_padding():
+    """The average of the weights is a copy: hooks of the original must not be asked for its sizes."""
+    model = small_boxes().eval().double()
+    twin = copy.deepcopy(model)
+    small, large = noise(1, 40, 50).double(), noise(1, 90, 120, seed=2).double()
+    (alone,) = found(twin, small)
+    found(model, large)
+    assert close(alone, found(twin, small, large)[0], 1e-9)
+
+
+def test_class_wise_suppression_leaves_no_overlapping_pair_of_a_class():
+    model = small_boxes(nms_overlap=0.02).eval()
+    plain = small_boxes().eval()
+    with torch.no_grad():
+        final, before = model(noise(1, 1, 96, 128)).final, plain(noise(1, 1, 96, 128)).final
+    kept = final.scores[0] > 0
+    assert kept.sum() < (before.scores[0] > 0).sum()
+    boxes, labels = final.boxes[0, kept], final.labels[0, kept]
+    same = (labels[:, None] == labels) & ~torch.eye(len(labels), dtype=torch.bool)
+    assert (box_iou(boxes, boxes)[same] <= 0.02).all()
+    assert (final.scores.diff(dim=1) <= 0).all()

@@ -1,0 +1,127 @@
+"""The compatible mode against reference numbers of the published detector, by the product's own check."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support.run_tool import run_tool
+from transforms.published_size import PublishedSize
+from util.checkpoints.boxes.published_names import ALIASES, published_names, published_shape
+from util.config import instantiate, load_config
+from util.inspection.boxes.parity import check_case
+from util.inspection.boxes.parity_case import difference, read_case
+from util.inspection.boxes.parity_rule import hash_weights, picked_places, weight
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = ROOT / "tests" / "data" / "box_parity"
+CONFIGS = sorted((ROOT / "configs" / "salience_detr").glob("*.py"))
+ORACLE = Path(os.environ.get("CEPHDETR_REAL_DATA", "")).resolve().parent / "design" / "oracle"
+
+
+def model_of(name: str):
+    return load_config(ROOT / "configs" / "salience_detr" / f"{name}.py").model
+
+
+@pytest.mark.parametrize("name", ["roi_head", "preprocess"])
+def test_small_cases_agree(name):
+    results = check_case(read_case(DATA / f"{name}.npz"), model_of, "float64")
+    assert len(results) >= 5
+    assert [result for result in results if not result.within] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["r50_train", "backbone_convnext_l"])
+def test_a_training_step_and_a_large_backbone_agree(name):
+    results = check_case(read_case(DATA / f"{name}.npz"), model_of, "float64")
+    assert [result for result in results if not result.within] == []
+
+
+@pytest.mark.slow
+@pytest.mark.real_data
+@pytest.mark.skipif(not ORACLE.is_dir(), reason="the folder of all reference numbers is not there")
+def test_every_case_agrees():
+    done = run_tool("tools/check_box_parity.py", ORACLE)
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif(not ORACLE.is_dir(), reason="the folder of all reference numbers is not there")
+@pytest.mark.parametrize(
+    ("config", "file"),
+    [("resnet50_800_1333", "r50"), ("resnet50_5scale_800_1333", "r50_5scale"), ("swin_l_800_1333", "swin_l")],
+)
+def test_names_and_shapes_are_the_published_ones(config, file):
+    wanted = json.loads((ORACLE / f"shapes_{file}.json").read_text())
+    state = instantiate(model_of(f"salience_detr_{config}"), num_classes=91).state_dict()
+    found = {
+        name: [*published_shape(name, tuple(state[own].shape))]
+        for own, name in published_names(state).items()
+    }
+    fixed = ("dim_tx", "dim_ty", "relative_position_index")
+    assert found == {n: s for n, s in wanted.items() if n not in ALIASES and not n.endswith(fixed)}
+
+
+def test_the_five_published_configs_are_there():
+    assert [file.stem.removeprefix("salience_detr_") for file in CONFIGS] == [
+        "convnext_l_800_1333",
+        "focalnet_large_lrf_800_1333",
+        "resnet50_5scale_800_1333",
+        "resnet50_800_1333",
+        "swin_l_800_1333",
+    ]
+
+
+def test_the_published_r50_has_its_parameters():
+    model = instantiate(model_of("salience_detr_resnet50_800_1333"), num_classes=91)
+    assert sum(p.numel() for p in model.parameters()) == 56_080_495
+    assert sum(p.numel() for p in model.parameters() if p.requires_grad) == 55_858_095
+
+
+@pytest.mark.parametrize(
+    ("size", "resized"),
+    [
+        ((640, 480), (1066, 800)),
+        ((640, 425), (1204, 799)),
+        ((2000, 100), (1333, 66)),
+        ((300, 235), (1021, 799)),
+    ],
+)
+def test_published_sizes_are_truncated(size, resized):
+    assert PublishedSize().size(size) == resized
+
+
+def test_a_wrong_number_is_found(tmp_path):
+    """In a whole array, among the picked places of a large one, and in its sums alone."""
+    rng = np.random.default_rng(0)
+    small, large = rng.normal(size=(3, 4)), rng.normal(size=30000)
+    places = picked_places("large", large.size, 16)
+    sums = [large.sum(), large @ large, large @ hash_weights("large", large.size)]
+    arrays = {"small": small, "large#shape": [30000], "large#sums": sums, "large#at": large[places]}
+    np.savez(tmp_path / "case.npz", **arrays)
+    case = read_case(tmp_path / "case.npz")
+    assert case.names == ["small", "large"]
+    assert difference(case, "small", small) == difference(case, "large", large) == 0.0
+    assert difference(case, "small", small + 1e-3) > 1e-4
+    assert difference(case, "small", small[:2]) == float("inf")
+    unpicked = large.copy()
+    unpicked[np.setdiff1d(np.arange(30000), places)[0]] += 1.0
+    assert difference(case, "large", unpicked) > 1e-6
+
+
+def test_a_pickle_in_the_folder_is_not_run(tmp_path):
+    np.save(tmp_path / "case.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    (tmp_path / "case.npy").rename(tmp_path / "case.npz")
+    done = run_tool("tools/check_box_parity.py", tmp_path)
+    assert done.returncode == 2 and "no reference numbers" in done.stderr
+
+
+def test_the_rule_gives_norms_near_one_and_no_buffers():
+    assert weight("transformer.encoder.layers.0.norm1.weight", (256,), 1).mean() == pytest.approx(
+        1.0, abs=0.02
+    )
+    assert weight("position_embedding.dim_tx", (128,), 1) is None
+    same = [weight(name, (91, 256), 4) for name in next(iter(ALIASES.items()))]
+    assert np.array_equal(*same)
