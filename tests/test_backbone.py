@@ -54,7 +54,7 @@ def test_local_weights_of_a_colour_model_are_loaded(tmp_path):
 def test_what_cannot_be_built_is_explained(tmp_path):
     with pytest.raises(ValueError, match=r"'resnet19' is not a timm model; names like it: .*'resnet18'"):
         TimmBackbone("resnet19")
-    with pytest.raises(ValueError, match=r"norm='layer': expected 'native' or 'group'"):
+    with pytest.raises(ValueError, match=r"norm='layer': expected 'native', 'group' or 'frozen'"):
         TimmBackbone("resnet10t", norm="layer")
     with pytest.raises(ValueError, match=r"features at strides \(16, .*needs \(4, 8, 16, 32\)"):
         TimmBackbone("vit_tiny_patch16_224", options={"img_size": 64})
@@ -75,3 +75,16 @@ def test_pretrained_without_a_route_to_the_hub_names_the_way_out(tmp_path, monke
 def test_group_norm_on_a_model_whose_widths_do_not_divide_is_explained():
     with pytest.raises(ValueError, match=r"'resnet10t' could not be built.* \(24\) must be divisible"):
         TimmBackbone("resnet10t", norm="group")
+    with pytest.raises(ValueError, match=r"frozen='layer9': no module of it; there are \[.*'layer1'"):
+        TimmBackbone("resnet10t", frozen=["layer9"])
+
+
+def test_frozen_norms_and_modules_stay_as_they_are():
+    backbone = TimmBackbone("resnet10t", norm="frozen", frozen=["layer1"]).train()
+    before = {name: value.clone() for name, value in backbone.state_dict().items()}
+    torch.stack([m.sum() for m in backbone(torch.rand(2, 1, 64, 64))]).sum().backward()
+    without = {name for name, p in backbone.named_parameters() if p.grad is None}
+    assert without == {name for name, _ in backbone.named_parameters() if ".layer1." in name}
+    assert not backbone.features.get_submodule("layer1").training
+    assert all(torch.equal(value, before[name]) for name, value in backbone.state_dict().items())
+    assert not any(".bn" in name for name, _ in backbone.named_parameters())

@@ -4,11 +4,11 @@ import copy
 
 import pytest
 import torch
-from torchvision.ops import box_iou
 
 from models.boxes.corrections import Corrections, for_published_weights, published
 from models.boxes.criterion import BoxCriterion
-from models.boxes.detections import Detections
+from models.boxes.decoder import Stage
+from models.boxes.detections import Detections, detect
 from models.boxes.outputs import BoxOutputs
 from tests.support.small_boxes import CLASSES, noise, objects, on_one_canvas, small_boxes
 
@@ -174,14 +174,18 @@ def test_a_copy_masks_its_own_padding():
     assert close(alone, found(twin, small, large)[0], 1e-9)
 
 
-def test_class_wise_suppression_leaves_no_overlapping_pair_of_a_class():
-    model = small_boxes(nms_overlap=0.02).eval()
-    plain = small_boxes().eval()
-    with torch.no_grad():
-        final, before = model(noise(1, 1, 96, 128)).final, plain(noise(1, 1, 96, 128)).final
-    kept = final.scores[0] > 0
-    assert kept.sum() < (before.scores[0] > 0).sum()
-    boxes, labels = final.boxes[0, kept], final.labels[0, kept]
-    same = (labels[:, None] == labels) & ~torch.eye(len(labels), dtype=torch.bool)
-    assert (box_iou(boxes, boxes)[same] <= 0.02).all()
-    assert (final.scores.diff(dim=1) <= 0).all()
+def test_detections_by_hand():
+    """Three queries, two classes, an image of 100 x 200 pixels; the second query is half of the first."""
+    logits = torch.tensor([[[2.0, -3.0], [1.0, -4.0], [-1.0, 0.5]]])
+    boxes = torch.tensor([[[0.5, 0.5, 0.4, 0.2], [0.5, 0.5, 0.4, 0.1], [0.9, 0.5, 0.4, 0.2]]])
+    sizes, options = torch.tensor([[100, 200]]), {"count": 4, "clip": True, "nms_overlap": None}
+    final = detect(Stage(logits, boxes), None, sizes, **options)
+    assert final.labels.tolist() == [[0, 0, 1, 0]]
+    assert torch.allclose(final.scores, torch.tensor([[2.0, 1.0, 0.5, -1.0]]).sigmoid())
+    assert final.boxes[0, 0].tolist() == pytest.approx([30, 80, 70, 120])
+    assert final.boxes[0, 2].tolist() == pytest.approx([70, 80, 100, 120])  # clipped at the right border
+    real = torch.tensor([[False, True, True]])
+    assert detect(Stage(logits, boxes), real, sizes, **options).labels.tolist() == [[0, 1, 0, 1]]
+    thinned = detect(Stage(logits, boxes), None, sizes, **(options | {"nms_overlap": 0.4}))
+    assert (thinned.scores > 0).tolist() == [[True, True, True, False]]
+    assert thinned.labels.tolist()[0][:3] == [0, 1, 0]  # the half as high box of class 0 is gone
