@@ -70,7 +70,7 @@ def dice(one: np.ndarray, other: np.ndarray) -> float:
 )
 def test_masks_come_back_in_the_pixels_of_the_source(looks) -> None:
     image = xray()
-    found = finder(**looks)(image)
+    found = finder(**looks).find(image)
     assert found.size == (240, 160) and found.planes.dtype == np.uint8
     for mask, right in zip(found.masks(), truth(image), strict=True):
         assert dice(mask, right) > 0.97
@@ -79,7 +79,7 @@ def test_masks_come_back_in_the_pixels_of_the_source(looks) -> None:
 def test_windows_over_a_larger_canvas_find_the_same_of_single_pixels() -> None:
     image = xray()
     looks = {"windows": 0.5, "scales": (0.5, 2.0), "flip": True}
-    assert dice(finder(**looks)(image).mask(2), truth(image)[2]) > 0.97
+    assert dice(finder(**looks).find(image).mask(2), truth(image)[2]) > 0.97
 
 
 def test_a_mirror_image_counts_for_the_other_side() -> None:
@@ -95,7 +95,7 @@ def test_a_mirror_image_counts_for_the_other_side() -> None:
     model.forward = left_only  # type: ignore[method-assign]
     image = xray()
     look = finder(model, flip=True, threshold=0.4)
-    left, right, _ = look(image).masks()
+    left, right, _ = look.find(image).masks()
     assert dice(left, truth(image)[0]) > 0.93 and dice(right, truth(image)[1]) > 0.93
     unknown = Member(model, ClassSet("unknown", SIDES.classes, None), (64, 96))
     with pytest.raises(ValueError, match="is not known"):
@@ -125,12 +125,12 @@ def test_an_ensemble_of_other_classes_is_refused() -> None:
 def test_thresholds_are_those_of_the_checkpoint() -> None:
     model = HalvesModel(gain=0.0)
     model.thresholds.copy_(torch.tensor([0.4, 0.6, 0.5]))
-    assert [bool(mask.all()) for mask in finder(model)(xray(96, 64)).masks()] == [True, False, True]
+    assert [bool(mask.all()) for mask in finder(model).find(xray(96, 64)).masks()] == [True, False, True]
 
 
 def test_a_prediction_that_is_not_finite_is_refused() -> None:
     with pytest.raises(ValueError, match="not finite"):
-        finder(HalvesModel(gain=float("nan")))(xray())
+        finder(HalvesModel(gain=float("nan"))).find(xray())
 
 
 def test_specks_and_pinholes_go_by_their_size_in_mm2() -> None:
@@ -181,7 +181,7 @@ def test_the_mean_field_knows_no_class_from_another_nor_left_from_right() -> Non
 
 
 def test_what_the_mean_field_changed_is_said() -> None:
-    found = finder(mean_field=MeanField(), threshold=0.5)(xray())
+    found = finder(mean_field=MeanField(), threshold=0.5).find(xray())
     assert found.notes["mean_field_changed"].keys() == set(SIDES.classes)
     before, after = torch.tensor([[[[1.0, 1.0, -1.0, 1.0]]]]), torch.tensor([[[[1.0, -1.0, 1.0, 2.0]]]])
     assert changed_shares(before, after) == pytest.approx([2 / 3])
@@ -194,7 +194,7 @@ def test_memory_holds_one_class_at_source_size() -> None:
     image = SourceImage(np.zeros((2048, 2048), np.uint8), np.ones(2), Path("x.png"), None)
     look = finder(flip=True)
     tracemalloc.start()
-    look(image)
+    look.find(image)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 15 * 2048 * 2048  # three float32 maps, a mask and the bits

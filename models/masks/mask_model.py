@@ -1,6 +1,8 @@
 """What every mask model takes and gives."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -43,13 +45,21 @@ class MaskModel(nn.Module):
 
     ``normalise`` makes of an image what the layers see (default: ``FixedScale()``). ``thresholds`` (K,) are
     the probabilities from which a pixel belongs to its class: 1/2 while training, then what the validation
-    images ask for. They are no weights, so checkpoints keep them beside the weights.
+    images ask for. They are no weights, so checkpoints keep them beside the weights. ``attribute_values``
+    says how many values each attribute has that the model tells of the whole image.
     """
 
+    output_tensors: ClassVar[tuple[str, ...]] = ("head.weight", "head.bias")  # whose rows are classes
     thresholds: Tensor
 
-    def __init__(self, num_classes: int, normalise: Normalisation | None = None) -> None:
+    def __init__(
+        self,
+        num_classes: int,
+        normalise: Normalisation | None = None,
+        attribute_values: Sequence[int] = (),
+    ) -> None:
         super().__init__()
+        self.attribute_values = tuple(attribute_values)
         if num_classes < 1:
             raise ValueError(f"num_classes={num_classes}: expected at least 1.")
         self.num_classes, self.normalise = num_classes, normalise or FixedScale()

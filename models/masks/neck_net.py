@@ -32,7 +32,7 @@ class NeckMaskNet(MaskModel):
         attribute_values: Sequence[int] = (),
         normalise: Normalisation | None = None,
     ) -> None:
-        super().__init__(num_classes, normalise)
+        super().__init__(num_classes, normalise, attribute_values)
         self.backbone = backbone
         self.neck = ExpandingPath(backbone.channels, embed_dim, fine_dim=fine_dim, norm=backbone.norm)
         self.head = nn.Conv2d(fine_dim, num_classes, 1)

@@ -57,7 +57,7 @@ class SmpMaskNet(MaskModel):
         attribute_values: Sequence[int] = (),
         normalise: Normalisation | None = None,
     ) -> None:
-        super().__init__(num_classes, normalise)
+        super().__init__(num_classes, normalise, attribute_values)
         if norm not in ("native", "group"):
             raise ValueError(f"norm={norm!r}: expected 'native' or 'group'.")
         _require_known(architecture, encoder)

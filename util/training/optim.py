@@ -2,8 +2,8 @@
 
 import copy
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -28,12 +28,39 @@ def learning_rate_factor(
     return 0.5 * (1.0 + math.cos(math.pi * (iteration - steps) / max(1, iterations - steps)))
 
 
-def parameter_groups(model: nn.Module) -> list[dict[str, Any]]:
-    """Two groups: matrices and kernels, which decay, and vectors (biases, norms, gains), which do not."""
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    decayed = [parameter for parameter in parameters if parameter.ndim > 1]
-    kept = [parameter for parameter in parameters if parameter.ndim <= 1]
+def parameter_groups(model: nn.Module, encoder_lr: float | None = None) -> list[dict[str, Any]]:
+    """Two groups: matrices and kernels, which decay, and vectors (biases, norms, gains), which do not.
+
+    ``encoder_lr`` makes two more, with this learning rate, of what the model calls its encoder
+    (``encoder_parameters``, or a part of the name ``backbone``): by module and not by name, since a name that
+    matches nothing would leave everything as it was. Raises ValueError for a model without such a part.
+    """
+    if encoder_lr is None:
+        return _groups(model.parameters())
+    encoder = {id(parameter) for parameter in _encoder_parameters(model)}
+    own = [parameter for parameter in model.parameters() if id(parameter) in encoder]
+    rest = [parameter for parameter in model.parameters() if id(parameter) not in encoder]
+    return [*_groups(rest), *(group | {"lr": encoder_lr} for group in _groups(own))]
+
+
+def _groups(parameters: Iterable[nn.Parameter]) -> list[dict[str, Any]]:
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    decayed = [parameter for parameter in trained if parameter.ndim > 1]
+    kept = [parameter for parameter in trained if parameter.ndim <= 1]
     return [{"params": decayed}, {"params": kept, "weight_decay": 0.0}]
+
+
+def _encoder_parameters(model: nn.Module) -> list[nn.Parameter]:
+    """Raises ValueError where there are none."""
+    tell, part = getattr(model, "encoder_parameters", None), getattr(model, "backbone", None)
+    parameters = tell() if callable(tell) else part.parameters() if isinstance(part, nn.Module) else ()
+    found: list[nn.Parameter] = list(cast(Any, parameters))
+    if not found:
+        raise ValueError(
+            f"train.encoder_lr: {type(model).__name__} has no encoder of its own, expected a method "
+            "encoder_parameters or a part named backbone. Leave train.encoder_lr at null."
+        )
+    return found
 
 
 class WeightAverage:

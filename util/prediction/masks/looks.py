@@ -31,6 +31,8 @@ class MaskLooks:
     threshold: float | None = None
     cleaning: Cleaning = field(default_factory=Cleaning)
     mean_field: MeanField | None = None
+    rle: bool = False  # what is written besides; the masks are the same
+    png: bool = False
 
     def __post_init__(self) -> None:
         files = [file.resolve() for file in self.checkpoints]
@@ -60,20 +62,36 @@ class MaskLooks:
             threshold=args.threshold,
             cleaning=Cleaning(args.least_part or 0.0, args.least_hole or 0.0),
             mean_field=None if args.mean_field is None else MeanField(args.mean_field),
+            rle=args.rle,
+            png=args.png,
         )
 
     @property
     def plain(self) -> bool:
         """One model, one look at the whole image, nothing done to its masks."""
-        return len(self.checkpoints) == 1 and self == MaskLooks(self.checkpoints)
+        plain = MaskLooks(self.checkpoints, rle=self.rle, png=self.png)
+        return len(self.checkpoints) == 1 and self == plain
 
     def predictor(self, members: Sequence[Any]) -> Any:
-        """One predictor from those of the checkpoints. Raises ValueError when their classes differ."""
-        return members[0].joined(members, self)
+        """One from the ``MaskPredictor`` of every checkpoint. Raises ValueError when their classes differ."""
+        return members[0].together(members, self)
 
     def settings(self) -> dict[str, Any]:
         """All that a result depends on beside the checkpoints; JSON-ready."""
-        return {key: value for key, value in asdict(self).items() if key != "checkpoints"}
+        left_out = {"checkpoints", "rle", "png"}
+        return {key: value for key, value in asdict(self).items() if key not in left_out}
+
+    def __str__(self) -> str:
+        parts = [" + ".join(map(str, self.checkpoints))]
+        if self.scales != _WHOLE:
+            parts.append("scales " + " ".join(f"{scale:g}" for scale in self.scales))
+        if self.windows is not None:
+            parts.append(f"windows that overlap by {self.windows:g}")
+        parts += ["mirror image"] if self.flip else []
+        parts += [f"threshold {self.threshold:g}"] if self.threshold is not None else []
+        parts += [] if self.cleaning.off else [str(self.cleaning)]
+        parts += [str(self.mean_field)] if self.mean_field else []
+        return ", ".join(parts)
 
     def to_dict(self) -> dict[str, Any] | None:
         """JSON-ready; None for one plain look by one model."""
@@ -116,4 +134,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=positive(float),
         metavar="STRENGTH",
         help="smooth by a small conditional random field on the grey values, such as 2; says what it changed",
+    )
+    parser.add_argument(
+        "--rle",
+        action="store_true",
+        help="inference.py: also NAME_rle.csv, image_name,class,rle by rows from 1",
+    )
+    parser.add_argument(
+        "--png", action="store_true", help="inference.py: also a PNG a class and image in NAME_png/CLASS"
     )

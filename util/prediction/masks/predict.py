@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,13 @@ from torch import Tensor
 
 from datasets.files.image_files import SourceImage
 from datasets.masks.class_set import ClassSet
+from datasets.masks.meaning import MaskMeaning
 from datasets.sample import images_of
 from models.masks.mask_model import MaskModel, enlarged
 from transforms.augment import EvalTransforms
 from transforms.sample import Sample
+from util.config import instantiate
+from util.prediction.masks.answers import MaskAnswers
 from util.prediction.masks.image_masks import ImageMasks
 from util.prediction.masks.looks import MaskLooks
 from util.prediction.masks.mean_field import changed_shares
@@ -52,6 +56,28 @@ class LookMaps:
         return at_source(maps.sigmoid().numpy(), to_source, size)
 
 
+@dataclass(frozen=True)
+class MaskPredictor:
+    """One model from a file, which ``MaskLooks.predictor`` makes into something that looks at images."""
+
+    file: Path
+    meaning: MaskMeaning
+    member: Member
+
+    @classmethod
+    def of(cls, loaded: Any) -> MaskPredictor:
+        """``loaded``: a ``util.checkpoints.checkpoint.LoadedModel``."""
+        transforms = instantiate(loaded.config.eval_transforms)
+        size = transforms.height, transforms.width
+        return cls(loaded.file, loaded.meaning, Member(loaded.model, loaded.meaning.class_set, size))
+
+    @staticmethod
+    def together(members: Sequence[MaskPredictor], looks: MaskLooks) -> MaskFinder:
+        """What looks at images as ``looks`` says, by all of them. Raises ValueError when classes differ."""
+        labels = " + ".join(dict.fromkeys(member.meaning.labels for member in members))
+        return MaskFinder([member.member for member in members], looks, labels)
+
+
 class MaskFinder:
     """Looks at an image as ``looks`` says, by all ``members``, and averages their probabilities.
 
@@ -61,8 +87,9 @@ class MaskFinder:
     Raises ValueError when the members' classes differ, or a mirror image is asked for and pairs are unknown.
     """
 
-    def __init__(self, members: Sequence[Member], looks: MaskLooks) -> None:
-        self.members, self.looks = list(members), looks
+    def __init__(self, members: Sequence[Member], looks: MaskLooks, labels: str = "") -> None:
+        self.members, self.looks, self.file = list(members), looks, looks.checkpoints[0]
+        self.answers = MaskAnswers(members[0].class_set, labels, rle=looks.rle, png=looks.png)
         self.class_set = members[0].class_set
         for number, member in enumerate(members):
             if member.class_set.classes != self.class_set.classes:
@@ -73,8 +100,12 @@ class MaskFinder:
         self._order = self.class_set.mirrored() if looks.flip else ()
         self.thresholds = self._thresholds()
 
-    def __call__(self, image: SourceImage) -> ImageMasks:
-        """Raises ValueError when a prediction is not finite."""
+    def __call__(self, images: Sequence[SourceImage]) -> list[ImageMasks]:
+        """The masks of each image, in order. Raises ValueError when a prediction is not finite."""
+        return [self.find(image) for image in images]
+
+    def find(self, image: SourceImage) -> ImageMasks:
+        """The masks of one image."""
         size = image.image.shape[1], image.image.shape[0]
         taken = list(self.look(image.image))
         planes = np.zeros((*image.image.shape[:2], self.class_set.num_bytes), np.uint8)

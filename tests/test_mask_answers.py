@@ -1,0 +1,88 @@
+"""Records and files of masks: run lengths of both conventions, PNGs, areas."""
+
+import csv
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from datasets.files.image_files import SourceImage
+from datasets.masks.class_set import ClassSet
+from datasets.masks.raster import pack
+from util.prediction.masks.answers import MaskAnswers, decoded
+from util.prediction.masks.image_masks import ImageMasks
+from util.prediction.masks.row_runs import row_runs
+
+CLASSES = ClassSet("two", ("lung", "heart", "clavicle"))
+SIZE = (40, 30)
+
+
+@pytest.fixture
+def masks() -> list[np.ndarray]:
+    lung, heart, nothing = np.zeros((3, 30, 40), bool)
+    lung[5:20, 5:25] = True
+    heart[15:25, 20:35] = True  # overlaps the lung
+    return [lung, heart, nothing]
+
+
+def found(masks: list[np.ndarray], spacing: float = 0.5) -> tuple[SourceImage, ImageMasks]:
+    image = SourceImage(np.zeros((30, 40), np.uint8), np.full(2, spacing), Path("folder/x.png"), None)
+    return image, ImageMasks(pack(masks, SIZE, 1), len(masks), image.spacing)
+
+
+def test_row_runs_by_hand() -> None:
+    mask = np.zeros((4, 5), bool)
+    mask[1, 1:3] = mask[3, 4] = True
+    assert row_runs(mask) == "7 2 20 1"
+    assert row_runs(np.ones((4, 5), bool)) == "1 20"
+    assert row_runs(np.zeros((4, 5), bool)) == ""
+
+
+def test_a_record_holds_every_mask_and_its_area(masks) -> None:
+    record = MaskAnswers(CLASSES, "someone").record(*found(masks))
+    assert [entry["class"] for entry in record["masks"]] == list(CLASSES.classes)
+    for entry, mask in zip(record["masks"], masks, strict=True):
+        np.testing.assert_array_equal(decoded(entry), mask)
+        assert entry["area_px"] == mask.sum() and entry["area_mm2"] == mask.sum() / 4
+    unknown = MaskAnswers(CLASSES, "someone").record(*found(masks, np.nan))
+    assert unknown["spacing_mm"] is None and unknown["masks"][0]["area_mm2"] is None
+    json.dumps(unknown, allow_nan=False)
+
+
+def test_files_hold_a_row_a_class_and_image(masks, tmp_path) -> None:
+    answers = MaskAnswers(CLASSES, "someone", rle=True, png=True)
+    images = (answers.record(*found(masks)) for _ in range(1))
+    written = answers.write(
+        tmp_path / "out.json", model=answers.about(), left_out={"txt": 2}, images=images, failed=[]
+    )
+    assert written == 1
+    content = json.loads((tmp_path / "out.json").read_text())
+    assert content["model"]["classes"] == list(CLASSES.classes) and content["left_out"] == {"txt": 2}
+    with (tmp_path / "out.csv").open() as stream:
+        assert [row["area_mm2"] for row in csv.DictReader(stream)] == ["75.0", "37.5", "0.0"]
+    with (tmp_path / "out_rle.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [(row["image_name"], row["class"]) for row in rows] == [("x.png", c) for c in CLASSES.classes]
+    assert rows[0]["rle"].startswith("206 20 246 20") and rows[2]["rle"] == ""
+    for name, mask in zip(CLASSES.classes, masks, strict=True):
+        png = cv2.imread(str(tmp_path / "out_png" / name / "x.png"), cv2.IMREAD_UNCHANGED)
+        np.testing.assert_array_equal(png, mask * np.uint8(255))
+
+
+def test_nothing_is_left_behind_when_the_records_fail(masks, tmp_path) -> None:
+    answers = MaskAnswers(CLASSES, "someone", rle=True)
+
+    def images():
+        yield answers.record(*found(masks))
+        raise ValueError("the network is gone")
+
+    with pytest.raises(ValueError, match="the network is gone"):
+        answers.write(tmp_path / "out.json", model={}, left_out={}, images=images(), failed=[])
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_overlay_shows_outlines_and_leaves_the_inside(masks) -> None:
+    drawn = MaskAnswers(CLASSES, "someone").overlay(*found(masks))
+    assert drawn.shape == (30, 40, 3) and drawn[5, 10].any() and not drawn[10, 12].any()

@@ -1,0 +1,84 @@
+"""One evaluation of one mask model, or of several together: as JSON, as a table, as pictures."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datasets.files.image_files import SourceImage
+from datasets.masks.batch import collate
+from datasets.masks.sample import MaskSample
+from util.evaluation.masks.collected import CollectedMasks, MaskCollector
+from util.evaluation.masks.mask_summary import summary, text_table
+from util.prediction.masks.looks import MaskLooks
+from util.reporting.masks.mask_drawing import compared
+
+
+@dataclass(frozen=True)
+class MaskEvaluation:
+    """What was found on one subset of prepared data, and what it was measured against."""
+
+    collected: CollectedMasks
+    labels: str  # whose outlines count as the truth
+    trained_on: str  # whose outlines the model learnt from, or the models
+    folder: Path
+    subset: str
+    looks: MaskLooks
+    repeated: tuple[str, ...] = ()  # cases whose X-ray train or val has too
+
+    def text(self) -> str:
+        """The table, and what it is of."""
+        results = self.collected.results
+        shown = ", ".join(
+            f"{name} {value:.2f}"
+            for name, value in zip(results.class_set.classes, results.thresholds, strict=True)
+        )
+        lines = [
+            text_table(results),
+            f"\n{len(results.cases)} images of {self.folder}, subset {self.subset}",
+            f"measured against {self.labels!r} labels; trained on {self.trained_on!r} labels",
+            f"thresholds: {shown}",
+            *([f"test-time options: {self.looks}"] if not self.looks.plain else []),
+            *([f"{len(self.repeated)} of the X-rays are in train or val too"] if self.repeated else []),
+        ]
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready: ``dice``, ``iou``, ``assd_mm`` and the other numbers at the top."""
+        return {
+            **summary(self.collected.results),
+            "checkpoint": str(self.looks.checkpoints[0]),
+            "test_time": self.looks.to_dict(),
+            "data": str(self.folder),
+            "subset": self.subset,
+            "labels": self.labels,
+            "repeated": list(self.repeated),
+        }
+
+    def overlay(self, index: int, image: np.ndarray) -> np.ndarray:
+        """(H, W, 3) uint8 RGB: true outlines red, predicted ones green."""
+        return compared(image, self.collected.true_masks(index), self.collected.found_masks(index))
+
+
+def evaluated_by(finder: Any, samples: Iterable[MaskSample]) -> CollectedMasks:
+    """What ``finder`` (util.prediction.masks.predict.MaskFinder) finds on samples as they lie in the data.
+
+    Probabilities count on the side of the threshold where cleaning put their pixel.
+    """
+    collector = MaskCollector()
+    for sample in samples:
+        size = sample.size
+        image = SourceImage(sample.image, sample.spacing, Path(sample.case), None)
+        taken = list(finder.look(image.image))
+
+        def cleaned(image: SourceImage = image, taken: list = taken, size: tuple[int, int] = size) -> Any:
+            for k, probability in enumerate(finder.probabilities(taken, size)):
+                threshold = np.float32(finder.thresholds[k])
+                mask = finder.looks.cleaning(probability >= threshold, image.spacing)
+                below = np.nextafter(threshold, np.float32(0))
+                yield np.where(mask, np.maximum(probability, threshold), np.minimum(probability, below))
+
+        collector.add(cleaned(), collate([sample]), 0, thresholds=finder.thresholds)
+    return collector.results()
