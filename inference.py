@@ -35,7 +35,7 @@ from util.prediction.landmarks.plausibility import read_limits
 from util.prediction.landmarks.posed import Posed
 from util.prediction.landmarks.predict import Predictor, load_predictor
 from util.prediction.landmarks.predict_files import FilePredictor, Found, list_files
-from util.prediction.shard import Shard
+from util.prediction.shard import Shard, num_gpus, take_own_gpu
 
 SHIPPED = Path(__file__).resolve().parent / "weights" / "cephdetr38.safetensors"
 DEFAULT_OUTPUT = Path("outputs/inference/landmarks.json")
@@ -49,7 +49,8 @@ def main() -> int:
         if args.shard is None:
             images, failures = predict_at_once(args)
         else:
-            use_own_gpu(os.environ)
+            if args.device == "auto" and (taken := take_own_gpu(args.shard, os.environ, num_gpus())):
+                print(taken)
             images, failures = predict_shard(args)
     except ValueError as error:
         print(f"inference.py: {error}", file=sys.stderr)
@@ -99,15 +100,16 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--retry-failed", action="store_true", help="with shards: read failed files again")
     args = parser.parse_args()
-    if args.output is None:
-        args.output = DEFAULT_OUTPUT
-        args.show_dir = args.show_dir or (None if args.shard else DEFAULT_OUTPUT.parent)
-    if args.output.suffix not in (".json", ".csv"):
-        parser.error(f"--output {args.output}: expected FILE.json (or FILE.csv); both are written.")
     try:
         args.shard = Shard.parse(args.shard) if args.shard else Shard.of_launcher(os.environ)
     except ValueError as error:
         parser.error(str(error))
+    if args.output is None:
+        if args.shard is not None:
+            parser.error("--output: several processes share one result, so say where: --output FILE.json.")
+        args.output, args.show_dir = DEFAULT_OUTPUT, args.show_dir or DEFAULT_OUTPUT.parent
+    if args.output.suffix not in (".json", ".csv"):
+        parser.error(f"--output {args.output}: expected FILE.json (or FILE.csv); both are written.")
     if args.shard is None and args.retry_failed:
         parser.error("--retry-failed: only what was done with --shard I/N can be tried again.")
     if args.shard is not None and args.show_dir:
@@ -183,12 +185,6 @@ def some_files(paths: list[Path], found: Found) -> list[Path]:
     if not files:
         raise ValueError(f"no image among {[str(path) for path in paths]}. Give images or folders of them.")
     return files
-
-
-def use_own_gpu(environment: os._Environ[str]) -> None:
-    """Under a launcher, let ``auto`` mean the GPU of this process's local rank; before a GPU is touched."""
-    if "LOCAL_RANK" in environment:
-        environment.setdefault("CUDA_VISIBLE_DEVICES", environment["LOCAL_RANK"])
 
 
 class OverlayWriter:
