@@ -4,6 +4,7 @@ Pillow reads them, from an open stream: from a name it maps uncompressed TIFFs i
 that are stored lying. It knows no colour beyond 8 bits; OpenCV does.
 """
 
+import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ _STRIP_ROWS = 1 << 10
 
 # Pillow's table of layouts has 16-bit grey where white is zero in little endian alone.
 TiffImagePlugin.OPEN_INFO.setdefault((b"MM", 0, (1,), 1, (16,), ()), ("I;16B", "I;16B"))
+warnings.filterwarnings("ignore", module=r"PIL\.")  # what is wrong is for us to say
 Image.MAX_IMAGE_PIXELS = None  # its limit is meant for the web; ours is MAX_PIXELS
 
 

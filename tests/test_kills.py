@@ -1,0 +1,12 @@
+"""SIGKILL at random moments loses nothing but the time since the last whole file."""
+
+import pytest
+
+from tests.support.kills import kill_jobs
+
+
+@pytest.mark.slow
+def test_ten_kills_at_random_moments(tmp_path):
+    """For a hundred: python -m tests.support.kills --kills 100."""
+    counts = kill_jobs(10, 0, tmp_path)
+    assert counts["killed"] == 10
