@@ -5,6 +5,7 @@
 Each argument is a file of test.py --json, or a run folder or checkpoint with such a test.json in its folder.
 Differences are to the first. Latency is measured here, all models in turn, each on one random image of the
 size that it was trained on; --no-latency leaves it out. Writes compare.md, compare.json and compare.png.
+Boxes: AP, AP50 and AP75 with paired intervals, no latency and no picture.
 """
 
 import argparse
@@ -25,6 +26,8 @@ from util.arguments import add_device_argument
 from util.benchmark.subject import run
 from util.benchmark.timing import CLOCKS, Stopwatch, time_in_turn
 from util.checkpoints.checkpoint import load_model
+from util.evaluation.boxes.box_comparison import box_table, compare_boxes, read_boxes, require_same_truth
+from util.evaluation.evaluation_file import evaluation_file, task_name
 from util.evaluation.landmarks.comparison import EvaluatedRun, compare, read_run, require_comparable
 from util.evaluation.landmarks.comparison_tables import markdown_table, note, text_table
 from util.files import write_atomic
@@ -38,6 +41,19 @@ def main() -> None:
         raise ValueError(
             f"--repeats {args.repeats}, --threads {args.threads}: expected whole numbers of at least 1."
         )
+    tasks = {task_name(evaluation_file(path)) for path in args.runs}
+    if len(tasks) > 1:
+        raise ValueError(
+            f"{', '.join(map(str, args.runs))}: evaluations of {sorted(tasks)}, expected one task."
+        )
+    if tasks == {"boxes"}:
+        compare_detectors(args)
+    else:
+        compare_landmarks(args)
+
+
+def compare_landmarks(args: argparse.Namespace) -> None:
+    """Errors in mm with intervals, paired differences to the first, and times."""
     runs = named_apart([read_run(path) for path in args.runs])
     require_comparable(runs)
     rows = compare(runs)
@@ -50,6 +66,27 @@ def main() -> None:
         print(f"ms: median of {args.repeats} images, batch 1, fp32, {where_timed(args)}.")
     if args.output is not None:
         write_outputs(runs, rows, args)
+
+
+def compare_detectors(args: argparse.Namespace) -> None:
+    """Boxes: AP with intervals, and paired differences to the first. Times are tools/benchmark_model.py's."""
+    files = [evaluation_file(path) for path in args.runs]
+    names = [path.stem if path.suffix == ".json" else path.name for path in args.runs]
+    if len(set(names)) < len(names):
+        names = [str(path) for path in args.runs]
+    runs = [read_boxes(file, name) for file, name in zip(files, names, strict=True)]
+    require_same_truth(runs)
+    rows = compare_boxes(runs)
+    table = box_table(rows)
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    print("\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in table))
+    print(f"\n{len(runs[0].results.cases)} images. In %; in brackets 95 % intervals, whole images drawn.")
+    if args.output is not None:
+        record = {"cases": list(runs[0].results.cases), "runs": rows}
+        write_atomic(args.output / "compare.json", json.dumps(record, indent=1, allow_nan=False) + "\n")
+        lines = [f"| {' | '.join(row)} |" for row in (table[0], ["---"] * len(table[0]), *table[1:])]
+        write_atomic(args.output / "compare.md", "\n".join(lines) + "\n")
+        print(f"table and numbers: {args.output}")
 
 
 def named_apart(runs: Sequence[EvaluatedRun]) -> list[EvaluatedRun]:

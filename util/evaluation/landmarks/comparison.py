@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from util.evaluation.evaluation_file import evaluation_file
 from util.evaluation.landmarks.metrics import OUTLIER_MM, TOLERANCE_MM, resamples
 
 _SAME_PX = 0.01  # two files whose true points differ by more do not show the same annotations
@@ -36,13 +37,7 @@ def read_run(path: Path) -> EvaluatedRun:
 
     Raises ValueError for anything else, with the command that makes it.
     """
-    checkpoint = path / "best.pt" if path.is_dir() else path if path.suffix == ".pt" else None
-    file = path if checkpoint is None else checkpoint.with_name("test.json")
-    if not file.is_file():
-        wanted = checkpoint or "RUN/best.pt"
-        raise ValueError(
-            f"{path}: no {file}. Evaluate first: python test.py --checkpoint {wanted} --json {file}"
-        )
+    file = evaluation_file(path)
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
