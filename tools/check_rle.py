@@ -1,0 +1,46 @@
+"""Check a file of image_name,class,rle before it is handed in: rows, convention, bounds.
+
+    python tools/check_rle.py submission.csv --images DCM --size 2048 2048
+
+Exit code 1 and a line a fault where something is wrong.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # run as a script, from anywhere
+
+from datasets.files.search import find_images  # noqa: E402
+from datasets.masks.hand_task import BONES  # noqa: E402
+from util.prediction.masks.submission import faults  # noqa: E402
+
+
+def main() -> None:
+    args = parse_args()
+    names = [file.name for file in find_images([args.images]).files]
+    found = list(faults(args.file, names, args.classes, tuple(args.size)))
+    if found:
+        raise ValueError("\n".join([f"{len(found)} faults", *found]))
+    print(f"{args.file}: sound, {len(names)} images of {len(args.classes)} classes")
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("file", type=Path, help="CSV of image_name,class,rle")
+    parser.add_argument("--images", type=Path, required=True, help="folder of the images it is about")
+    parser.add_argument("--classes", nargs="+", default=list(BONES), help="default: the 29 bones of the hand")
+    parser.add_argument(
+        "--size", type=int, nargs=2, default=[2048, 2048], metavar=("WIDTH", "HEIGHT"), help="(2048 2048)"
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ValueError as error:
+        sys.exit(f"check_rle: {error}")
