@@ -36,7 +36,7 @@ def box_sample(width, height, boxes=(), *, colour=False, case="a", classes=ONE_C
 def test_images_lie_in_the_corner_and_the_rest_is_black(colour):
     small = box_sample(40, 33, [(1, 2, 3, 4), (5, 6, 40, 33)], colour=colour)
     large = box_sample(65, 20, colour=colour)
-    batch = collate_boxes([small, large])
+    batch = collate_boxes([small, large]).to("cpu")
     assert batch.images.shape == (2, 3 if colour else 1, 64, 96)
     assert batch.sizes.tolist() == [[40, 33], [65, 20]]
     for image, sample in zip(batch.images, (small, large), strict=True):

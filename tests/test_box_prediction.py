@@ -27,7 +27,7 @@ CLASSES = BoxClasses(("cat", "dog"), (17, 18))
 def bright(batch):
     """Stands in for a model: the box of all that is bright, and one that leaves the canvas."""
     boxes, height, width = [], *batch.images.shape[-2:]
-    for image in batch.images:
+    for image in batch.to("cpu").images:
         rows, columns = (torch.nonzero((image.amax(0) > 0.6).any(axis)).squeeze(1) for axis in (1, 0))
         first = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
         boxes.append(
@@ -124,6 +124,6 @@ def test_slices_have_names_of_their_own(images):
 
 
 def test_channels_follow_the_model():
-    grey = collate_boxes([box_sample(32, 32)]).images
+    grey = collate_boxes([box_sample(32, 32)]).to("cpu").images
     assert torch.equal(with_channels(grey, 3)[:, 1], grey[:, 0])
     torch.testing.assert_close(with_channels(with_channels(grey, 3), 1), grey)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from datasets.boxes.sample import BoxSample
-from datasets.sample import Batch, ways_back
+from datasets.sample import Batch, in_unit_range, ways_back
 
 STRIDE = 32  # pixels: width and height of a batch are multiples of it
 
@@ -48,7 +48,7 @@ def collate_boxes(samples: Sequence[BoxSample]) -> BoxBatch:
     images = torch.from_numpy(padded)
     images = images.movedim(-1, 1) if colours else images[:, None]  # (B, C, H, W)
     return BoxBatch(
-        images=images.float() / 255.0,
+        images=images,
         targets=tuple(map(_target, samples)),
         sizes=torch.from_numpy(sizes),
         source_sizes=torch.tensor([sample.source_size for sample in samples]),
@@ -57,7 +57,8 @@ def collate_boxes(samples: Sequence[BoxSample]) -> BoxBatch:
 
 
 def with_channels(images: Tensor, channels: int) -> Tensor:
-    """(B, C, H, W) -> (B, ``channels``, H, W): grey three times, or the luma of RGB (ITU-R BT.601)."""
+    """(B, C, H, W) -> (B, ``channels``, H, W) in [0, 1]: grey three times, or the luma (BT.601) of RGB."""
+    images = in_unit_range(images)
     if images.shape[1] == channels:
         return images
     if channels == 1:
