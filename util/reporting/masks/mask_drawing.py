@@ -30,7 +30,7 @@ def outlined(
     width = max(1, round(max(image.shape[:2]) / 500)) if width is None else width
     for mask, colour in zip(masks, colours, strict=True):
         contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(canvas, contours, -1, colour, width, cv2.LINE_AA)
+        cv2.drawContours(canvas, contours, -1, colour, width)
     return canvas
 
 
