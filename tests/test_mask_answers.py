@@ -13,7 +13,6 @@ from datasets.masks.class_set import ClassSet
 from datasets.masks.raster import pack
 from util.prediction.masks.answers import MaskAnswers, decoded
 from util.prediction.masks.image_masks import ImageMasks
-from util.prediction.masks.row_runs import row_runs
 
 CLASSES = ClassSet("two", ("lung", "heart", "clavicle"))
 SIZE = (40, 30)
@@ -32,20 +31,13 @@ def found(masks: list[np.ndarray], spacing: float = 0.5) -> tuple[SourceImage, I
     return image, ImageMasks(pack(masks, SIZE, 1), len(masks), image.spacing)
 
 
-def test_row_runs_by_hand() -> None:
-    mask = np.zeros((4, 5), bool)
-    mask[1, 1:3] = mask[3, 4] = True
-    assert row_runs(mask) == "7 2 20 1"
-    assert row_runs(np.ones((4, 5), bool)) == "1 20"
-    assert row_runs(np.zeros((4, 5), bool)) == ""
-
-
 def test_a_record_holds_every_mask_and_its_area(masks) -> None:
     record = MaskAnswers(CLASSES, "someone").record(*found(masks))
     assert [entry["class"] for entry in record["masks"]] == list(CLASSES.classes)
     for entry, mask in zip(record["masks"], masks, strict=True):
         np.testing.assert_array_equal(decoded(entry), mask)
-        assert entry["area_px"] == mask.sum() and entry["area_mm2"] == mask.sum() / 4
+        assert entry["area_px"] == mask.sum()
+    assert [entry.get("area_mm2") for entry in record["masks"]] == [75.0, 37.5, None]
     unknown = MaskAnswers(CLASSES, "someone").record(*found(masks, np.nan))
     assert unknown["spacing_mm"] is None and unknown["masks"][0]["area_mm2"] is None
     json.dumps(unknown, allow_nan=False)
@@ -61,7 +53,9 @@ def test_files_hold_a_row_a_class_and_image(masks, tmp_path) -> None:
     content = json.loads((tmp_path / "out.json").read_text())
     assert content["model"]["classes"] == list(CLASSES.classes) and content["left_out"] == {"txt": 2}
     with (tmp_path / "out.csv").open() as stream:
-        assert [row["area_mm2"] for row in csv.DictReader(stream)] == ["75.0", "37.5", "0.0"]
+        rows = list(csv.DictReader(stream))
+    assert [(row["class"], row["area_mm2"]) for row in rows] == [("lung", "75.0"), ("heart", "37.5")]
+    assert rows[0]["length_mm"] == "10.0" and rows[0]["overlaps"].startswith("heart:")
     with (tmp_path / "out_rle.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert [(row["image_name"], row["class"]) for row in rows] == [("x.png", c) for c in CLASSES.classes]

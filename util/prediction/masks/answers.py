@@ -19,9 +19,8 @@ from datasets.files.image_files import SourceImage
 from datasets.masks.class_set import ClassSet
 from util.files import open_atomic, write_atomic
 from util.prediction.masks.image_masks import ImageMasks
-from util.prediction.masks.row_runs import row_runs
-
-_KEYS = ("class", "area_px", "area_mm2")
+from util.prediction.masks.measurements import COLUMNS, csv_text, measured
+from util.prediction.masks.run_lengths import encode_rows
 
 
 @dataclass(frozen=True)
@@ -40,21 +39,13 @@ class MaskAnswers:
         return {"classes": list(self.class_set.classes), "labels": self.labels}
 
     def record(self, image: SourceImage, found: ImageMasks) -> dict[str, Any]:
-        """One image as JSON: where it comes from, and COCO's run lengths, by columns, of every class."""
-        area = float(found.spacing[0] * found.spacing[1])  # mm2 of a pixel, NaN where unknown
+        """One image as JSON: where it is from, COCO's run lengths (by columns) and sizes of every class."""
+        sizes = {row["class"]: row for row in measured(found, self.class_set.classes)}
         masks = []
         for name, mask in zip(self.class_set.classes, found.masks(), strict=True):
             code: Any = coco.encode(np.asfortranarray(mask, np.uint8))
-            pixels = int(mask.sum())
-            size = pixels * area if np.isfinite(area) else None
-            masks.append(
-                {
-                    "class": name,
-                    "area_px": pixels,
-                    "area_mm2": size,
-                    "rle": {"size": list(mask.shape), "counts": code["counts"].decode()},
-                }
-            )
+            runs = {"size": list(mask.shape), "counts": code["counts"].decode()}
+            masks.append({"class": name, "area_px": 0, **sizes.get(name, {}), "rle": runs})
         return {
             "file": str(image.file),
             "slice": image.slice,
@@ -80,7 +71,7 @@ class MaskAnswers:
         images: Iterable[dict],
         failed: Sequence[dict],
     ) -> int:
-        """FILE.json and FILE.csv, a row a class, and what was asked for besides; the number of images.
+        """FILE.json, FILE.csv with the sizes of what was found, what was asked for; the number of images.
 
         One record is in memory at a time; ``failed`` is read last.
         """
@@ -92,12 +83,12 @@ class MaskAnswers:
             further += [partial(_write_pngs, file.with_name(f"{file.stem}_png"))] if self.png else []
             head = f'"model": {_json(dict(model), 1)},\n "left_out": {_json(dict(left_out), 1)}'
             _write(numbers, f'{{\n {head},\n "images": [')
-            _write(table, _csv([("file", "slice", *_KEYS)]))
+            _write(table, _csv([COLUMNS]))
             count = 0
             for count, image in enumerate(images, start=1):
                 _write(numbers, f"{',' if count > 1 else ''}\n  {_json(image, 2)}")
-                rows = [[found[key] for key in _KEYS] for found in image["masks"]]
-                _write(table, _csv([(image["file"], image["slice"], *row) for row in rows]))
+                rows = [found for found in image["masks"] if found["area_px"]]
+                _write(table, csv_text(rows, image["file"], image["slice"]))
                 for write in further:
                     write(image)
             end = "\n " if count else ""
@@ -120,7 +111,7 @@ def decoded(found: Mapping[str, Any]) -> np.ndarray:
 def _run_rows(image: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
     """image_name without a folder, class, runs: a row for every class, empty cells too."""
     name = _name(image)
-    return ((name, found["class"], row_runs(decoded(found))) for found in image["masks"])
+    return ((name, found["class"], encode_rows(decoded(found))) for found in image["masks"])
 
 
 def _write_pngs(folder: Path, image: Mapping[str, Any]) -> None:
