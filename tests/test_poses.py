@@ -22,6 +22,7 @@ from util.prediction.landmarks.plausibility import (
     shape_difference,
 )
 from util.prediction.landmarks.posed import Posed
+from util.prediction.landmarks.test_time import SelfCropped
 from util.prediction.margins import without_margins
 
 SET = LandmarkSet("own", ("a", "b", "c", "d"), ("A", "B", "C", "D"))
@@ -143,6 +144,18 @@ def test_what_a_dicom_file_states_is_tried_first(tmp_path):
     (image,) = read_images(write_dicom(tmp_path / "y", deep(HEAD), PatientOrientation=["P", "F"]))
     (found,) = Posed(KnowsTheHead(), limits(), search=True)([image])
     assert found.pose == "as-is" and found.plausible  # what is stated may be wrong: then all are tried
+
+
+@pytest.mark.parametrize(("unsure", "kept"), [(2.0, True), (1.1, False)])
+def test_a_crop_that_makes_the_model_less_sure_is_dropped(unsure, kept):
+    class LooksTwice(KnowsTheHead):
+        def look(self, image):
+            self.seen.append(image.shape)
+            size = 1.0 if len(self.seen) == 1 else unsure
+            return ImageLandmarks(POINTS + len(self.seen), np.full(4, size), np.full(4, size))
+
+    (found,) = SelfCropped(LooksTwice())([source(HEAD)])
+    assert np.array_equal(found.points, POINTS + 1) == kept
 
 
 @pytest.mark.parametrize("grey", [0, 255, 128])

@@ -15,7 +15,7 @@ from util.prediction.landmarks.plausibility import Limits
 from util.prediction.landmarks.predict import ImageLandmarks, Predictor
 from util.prediction.margins import without_margins
 
-_BETTER = 0.8  # a pose is changed for one that is this much less strange
+_BETTER = 0.5  # a pose is changed for one that is this much less strange: other anatomy is strange in all
 
 
 class Posed:
@@ -23,7 +23,8 @@ class Posed:
 
     A DICOM file may say how the patient lies (PatientOrientation). Otherwise the picture is taken as it is.
     Where the landmarks found are beyond ``limits``, the other seven poses are tried, and the least strange
-    one is kept. Landmarks are in pixels of the file's picture, whatever its pose.
+    one is kept if it is clearly less strange. Landmarks are in pixels of the file's picture, whatever its
+    pose.
 
     Without ``limits`` (older checkpoints) no pose is tried, and nothing is flagged.
     """
