@@ -16,6 +16,7 @@ from util.prediction.landmarks.image_landmarks import ImageLandmarks
 from util.prediction.landmarks.plausibility import (
     Limits,
     beside,
+    carry_limits,
     fit_limits,
     mean_shape,
     read_limits,
@@ -253,6 +254,11 @@ def test_limits_are_kept_by_what_they_were_fitted_on_and_read_as_written(tmp_pat
     assert read_limits(tmp_path / "other.pt", SET) is None
     (tmp_path / "other.json").write_text('{"images": []}')
     assert read_limits(tmp_path / "other.pt", SET) is None
+    with pytest.raises(ValueError, match="holds something else than limits"):
+        fitted.write(tmp_path / "other.pt")
+    assert carry_limits(tmp_path / "other.pt", tmp_path / "exported.onnx") is None
+    assert carry_limits(tmp_path / "model.safetensors", tmp_path / "exported.onnx") is not None
+    assert read_limits(tmp_path / "exported.onnx", SET) == fitted
     with pytest.raises(ValueError, match="limits of other landmarks"):
         read_limits(tmp_path / "model.pt", LandmarkSet("x", ("a",), ("A",)))
 

@@ -31,6 +31,7 @@ from util.export.precision import halved, quantised
 from util.export.verify import displacement, verify
 from util.files import open_atomic
 from util.prediction.landmarks.image_landmarks import canvas_sample, model_input
+from util.prediction.landmarks.plausibility import carry_limits
 from util.prediction.landmarks.predict import LandmarkPredictor
 from util.training.reproduce import environment_record
 
@@ -50,6 +51,8 @@ def main() -> None:
         content = export(loaded, options, args)
         stream.write(content)
     print(f"{args.output}: {len(content) / 2**20:.1f} MiB")
+    if args.checkpoint and (limits := carry_limits(args.checkpoint, args.output)):
+        print(f"{limits}: what tells proper X-rays (docs/files.md)")
 
 
 def export(loaded: LoadedModel, options: GraphOptions, args: argparse.Namespace) -> bytes:

@@ -67,8 +67,13 @@ class Limits:
         return shares[worst], f"{_REASONS[worst]}: {worst} {shares[worst]:.1f} times its limit"
 
     def write(self, weights: Path) -> Path:
-        """Write the limits beside the file ``weights``; where they are now."""
+        """Write the limits beside the file ``weights``; where they are now.
+
+        Raises ValueError where something else has that name.
+        """
         file = beside(weights)
+        if file.exists() and _content(file) is None:
+            raise ValueError(f"{file}: holds something else than limits. Move it, they have to stand there.")
         write_atomic(file, json.dumps({"format": _FORMAT, **asdict(self)}, indent=1, allow_nan=False) + "\n")
         return file
 
@@ -84,14 +89,9 @@ def read_limits(weights: Path, landmark_set: LandmarkSet) -> Limits | None:
     Raises ValueError for limits that are damaged or of other landmarks.
     """
     file = beside(weights)
-    if not file.is_file():
+    data = _content(file) if file.is_file() else None
+    if data is None:
         return None
-    try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{file}: not valid JSON ({error}). Restore it, or remove it.") from error
-    if not isinstance(data, dict) or data.get("format") != _FORMAT:
-        return None  # results of something else that share the name
     try:
         limits = _from_dict(data)
     except (KeyError, TypeError, ValueError) as error:
@@ -99,6 +99,12 @@ def read_limits(weights: Path, landmark_set: LandmarkSet) -> Limits | None:
     if limits.landmarks != landmark_set.landmarks:
         raise ValueError(f"{file}: limits of other landmarks than those of {weights}. Fit them anew.")
     return limits
+
+
+def carry_limits(weights: Path, other: Path) -> Path | None:
+    """Write the limits of ``weights`` beside ``other`` too, the same model in another form."""
+    data = _content(beside(weights)) if beside(weights).is_file() else None
+    return None if data is None else _from_dict(data).write(other)
 
 
 def fit_limits(
@@ -166,6 +172,15 @@ def _extent(points: np.ndarray) -> float:
     """Root mean square distance from the centroid."""
     spread = np.sqrt(((points - points.mean(0)) ** 2).sum(-1).mean())
     return float(max(spread, np.finfo(float).eps))
+
+
+def _content(file: Path) -> dict[str, Any] | None:
+    """What ``file`` says; None for the results of something else that share the name."""
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file}: not valid JSON ({error}). Restore it, or remove it.") from error
+    return data if isinstance(data, dict) and data.get("format") == _FORMAT else None
 
 
 def _from_dict(data: dict[str, Any]) -> Limits:
