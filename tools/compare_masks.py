@@ -1,0 +1,53 @@
+"""Compare two evaluations of masks on the same images, person by person.
+
+    python tools/compare_masks.py A.json B.json
+
+A.json and B.json: what test.py --json wrote. Differences are B less A, with 95 % intervals over persons.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # run as a script, from anywhere
+
+from util.evaluation.masks.mask_comparison import (  # noqa: E402
+    MEASURES,
+    compare_masks,
+    comparison_table,
+    read_evaluation,
+)
+from util.files import write_atomic  # noqa: E402
+
+
+def main() -> None:
+    args = parse_args()
+    first, other = map(read_evaluation, (args.first, args.other))
+    found = compare_masks(first, other, args.seed)
+    for measure in args.measures:
+        print(f"{measure}\n{comparison_table(found, measure)}\n")
+    print(f"{len(first.cases)} images of {len(set(first.persons))} persons")
+    if args.json:
+        record = {"first": str(args.first), "other": str(args.other), **found}
+        write_atomic(args.json, json.dumps(record, indent=1, allow_nan=False) + "\n")
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("first", type=Path, help="JSON of test.py")
+    parser.add_argument("other", type=Path, help="JSON of test.py on the same images")
+    parser.add_argument("--measures", nargs="+", choices=MEASURES, default=["dice", "assd"], help="shown")
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (0)")
+    parser.add_argument("--json", type=Path, help="write all measures")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ValueError as error:
+        sys.exit(f"compare_masks: {error}")

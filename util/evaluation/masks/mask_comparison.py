@@ -1,0 +1,111 @@
+"""Two evaluations of masks on the same images, compared person by person."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from util.evaluation.masks.bootstrap import class_means, paired_difference
+
+MEASURES = ("dice", "dice_present", "dice_overlap", "iou", "assd", "hd95", "nsd_0_5_mm", "nsd_1_mm")
+_KEYS = ("classes", "cases", "persons", "per_case")
+
+
+@dataclass(frozen=True)
+class EvaluatedMasks:
+    """What test.py --json wrote about one model."""
+
+    file: Path
+    classes: tuple[str, ...]
+    cases: tuple[str, ...]
+    persons: tuple[str, ...]
+    numbers: dict[str, np.ndarray]  # (N, K) by measure, NaN where not counted
+
+
+def read_evaluation(file: Path) -> EvaluatedMasks:
+    """Raises ValueError for a file that test.py did not write about masks."""
+    try:
+        record: Any = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(
+            f"{file}: cannot be read ({error.strerror}). Write it with test.py --json."
+        ) from error
+    except ValueError as error:
+        raise ValueError(f"{file}: not valid JSON ({error}). Write it with test.py --json.") from error
+    absent = [key for key in _KEYS if not isinstance(record, dict) or key not in record]
+    if absent:
+        raise ValueError(f"{file}: lacks {absent}, so it is no evaluation of masks by test.py --json.")
+    return EvaluatedMasks(
+        file=file,
+        classes=tuple(record["classes"]),
+        cases=tuple(record["cases"]),
+        persons=tuple(record["persons"]),
+        numbers={name: np.array(record["per_case"][name], np.float64) for name in MEASURES},
+    )
+
+
+def require_comparable(first: EvaluatedMasks, other: EvaluatedMasks) -> None:
+    """Raise ValueError unless both are about the same classes and images, in one order."""
+    for what, ours, theirs in (
+        ("classes", first.classes, other.classes),
+        ("images", first.cases, other.cases),
+        ("persons", first.persons, other.persons),
+    ):
+        if ours != theirs:
+            differing = sorted(set(ours) ^ set(theirs))[:3] or "another order"
+            raise ValueError(
+                f"{other.file} and {first.file}: not the same {what} ({differing}). Evaluate both with the "
+                "same test.py --data and --subset."
+            )
+
+
+def compare_masks(first: EvaluatedMasks, other: EvaluatedMasks, seed: int = 0) -> dict[str, Any]:
+    """By measure and class, and ``mean``: both means, ``other`` less ``first``, and its 95 % interval.
+
+    Means are those of all images; differences are of the images that have a number in both. None where
+    there is none.
+    """
+    require_comparable(first, other)
+    names = [*first.classes, "mean"]
+    result: dict[str, Any] = {}
+    for measure in MEASURES:
+        ours, theirs = first.numbers[measure], other.numbers[measure]
+        difference, interval = paired_difference(theirs, ours, first.persons, seed)
+        columns = zip(names, class_means(ours), class_means(theirs), difference, interval, strict=True)
+        result[measure] = {
+            name: {
+                "first": _known(a),
+                "other": _known(b),
+                "difference": _known(d),
+                "ci95": None if not np.isfinite(i).all() else i.tolist(),
+            }
+            for name, a, b, d, i in columns
+        }
+    return result
+
+
+def comparison_table(found: dict[str, Any], measure: str) -> str:
+    """One measure for a terminal: both means, the difference and its interval, a line a class, mean first."""
+    rows: list[tuple[str, ...]] = [("class", "first", "other", "difference", "95 %")]
+    entries = found[measure]
+    for name in ("mean", *(name for name in entries if name != "mean")):
+        entry = entries[name]
+        interval = entry["ci95"]
+        shown = "-" if interval is None else f"{interval[0]:+.4f} to {interval[1]:+.4f}"
+        values = ["-" if entry[key] is None else f"{entry[key]:.4f}" for key in ("first", "other")]
+        change = "-" if entry["difference"] is None else f"{entry['difference']:+.4f}"
+        rows.append((name, *values, change, shown))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(w) if not c else cell.rjust(w)
+            for c, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    )
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
