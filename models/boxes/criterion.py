@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from models.boxes.decoder import Stage
-from models.boxes.losses import LayerLosses, layer_losses
+from models.boxes.losses import LayerLosses, layer_losses, refinement_loss
 from models.boxes.matcher import HungarianMatcher, Match
 from models.boxes.outputs import BoxOutputs, Denoised
 from models.boxes.salience_loss import RANGES, salience_loss, salience_targets
@@ -20,7 +20,8 @@ class BoxCriterion(nn.Module):
 
     Sums over queries are divided by the number of objects of the batch, at least 1. ``salience_ranges``: the
     pixels from a cell to the farthest side of an object that a level is there for, one pair a level.
-    ``padding_counts``: padded cells and queries cost too, as published.
+    Refined boxes join in over the first ``refinement_warmup`` of the training. ``padding_counts``: padded
+    cells and queries cost too, as published.
     """
 
     def __init__(
@@ -31,23 +32,26 @@ class BoxCriterion(nn.Module):
         overlap_weight: float = 2.0,
         salience_weight: float = 2.0,
         salience_ranges: Sequence[tuple[float, float]] = RANGES,
+        refinement_weight: float = 1.0,
+        refinement_warmup: float = 0.1,
         matcher: HungarianMatcher | None = None,
         padding_counts: bool = False,
     ) -> None:
         super().__init__()
         self.class_weight, self.box_weight, self.overlap_weight = class_weight, box_weight, overlap_weight
         self.salience_weight = salience_weight
+        self.refinement_weight, self.refinement_warmup = refinement_weight, refinement_warmup
         self.salience_ranges = tuple((float(low), float(high)) for low, high in salience_ranges)
         self.matcher, self.padding_counts = matcher or HungarianMatcher(), padding_counts
 
     def forward(self, outputs: BoxOutputs, targets: BoxTargets, progress: float) -> LossReport:
-        """``progress`` is not used: the loss is the same from first to last."""
+        """``progress``: share of the training that is done, in [0, 1]."""
         with full_precision(outputs.stages[-1].boxes):
-            parts = self._parts(outputs, targets)
+            parts = self._parts(outputs, targets, progress)
         total = torch.stack(list(parts.values())).sum()
         return LossReport(total, {name: value.detach() for name, value in parts.items()})
 
-    def _parts(self, outputs: BoxOutputs, targets: BoxTargets) -> dict[str, Tensor]:
+    def _parts(self, outputs: BoxOutputs, targets: BoxTargets, progress: float) -> dict[str, Tensor]:
         num_objects = max(targets.num_objects, 1)
         proposals, real = outputs.proposals, outputs.proposals.real
         parts: dict[str, Tensor] = {}
@@ -55,6 +59,10 @@ class BoxCriterion(nn.Module):
         for name, stage in stages.items():
             matches = self.matcher(stage, targets, real)
             parts |= self._weighted(name, layer_losses(stage, matches, targets, num_objects, real))
+            if name == "" and outputs.refined is not None:
+                loss = refinement_loss(outputs.refined, stage.boxes, matches, targets) / num_objects
+                share = min(1.0, progress / max(self.refinement_warmup, 1e-9))
+                parts["refined"] = self.refinement_weight * share * loss
         if outputs.denoised is not None:
             parts |= self._denoising(outputs.denoised)
         wanted = salience_targets(outputs, targets, self.salience_ranges)

@@ -19,8 +19,10 @@ from models.boxes.outputs import BoxOutputs, Denoised
 from models.boxes.position import encode_cells
 from models.boxes.projection import TokenProjection, anchors
 from models.boxes.proposals import ProposalHead, Proposals
-from models.boxes.pyramid import Pyramid, nearest_cells, tokens, touched_cells, wide
+from models.boxes.published_refinement import PublishedRefinement
+from models.boxes.pyramid import Pyramid, nearest_cells, put, tokens, touched_cells, wide
 from models.boxes.ratios import FilterRatios
+from models.boxes.refinement import BoxRefinement, Refined, RegionSource
 from models.boxes.salience import SalienceScores
 from models.boxes.second_neck import SecondNeck
 from models.boxes.selection import Selection, joint_selection, rank_jointly, select_apart
@@ -35,9 +37,9 @@ class SalienceDetr(nn.Module):
     ``level_ratios`` is the share of a level's tokens that the encoder takes, ``layer_ratios`` the share of
     these that each of its layers works on. ``num_attending`` of them attend to each other; the decoder works
     on ``num_queries`` boxes. ``table_size``: cells of a side that the background embedding tells apart.
-    ``most_denoised``: objects of an image that start denoising queries. ``clip`` and ``nms_overlap`` see
-    ``detections.detect``. ``corrections``: where it leaves the published computation (all of them: the
-    right mode, the default).
+    ``most_denoised``: objects of an image that start denoising queries. ``refinement`` looks at the best
+    boxes once more. ``clip`` and ``nms_overlap`` see ``detections.detect``. ``corrections``: where it leaves
+    the published computation (all of them: the right mode, the default).
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class SalienceDetr(nn.Module):
         most_denoised: int | None = 100,
         clip: bool = True,
         nms_overlap: float | None = None,
+        refinement: BoxRefinement | PublishedRefinement | None = None,
         corrections: Corrections | None = None,
         normalise: Normalisation | None = None,
     ) -> None:
@@ -109,6 +112,7 @@ class SalienceDetr(nn.Module):
             normed_references=fixes.normed_references,
             canvas_positions=not fixes.padding_masked,
         )
+        self.refinement = refinement
         self.denoising = DenoisingQueries(embed_dim, num_classes, most_objects=most_denoised)
 
     def forward(
@@ -132,7 +136,8 @@ class SalienceDetr(nn.Module):
         maps = self._maps(canvas)
         pyramid = self._pyramid(maps, canvas)
         covered = pyramid.covered() if self.corrections.padding_masked else None
-        features = tokens(self.neck(maps, covered))
+        levels = self.neck(maps, covered)
+        features = tokens(levels)
         position = encode_cells(pyramid, features.shape[-1]).to(features.dtype)
         position = position + self.level_embed[pyramid.level]
         anchor, used = anchors(pyramid, border_cells=self.corrections.border_cells)
@@ -147,8 +152,13 @@ class SalienceDetr(nn.Module):
         if denoising is not None and started is not None:
             before = tuple(_part(stage, slice(count)) for stage in decoded.stages)
             denoised = Denoised(before, denoising, started)
+        source = RegionSource(levels[0], pyramid.maps(memory)[0], self.strides[0], canvas.sizes)
+        refined = self._refined(source, decoded.features[:, count:], stages[-1], proposals.real)
+        last = stages[-1]
+        if refined is not None:
+            last = Stage(last.logits, put(last.boxes, refined.chosen, refined.boxes))
         return BoxOutputs(
-            final=self._detections(stages[-1], proposals.real, canvas.sizes),
+            final=self._detections(last, proposals.real, canvas.sizes),
             stages=stages,
             proposals=proposals,
             salience=tuple(salience),
@@ -156,6 +166,7 @@ class SalienceDetr(nn.Module):
             canvas=canvas.shape,
             sizes=canvas.sizes,
             denoised=denoised,
+            refined=refined,
         )
 
     def _maps(self, canvas: Canvas) -> list[Tensor]:
@@ -222,6 +233,13 @@ class SalienceDetr(nn.Module):
         every = self.training or not self.corrections.boxes_of_chosen
         masks = Masks(hidden, None if real is None else ~real)
         return self.decoder(content, boxes, memory, pyramid, masks=masks, every_stage=every)
+
+    def _refined(
+        self, source: RegionSource, queries: Tensor, stage: Stage, real: Tensor | None
+    ) -> Refined | None:
+        if self.refinement is None:
+            return None
+        return self.refinement(source, queries, stage.logits, stage.boxes, real)
 
     def _detections(self, stage: Stage, real: Tensor | None, sizes: Tensor) -> Detections:
         return detect(

@@ -10,8 +10,10 @@ from torch.nn import functional as F
 from models.boxes.decoder import Stage
 from models.boxes.geometry import corners, overlaps
 from models.boxes.matcher import Match
+from models.boxes.refinement import Refined
 from models.boxes.targets import BoxTargets
 
+_SHOWN = 0.3  # IoU of a box with its object, from which on a look at its region helps
 _FOCUS = 0.75  # weight of a class that is not there, times the square of its probability
 
 
@@ -54,3 +56,21 @@ def layer_losses(
         boxes=(found - boxes).abs().sum() / num_objects,
         overlap=(1.0 - generalised).sum() / num_objects,
     )
+
+
+def refinement_loss(refined: Refined, base: Tensor, matches: Sequence[Match], targets: BoxTargets) -> Tensor:
+    """Sum of L1 and 1 - GIoU of refined boxes whose query has an object that it overlaps by enough.
+
+    ``base``: (B, Q, 4) the boxes before. Queries that were not chosen, and boxes that do not show their
+    object, teach nothing. L1 is in parts of the object's own width and height.
+    """
+    total = base.sum() * 0.0
+    for image, (queries, places) in enumerate(matches):
+        objects = targets.boxes[image][places].to(base.dtype)  # (N, 4)
+        same = refined.chosen[image][:, None] == queries  # (n, N)
+        iou = overlaps(corners(base[image, queries].detach()), corners(objects))[0]
+        row, column = (same & (iou > _SHOWN)).nonzero(as_tuple=True)
+        found, wanted = refined.boxes[image, row], objects[column]
+        distance = ((found - wanted) / wanted[:, [2, 3, 2, 3]]).abs().sum()
+        total = total + distance + (1.0 - overlaps(corners(found), corners(wanted))[1]).sum()
+    return total

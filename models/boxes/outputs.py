@@ -9,6 +9,7 @@ from models.boxes.denoising import Denoising
 from models.boxes.detections import Detections
 from models.boxes.proposals import Proposals
 from models.boxes.pyramid import Pyramid
+from models.boxes.refinement import Refined
 from models.boxes.targets import BoxTargets
 
 
@@ -33,3 +34,4 @@ class BoxOutputs:
     canvas: tuple[int, int]  # height and width of the images, in pixels
     sizes: Tensor  # (B, 2) width and height of each image on the canvas, in pixels
     denoised: Denoised | None  # in training
+    refined: Refined | None  # where the detector has a refinement: ``final`` has these boxes

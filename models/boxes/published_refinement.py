@@ -5,7 +5,8 @@ from torch import Tensor, nn
 from torchvision.ops import roi_align
 
 from models.boxes.geometry import corners
-from models.boxes.pyramid import put, take
+from models.boxes.pyramid import take
+from models.boxes.refinement import Refined, RegionSource
 from models.precision import full_precision
 
 _CELLS = 7  # of a region, along each side
@@ -29,12 +30,18 @@ class PublishedRefinement(nn.Module):
         self.transformer = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
         self.mlp_head = nn.Sequential(nn.Linear(embed_dim, embed_dim), nn.ReLU(), nn.Linear(embed_dim, 4))
 
-    def forward(self, features: Tensor, queries: Tensor, logits: Tensor, boxes: Tensor) -> Tensor:
-        """(B, C, h, w) map, (B, Q, C) normed queries, (B, Q, K) logits, (B, Q, 4) boxes -> (B, Q, 4)."""
+    def forward(
+        self, source: RegionSource, queries: Tensor, logits: Tensor, boxes: Tensor, real: Tensor | None
+    ) -> Refined:
+        """(B, Q, C) normed queries, (B, Q, K) logits and (B, Q, 4) boxes; all queries count, as there."""
+        return self.refined(source.first, queries, logits, boxes)
+
+    def refined(self, features: Tensor, queries: Tensor, logits: Tensor, boxes: Tensor) -> Refined:
+        """The best boxes after a look at a (B, C, h, w) map."""
         chosen = self.chosen(logits)
         best = take(boxes, chosen)
         steps = self.deltas(features, take(queries, chosen), best).tanh() * _LARGEST_STEP
-        return put(boxes, chosen, best + steps)
+        return Refined(chosen, best + steps)
 
     def chosen(self, logits: Tensor) -> Tensor:
         """(B, n) the best queries."""

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from models.boxes.images import on_canvas
 from models.boxes.published_refinement import PublishedRefinement
-from models.boxes.pyramid import Pyramid, nearest_cells, take
+from models.boxes.pyramid import Pyramid, nearest_cells, put, take
 from models.normalisation import PerChannel
 from transforms.published_size import PublishedSize, resized
 from util.inspection.boxes.parity_case import Case
@@ -35,12 +35,12 @@ def refinement_numbers(case: Case, dtype: torch.dtype) -> Numbers:
     with torch.no_grad():
         chosen = head.chosen(logits)
         deltas = head.deltas(features, take(queries, chosen), take(boxes, chosen))
-        refined = head(features, queries, logits, boxes)
+        found = head.refined(features, queries, logits, boxes)
     return given | {
         "feat": features,
         "topk": chosen,
         "deltas": deltas.flatten(0, 1),
-        "refined": refined,
+        "refined": put(boxes, found.chosen, found.boxes),
     }
 
 
