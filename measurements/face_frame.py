@@ -48,7 +48,8 @@ class FaceFrame:
     def turns(self, points: np.ndarray) -> np.ndarray:
         """(N, 2, 2) like ``to_image`` without the size: turned and mirrored alone."""
         matrices = self.to_image(points)
-        return matrices / np.linalg.norm(matrices[..., 0], axis=-1)[:, None, None]
+        size = np.linalg.norm(matrices[..., 0], axis=-1)[:, None, None]
+        return matrices / np.where(size > 0.0, size, np.nan)
 
 
 def mean_face(points: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from measurements.face_frame import FaceFrame, mean_face
 
 SHRINK = 0.8  # readers differ along edges more than a model errs along them; docs/measurements.md
 _SHIPPED = Path(__file__).parent / "reader_shapes.json"
-_LEAST_CASES = 10
+LEAST_CASES = 10
 
 
 @dataclass(frozen=True)
@@ -107,9 +107,9 @@ def shapes_of_readers(
 
 def _shape(differences: np.ndarray, name: str) -> np.ndarray:
     known = differences[np.isfinite(differences).all(-1)]
-    if len(known) < _LEAST_CASES:
+    if len(known) < LEAST_CASES:
         raise ValueError(
-            f"{name}: marked twice on {len(known)} X-rays, expected at least {_LEAST_CASES} to see a shape."
+            f"{name}: marked twice on {len(known)} X-rays, expected at least {LEAST_CASES} to see a shape."
         )
     covariance = np.cov(known.T)
     trace = np.trace(covariance)

@@ -10,7 +10,9 @@ from PIL import Image
 
 from datasets.landmarks import isbi2015
 from datasets.prepared.prepared import PreparedDataset
+from measurements.shapes import LandmarkShapes
 from tests.support.run_tool import run_tool
+from util.prediction.landmarks.measuring import shapes_of
 
 SIZE = (97, 120)  # width, height
 CODES = "1\n1\n3\n2\n"  # classification codes follow the landmarks in the published files
@@ -63,6 +65,20 @@ def test_the_script_prepares_the_published_layout(source, tmp_path):
         assert max(sample.size) == 60
         assert np.allclose(sample.points, (mean + 0.5) * ratio, atol=1e-4)
         assert np.allclose(sample.spacing * ratio, 0.1)
+
+
+def test_both_doctors_say_which_way_landmarks_are_unsure(source, tmp_path):
+    for case in range(6, 13):
+        add_case(source, "TrainingData", f"{case:03d}", ".bmp")
+    for labels in ("mean", "senior"):
+        options = ("--output", tmp_path / labels, "--labels", labels, "--val", 2)
+        done = run_tool("tools/prepare_isbi2015.py", "--source", source, *options)
+        assert done.returncode == 0, done.stderr
+    assert PreparedDataset(tmp_path / "senior", "train").landmark_shapes is None
+    carried = PreparedDataset(tmp_path / "mean", "test").landmark_shapes
+    assert carried["source"] == "the two doctors on 12 X-rays"  # none of test
+    assert LandmarkShapes.from_dict(carried, "dataset.json").names == isbi2015.LANDMARKS.abbreviations
+    assert shapes_of({"landmark_shapes": carried}, "best.pt").source == carried["source"]
 
 
 def test_every_source_file_is_recorded_with_its_hash(source, tmp_path):

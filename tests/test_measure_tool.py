@@ -12,8 +12,15 @@ from measurements.analysis import load_analysis
 from measurements.norm import Patient
 from measurements.shapes import shipped_shapes
 from tests.support.faces import E1, E2, E3_PIXELS, E3_SPACING
+from tests.support.rulers import film, with_teeth
 from tests.support.run_tool import run_tool
-from util.prediction.landmarks.measuring import Measurer, landmark_set_of, read_landmark_file, scale_known
+from util.prediction.landmarks.measuring import (
+    Measurer,
+    by_its_ruler,
+    landmark_set_of,
+    read_landmark_file,
+    scale_known,
+)
 from util.reporting.landmarks.measurement_figures import tracing_picture, wiggle_chart
 
 CL38 = load_landmark_set("cl38")
@@ -129,7 +136,7 @@ def test_a_set_of_ones_own_goes_by_its_names(tmp_path: Path) -> None:
 
 
 def test_the_tool(tmp_path: Path) -> None:
-    cv2.imwrite(str(tmp_path / "x.png"), np.zeros((400, 300), np.uint8))
+    cv2.imwrite(str(tmp_path / "x.png"), np.tile(np.arange(250, dtype=np.uint8), (400, 1)))
     flat = np.full((38, 2), 5.0)
     file = landmark_file(
         tmp_path,
@@ -148,6 +155,21 @@ def test_the_tool(tmp_path: Path) -> None:
     page = (tmp_path / "m.html").read_text()
     assert page.count("data:image/png;base64") == 4 and 'src="http' not in page and "Not a diagnosis" in page
     assert run_tool("tools/measure.py", "--landmarks", str(file), "--analysis", "stiener").returncode == 2
+
+
+def test_a_ruler_on_the_film_tells_the_millimetre(tmp_path: Path) -> None:
+    file = tmp_path / "x.png"
+    cv2.imwrite(str(file), with_teeth(film(), 20.0))
+    record = image_record(E2 / 0.1, None, str(file))
+    found = by_its_ruler(record, 2.0)
+    assert found["spacing_mm"] == pytest.approx([0.1, 0.1], rel=0.005) and scale_known(found)
+    sn = values(measurer("jarabak")(found, "x")[0])["S-N"]
+    assert sn == pytest.approx(67.616, rel=0.005)
+    cv2.imwrite(str(file), film())
+    with pytest.raises(ValueError, match="x.png: no ruler was found"):
+        by_its_ruler(record, 2.0)
+    with pytest.raises(ValueError, match="no such file"):
+        by_its_ruler({**record, "file": "elsewhere.png"}, 2.0)
 
 
 def test_tracing_and_wiggle_show_what_is_there() -> None:

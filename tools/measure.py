@@ -23,9 +23,11 @@ sys.path.insert(0, str(ROOT))  # run as a script, from anywhere
 from measurements.analysis import load_analysis, shipped_analyses  # noqa: E402
 from measurements.norm import Patient  # noqa: E402
 from measurements.table import text_table  # noqa: E402
+from util.arguments import positive  # noqa: E402
 from util.files import write_atomic  # noqa: E402
 from util.prediction.landmarks.measuring import (  # noqa: E402
     Measurer,
+    by_its_ruler,
     landmark_set_of,
     read_landmark_file,
     shapes_of,
@@ -44,7 +46,7 @@ def main() -> int:
     )
     if args.nominal:
         content["images"] = [{**image, "spacing_source": "nominal"} for image in content["images"]]
-    images, failed = measure_all(measurer, content["images"])
+    images, failed = measure_all(measurer, content["images"], args.ruler)
     for image in images:
         print_image(image)
     result = {"model": content["model"], **measurer.to_dict(), "images": images, "failed": failed}
@@ -86,20 +88,29 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         "--nominal", action="store_true", help="the spacing is nominal: no norm of a length is applied"
     )
+    parser.add_argument(
+        "--ruler",
+        type=positive(float),
+        metavar="PITCH_MM",
+        help="mm between the teeth of a ruler on the films, by which their spacing is found anew",
+    )
     args = parser.parse_args()
+    if args.ruler is not None and args.nominal:
+        parser.error("--ruler, --nominal: expected one of the two.")
     if not 0.0 <= args.scale_error < 100.0:
         parser.error(f"--scale-error {args.scale_error:g}: expected percent from 0 to below 100.")
     return args
 
 
 def measure_all(
-    measurer: Measurer, images: Sequence[dict[str, Any]]
+    measurer: Measurer, images: Sequence[dict[str, Any]], ruler_mm: float | None
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Each image with its measurements in the place of its landmarks, and those that failed."""
     done, failed = [], []
     for image in images:
         where = image["file"] if image.get("slice") is None else f"{image['file']} slice {image['slice']}"
         try:
+            image = image if ruler_mm is None else by_its_ruler(image, ruler_mm)
             analyses = measurer(image, where)
         except ValueError as error:
             print(f"measure: {error}", file=sys.stderr)

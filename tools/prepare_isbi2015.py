@@ -7,13 +7,18 @@ Splits: train and val from TrainingData (checkpoints are chosen on val), test = 
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # run as a script, from anywhere
 
+import numpy as np  # noqa: E402
+
 from datasets.landmarks import isbi2015  # noqa: E402
 from datasets.prepared.writer import write_prepared  # noqa: E402
+from measurements.shapes import LEAST_CASES, shapes_of_readers  # noqa: E402
 from util.files import sha256  # noqa: E402
 
 
@@ -28,6 +33,7 @@ def main() -> None:
         )
     images = {case: file for files in sets.values() for case, file in files.items()}
     split = isbi2015.assign_splits(sets, args.val, args.seed)
+    learnt = [*split.get("train", ()), *split.get("val", ())]
     cases = {
         name: (
             case.shrunk(args.size) for case in isbi2015.read_cases(args.source, images, names, args.labels)
@@ -42,8 +48,22 @@ def main() -> None:
         created_by=f"tools/prepare_isbi2015.py --labels {args.labels} --size {args.size} --val {args.val}",
         source_files=source_hashes(args.source, images, args.labels),
         seed=args.seed,
+        landmark_shapes=reader_shapes(args.source, learnt, args.labels),
     )
     print(", ".join(f"{name} {len(names)}" for name, names in split.items()), f"-> {args.output}")
+
+
+def reader_shapes(source: Path, cases: Sequence[str], labels: str) -> dict[str, Any] | None:
+    """Which way the doctors are unsure, from how they differ on ``cases``.
+
+    None where ``labels`` are one doctor's, and where the cases are too few to tell.
+    """
+    if len(isbi2015.DOCTORS[labels]) < 2 or len(cases) < LEAST_CASES:
+        return None
+    files = [isbi2015.annotation_files(source, case, labels) for case in cases]
+    first, second = (np.stack([isbi2015.read_annotation(pair[side]) for pair in files]) for side in (0, 1))
+    names = isbi2015.LANDMARKS.abbreviations
+    return shapes_of_readers(first, second, names, f"the two doctors on {len(cases)} X-rays").to_dict()
 
 
 def source_hashes(source: Path, images: dict[str, Path], labels: str) -> dict[str, str]:

@@ -63,6 +63,7 @@ class PreparedDataset(Dataset[PointSample]):
             header["landmark_set"], source=str(self.folder / "dataset.json")
         )
         self.labels = str(header["labels"])
+        self.landmark_shapes = header.get("landmark_shapes")  # plain data, of its readers; None: not known
         read = partial(read_records, landmark_set=self.landmark_set)
         self._records = read_subset(self.folder, subset, header, read)
         self.cases = tuple(record.file.stem for record in self._records)

@@ -37,7 +37,9 @@ class PreparedWriter:
         created_by: str,
         source_files: Mapping[str, str],
         seed: int | None = None,
+        landmark_shapes: Mapping[str, Any] | None = None,
     ) -> None:
+        """``landmark_shapes``: which way the readers are unsure, where it is known (docs/measurements.md)."""
         self._folder = PreparedFolder(folder)
         self._set = landmark_set
         self._records: dict[str, list[tuple[PreparedCase, tuple[int, int]]]] = {}  # image dropped, size kept
@@ -49,6 +51,8 @@ class PreparedWriter:
             "seed": seed,
             "coordinates": _COORDINATES,
         }
+        if landmark_shapes is not None:
+            self._header["landmark_shapes"] = dict(landmark_shapes)
 
     def __enter__(self) -> "PreparedWriter":
         self._folder.__enter__()
@@ -89,6 +93,7 @@ def write_prepared(
     created_by: str,
     source_files: Mapping[str, str],
     seed: int | None = None,
+    landmark_shapes: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a whole prepared folder, or nothing; one image is in memory at a time.
 
@@ -102,6 +107,7 @@ def write_prepared(
         created_by=created_by,
         source_files=source_files,
         seed=seed,
+        landmark_shapes=landmark_shapes,
     )
     with writer:
         for split, cases in cases_by_split.items():

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from datasets.files.image_files import read_images
+from datasets.files.ruler import by_ruler
 from datasets.landmarks.landmark_set import LandmarkSet, load_landmark_set
 from measurements.analysis import Analysis
 from measurements.evaluate import Measured, facing, measure
@@ -150,6 +152,19 @@ def scale_known(image: Mapping[str, Any]) -> bool:
     """Whether a record's millimetres are those of the patient, not those of a detector or of nobody."""
     source = str(image.get("spacing_source", ""))
     return bool(image.get("spacing_mm")) and source not in _NOT_AT_PATIENT
+
+
+def by_its_ruler(image: Mapping[str, Any], pitch_mm: float) -> dict[str, Any]:
+    """An ``image`` record with the spacing that a ruler on its picture tells, teeth ``pitch_mm`` apart.
+
+    The file is read again. Raises ValueError naming it where it cannot be, or no ruler is clear.
+    """
+    file, number = Path(image["file"]), image.get("slice")
+    source = next((one for one in read_images(file) if one.slice == number), None)
+    if source is None:
+        raise ValueError(f"{file}: no slice {number} any more. Find its landmarks again.")
+    found = by_ruler(source, pitch_mm)
+    return {**image, "spacing_mm": found.spacing.tolist(), "spacing_source": found.spacing_source}
 
 
 def read_landmark_file(file: Path) -> dict[str, Any]:

@@ -71,11 +71,12 @@ def _image(image: Mapping[str, Any]) -> str:
 
 
 def _pixels(image: Mapping[str, Any]) -> np.ndarray | None:
-    """(H, W) uint8 of an image record; None where its file is not there any more."""
-    file = Path(image["file"])
-    if not file.is_file():
+    """(H, W) uint8 of an image record; None where its file cannot be read any more."""
+    try:
+        images = read_images(Path(image["file"]))
+        return next((one.image for one in images if one.slice == image.get("slice")), None)
+    except ValueError:
         return None
-    return next((one.image for one in read_images(file) if one.slice == image.get("slice")), None)
 
 
 def _table(records: Sequence[Mapping[str, Any]]) -> str:
