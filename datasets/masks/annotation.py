@@ -93,7 +93,7 @@ class Annotation:
             shape = Shape.of_mask(_resized(self.masks[name], size))
         if name in self.outlines:
             shape = shape.united(self._outlined(self.outlines[name], size, where, notes), size)
-        if not shape.mask(size).any():
+        if not shape or (shape.runs is None and not shape.mask(size).any()):  # polygons between centres
             notes.add("no such structure", where)
             return Shape()
         return shape
