@@ -259,3 +259,16 @@ def test_a_shape_is_the_union_of_its_parts():
     np.testing.assert_array_equal(plane_of, pixels * 8)
     assert not Shape() and not Shape.of_mask(np.zeros((3, 4), bool)) and shape
     assert not Shape().mask(SIZE).any()
+
+
+def test_a_flip_of_the_training_transforms_exchanges_the_sides():
+    still = {"zoom": (1.0, 1.0), "rotation": 0.0, "shift": 0.0, "artefacts": 0.0}
+    sample, rng = a_sample(polygons=True), np.random.default_rng(0)
+    straight = masks_of(TrainTransforms((64, 96), **still)(sample, rng).packed())
+    flipped = TrainTransforms((64, 96), flip=1.0, **still)(sample, rng)
+    mirrored = straight[[1, 0, 2], :, ::-1]
+    assert (masks_of(flipped.packed()) ^ mirrored).sum() <= 4, "up to centres on an edge"
+    assert flipped.attributes == (0,) and flipped.known == (False, True, True)
+    unknown = replace(sample, class_set=ClassSet("x", LUNGS.classes, None))
+    with pytest.raises(ValueError, match="not mirrored"):
+        TrainTransforms((64, 96), flip=1.0)(unknown, rng)
