@@ -1,38 +1,24 @@
-"""Found masks as files: run lengths in both conventions, votes, COCO, PNG, DICOM, measurements."""
+"""Found masks as files: run lengths in both conventions, votes, COCO, PNG."""
 
 import csv
 import importlib.util
 import json
-import math
 import sys
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-import pydicom
 import pytest
-from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from datasets.masks.coco_files import read_coco
 from datasets.masks.mask_files import find_mask_files
-from datasets.masks.raster import fill, pack
 from tests.support.run_tool import run_tool
-from tests.support.tiny_masks import CHEST, SIZE, chest_case
+from tests.support.tiny_masks import CHEST, SIZE, found_of
 from util.prediction.masks.coco_records import write_coco
-from util.prediction.masks.image_masks import ImageMasks
 from util.prediction.masks.mask_pictures import write_class_pngs
-from util.prediction.masks.measurements import COLUMNS, csv_text, measured
 from util.prediction.masks.run_lengths import decode_rows, encode_rows, parse_runs, runs_to_text, vote
 from util.prediction.masks.submission import Submission, faults, vote_files, write_submission
-
-WIDTH, HEIGHT = SIZE
-
-
-def found_of(number: int, spacing: float = 0.5) -> ImageMasks:
-    masks = [shape.mask(SIZE) for shape in chest_case(number).shapes]
-    return ImageMasks(pack(masks, SIZE, 1), 4, np.full(2, spacing))
 
 
 def tool(name: str) -> Any:
@@ -251,122 +237,3 @@ def test_the_tools_run_as_people_run_them(tmp_path):
     assert done.returncode == 1 and "a start of 0" in done.stderr and "Traceback" not in done.stderr
     done = run_tool("tools/vote_rle.py", file, file, "--output", tmp_path / "out.csv")
     assert done.returncode == 0 and (tmp_path / "out.csv").read_text() == file.read_text()
-
-
-def rotated_box(length: float, width: float, degrees: float) -> np.ndarray:
-    """(200, 200) mask of a rectangle, in pixels."""
-    angle = math.radians(degrees)
-    along, across = (
-        np.array([math.cos(angle), math.sin(angle)]),
-        np.array([-math.sin(angle), math.cos(angle)]),
-    )
-    corners = [
-        100 + a * length / 2 * along + b * width / 2 * across for a, b in ((1, 1), (-1, 1), (-1, -1), (1, -1))
-    ]
-    return fill(np.array(corners), (200, 200))
-
-
-@pytest.mark.parametrize("degrees", [0.0, 30.0, 90.0 - 1e-6, -60.0])
-def test_length_and_width_follow_the_main_axis(degrees):
-    masks = [rotated_box(120, 40, degrees), rotated_box(30, 20, degrees)]
-    found = ImageMasks(pack(masks, (200, 200), 1), 2, np.array([0.5, 0.5]))
-    bone, small = measured(found, ("bone", "small"))
-    assert bone["length_mm"] == pytest.approx(60.0, abs=1.0) and bone["width_mm"] == pytest.approx(
-        20.0, abs=1.0
-    )
-    assert bone["area_mm2"] == pytest.approx(1200.0, rel=0.01)
-    assert abs((bone["angle_degrees"] - degrees + 90) % 180 - 90) < 1.0
-    assert bone["center_x"] == pytest.approx(99.5, abs=0.1) and bone["center_y"] == pytest.approx(
-        99.5, abs=0.1
-    )
-    assert small["overlap_px"] == small["area_px"] == bone["overlap_px"]
-    assert small["overlaps"] == {"bone": 1.0} and bone["overlaps"]["small"] == pytest.approx(0.125, abs=0.01)
-
-
-def test_measurements_take_pixels_that_are_not_square():
-    """The box is 120 x 40 pixels along the axes: 0.2 mm wide pixels make it lie the other way round."""
-    found = ImageMasks(pack([rotated_box(120, 40, 0.0)], (200, 200), 1), 1, np.array([0.2, 1.0]))
-    (bone,) = measured(found, ("bone",))
-    assert bone["length_mm"] == pytest.approx(40.0, abs=1.0) and bone["width_mm"] == pytest.approx(
-        24.0, abs=0.5
-    )
-    assert abs(bone["angle_degrees"]) == pytest.approx(90.0)
-    unknown = ImageMasks(found.planes, 1, np.full(2, np.nan))
-    (bone,) = measured(unknown, ("bone",))
-    assert bone["length_mm"] is None and bone["area_mm2"] is None and bone["area_px"] == 4800
-
-
-def test_measurements_as_csv_leave_unknown_cells_empty():
-    found = found_of(1, math.nan)
-    rows = measured(found, CHEST.classes)
-    assert [row["class"] for row in rows] == ["right_lung", "left_lung", "heart"], "no clavicle there"
-    lines = list(csv.DictReader([",".join(COLUMNS), *csv_text(rows, "a, b.png", None).splitlines()]))
-    assert (
-        lines[0]["file"] == "a, b.png"
-        and lines[0]["area_mm2"] == ""
-        and lines[0]["area_px"] == str(rows[0]["area_px"])
-    )
-    assert lines[2]["overlaps"].split()[0].startswith("right_lung:")
-
-
-def a_radiograph(file: Path) -> Path:
-    """A computed radiograph of the size of the chests."""
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = ComputedRadiographyImageStorage
-    meta.MediaStorageSOPInstanceUID = generate_uid()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    image = FileDataset(str(file), {}, file_meta=meta, preamble=b"\0" * 128)
-    image.SOPClassUID, image.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
-    image.StudyInstanceUID, image.SeriesInstanceUID = generate_uid(), generate_uid()
-    image.PatientID, image.PatientName, image.PatientBirthDate, image.PatientSex = "1", "A^B", "", ""
-    image.AccessionNumber = image.StudyID = image.StudyDate = image.StudyTime = ""
-    image.ReferringPhysicianName, image.Modality = "", "CR"
-    image.SeriesNumber, image.InstanceNumber = 1, 1
-    image.Rows, image.Columns, image.SamplesPerPixel = HEIGHT, WIDTH, 1
-    image.PhotometricInterpretation = "MONOCHROME2"
-    image.BitsAllocated = image.BitsStored = 8
-    image.HighBit, image.PixelRepresentation = 7, 0
-    image.ImagerPixelSpacing = [0.5, 0.5]
-    image.PixelData = chest_case(0).image.tobytes()
-    image.save_as(file, enforce_file_format=True)
-    return file
-
-
-def test_a_dicom_segmentation_holds_overlapping_segments(tmp_path):
-    pytest.importorskip("highdicom")
-    from util.prediction.masks.dicom_seg import write_dicom_seg
-
-    source, file = a_radiograph(tmp_path / "a.dcm"), tmp_path / "seg.dcm"
-    assert write_dicom_seg(file, source, found_of(1), CHEST.classes) == 3, "no clavicle, no segment"
-    read = pydicom.dcmread(file)
-    labels = [str(segment.SegmentLabel) for segment in read.SegmentSequence]
-    assert labels == ["right_lung", "left_lung", "heart"] and read.Modality == "SEG"
-    frames = read.pixel_array.astype(bool)
-    order = [
-        int(f.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
-        for f in read.PerFrameFunctionalGroupsSequence
-    ]
-    assert sorted(order) == [1, 2, 3] and (read.Rows, read.Columns) == (HEIGHT, WIDTH)
-    for number, frame in zip(order, frames, strict=True):
-        np.testing.assert_array_equal(frame, found_of(1).mask(number - 1))
-    assert (frames.sum(0) >= 2).any(), "segments overlap"
-    assert read.PatientID == "1"
-    assert read.ReferencedSeriesSequence[0].SeriesInstanceUID == pydicom.dcmread(source).SeriesInstanceUID
-
-
-def test_what_cannot_be_a_dicom_segmentation_is_refused(tmp_path):
-    pytest.importorskip("highdicom")
-    from util.prediction.masks.dicom_seg import write_dicom_seg
-
-    (tmp_path / "a.png").write_bytes(b"no dicom")
-    small = ImageMasks(np.ones((4, 5, 1), np.uint8), 1, np.ones(2))
-    nothing = ImageMasks(np.zeros((HEIGHT, WIDTH, 1), np.uint8), 1, np.ones(2))
-    source = a_radiograph(tmp_path / "a.dcm")
-    for image, found, named in (
-        (tmp_path / "a.png", small, "not a DICOM image"),
-        (source, small, "5x4"),
-        (source, nothing, "no structure was found"),
-    ):
-        with pytest.raises(ValueError, match=named):
-            write_dicom_seg(tmp_path / "seg.dcm", image, found, ("x",))
-        assert not (tmp_path / "seg.dcm").exists()

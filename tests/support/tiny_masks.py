@@ -7,9 +7,10 @@ import numpy as np
 
 from datasets.masks.case import MaskCase
 from datasets.masks.class_set import ClassSet
-from datasets.masks.raster import fill
+from datasets.masks.raster import fill, pack
 from datasets.masks.shape import Shape
 from datasets.masks.writer import write_masks
+from util.prediction.masks.image_masks import ImageMasks
 
 CHEST = ClassSet(
     "tiny chest", ("right_lung", "left_lung", "heart", "clavicle"), ((0, 1),), {"sex": ("female", "male")}
@@ -60,3 +61,9 @@ def write_chests(folder: Path, *, train: int = 8, val: int = 2, test: int = 4) -
         seed=0,
     )
     return folder
+
+
+def found_of(number: int, spacing: float = 0.5) -> ImageMasks:
+    """The structures of ``chest_case`` as if a model had found them."""
+    masks = [shape.mask(SIZE) for shape in chest_case(number).shapes]
+    return ImageMasks(pack(masks, SIZE, 1), 4, np.full(2, spacing))
