@@ -31,8 +31,6 @@ class MaskLooks:
     threshold: float | None = None
     cleaning: Cleaning = field(default_factory=Cleaning)
     mean_field: MeanField | None = None
-    rle: bool = False  # what is written besides; the masks are the same
-    png: bool = False
 
     def __post_init__(self) -> None:
         files = [file.resolve() for file in self.checkpoints]
@@ -62,15 +60,12 @@ class MaskLooks:
             threshold=args.threshold,
             cleaning=Cleaning(args.least_part or 0.0, args.least_hole or 0.0),
             mean_field=None if args.mean_field is None else MeanField(args.mean_field),
-            rle=args.rle,
-            png=args.png,
         )
 
     @property
     def plain(self) -> bool:
         """One model, one look at the whole image, nothing done to its masks."""
-        plain = MaskLooks(self.checkpoints, rle=self.rle, png=self.png)
-        return len(self.checkpoints) == 1 and self == plain
+        return len(self.checkpoints) == 1 and self == MaskLooks(self.checkpoints)
 
     def predictor(self, members: Sequence[Any]) -> Any:
         """One from the ``MaskPredictor`` of every checkpoint. Raises ValueError when their classes differ."""
@@ -78,8 +73,7 @@ class MaskLooks:
 
     def settings(self) -> dict[str, Any]:
         """All that a result depends on beside the checkpoints; JSON-ready."""
-        left_out = {"checkpoints", "rle", "png"}
-        return {key: value for key, value in asdict(self).items() if key not in left_out}
+        return {key: value for key, value in asdict(self).items() if key != "checkpoints"}
 
     def __str__(self) -> str:
         parts = [" + ".join(map(str, self.checkpoints))]
@@ -135,11 +129,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="STRENGTH",
         help="smooth by a small conditional random field on the grey values, such as 2; says what it changed",
     )
+
+
+def add_file_arguments(parser: argparse.ArgumentParser) -> None:
+    """``--rle`` and ``--png``: what inference.py writes beside JSON and CSV."""
     parser.add_argument(
-        "--rle",
-        action="store_true",
-        help="inference.py: also NAME_rle.csv, image_name,class,rle by rows from 1",
+        "--rle", action="store_true", help="also NAME_rle.csv: image_name,class,rle, by rows from 1"
     )
-    parser.add_argument(
-        "--png", action="store_true", help="inference.py: also a PNG a class and image in NAME_png/CLASS"
-    )
+    parser.add_argument("--png", action="store_true", help="also NAME_png/CLASS/IMAGE.png")

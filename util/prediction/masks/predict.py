@@ -89,7 +89,7 @@ class MaskFinder:
 
     def __init__(self, members: Sequence[Member], looks: MaskLooks, labels: str = "") -> None:
         self.members, self.looks, self.file = list(members), looks, looks.checkpoints[0]
-        self.answers = MaskAnswers(members[0].class_set, labels, rle=looks.rle, png=looks.png)
+        self.answers = MaskAnswers(members[0].class_set, labels)
         self.class_set = members[0].class_set
         for number, member in enumerate(members):
             if member.class_set.classes != self.class_set.classes:
