@@ -25,7 +25,7 @@ def batch(tmp_path_factory: pytest.TempPathFactory) -> MaskBatch:
 def outputs_of(batch: MaskBatch, inside: float = 0.9, thresholds: float = 0.5) -> MaskOutputs:
     """Probability ``inside`` where the truth is, a tenth of it elsewhere."""
     probabilities = torch.where(batch.targets, inside, inside / 10)
-    return MaskOutputs(probabilities.logit(), 1, torch.full((len(CHEST),), thresholds))
+    return MaskOutputs(probabilities.logit(), 1, thresholds=(thresholds,) * len(CHEST))
 
 
 def test_the_numbers_are_those_of_the_evaluator(batch) -> None:
@@ -56,7 +56,7 @@ def test_thresholds_follow_a_model_that_is_never_half_sure(batch) -> None:
     assert all(0.03 < threshold <= 0.3 for threshold in thresholds)
     tuned = MaskCollector()
     outputs = outputs_of(batch, inside=0.3)
-    tuned.update(MaskOutputs(outputs.logits, 1, torch.tensor(thresholds)), batch)
+    tuned.update(MaskOutputs(outputs.logits, 1, thresholds=tuple(thresholds)), batch)
     assert summary(tuned.results().results)["dice"]["mean"] > 0.999
 
 

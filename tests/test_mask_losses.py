@@ -26,7 +26,7 @@ def masks_of(*classes: list[list[int]]) -> Tensor:
 
 
 def outputs(logits: Tensor, *attributes: Tensor) -> MaskOutputs:
-    return MaskOutputs(logits, 1, torch.full(logits.shape[1:2], 0.5), attributes)
+    return MaskOutputs(logits, 1, attributes)
 
 
 def targets(masks: Tensor, known: Tensor | None = None, attributes: Tensor | None = None) -> MaskTargets:

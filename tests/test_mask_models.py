@@ -72,7 +72,7 @@ def test_every_parameter_receives_a_gradient(kind) -> None:
 def test_the_maps_of_a_coarse_grid_lie_where_their_cells_are() -> None:
     """A ramp over the cells of stride 4 is that ramp over the pixels, within the outermost centres."""
     cells = (torch.arange(8) + 0.5) * 4
-    final = MaskOutputs(cells.expand(1, 1, 8, 8), 4, torch.full((1,), 0.5)).final[0, 0]
+    final = MaskOutputs(cells.expand(1, 1, 8, 8), 4).final[0, 0]
     torch.testing.assert_close(final[:, 2:-2], ((torch.arange(32) + 0.5).expand(32, -1))[:, 2:-2])
 
 

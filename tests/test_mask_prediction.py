@@ -33,7 +33,6 @@ class HalvesModel(MaskModel):
         return MaskOutputs(
             torch.stack([torch.where(left, bright, low), torch.where(left, low, bright), bright], 1),
             self.stride,
-            self.thresholds,
         )
 
 

@@ -26,8 +26,8 @@ class MaskOutputs:
 
     logits: Tensor  # (B, K, H / stride, W / stride) float32
     stride: int
-    thresholds: Tensor  # (K,) probabilities from which a pixel belongs to its class
     attributes: tuple[Tensor, ...] = ()  # A times (B, values) float32 logits
+    thresholds: tuple[float, ...] | None = None  # (K,) the model's, for whoever evaluates; None: 1/2 each
 
     @property
     def final(self) -> Tensor:

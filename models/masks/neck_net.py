@@ -52,7 +52,7 @@ class NeckMaskNet(MaskModel):
         with full_precision(images):
             logits = self.head(fine.float())
         attributes = () if self.attributes is None else self.attributes(maps[-1])
-        return MaskOutputs(logits, STRIDES[0], self.thresholds, attributes)
+        return MaskOutputs(logits, STRIDES[0], attributes)
 
     def encoder_parameters(self) -> list[nn.Parameter]:
         return list(self.backbone.parameters())

@@ -92,7 +92,7 @@ class SmpMaskNet(MaskModel):
         with full_precision(images):
             logits = self.head(features.float())
         attributes = () if self.attributes is None else self.attributes(maps[-1])
-        return MaskOutputs(logits, images.shape[-1] // logits.shape[-1], self.thresholds, attributes)
+        return MaskOutputs(logits, images.shape[-1] // logits.shape[-1], attributes)
 
     def encoder_parameters(self) -> list[nn.Parameter]:
         return list(self.encoder.parameters())

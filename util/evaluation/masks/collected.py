@@ -43,7 +43,7 @@ class MaskCollector:
 
     def update(self, outputs: MaskOutputs, batch: MaskBatch) -> None:
         """Add a batch, measured in source pixels."""
-        thresholds = [round(value, 6) for value in outputs.thresholds.tolist()]  # as they were chosen
+        thresholds = outputs.thresholds or (0.5,) * len(batch.class_set)
         for index in range(len(batch)):
             probabilities = outputs.image(index).sigmoid().cpu().numpy()  # (K, H, W) of the canvas
             height, width = probabilities.shape[1:]
