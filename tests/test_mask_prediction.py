@@ -9,11 +9,12 @@ from torch import Tensor
 
 from datasets.files.image_files import SourceImage
 from datasets.masks.class_set import ClassSet
+from datasets.masks.meaning import MaskMeaning
 from models.masks.mask_model import MaskModel, MaskOutputs
 from util.prediction.masks.clean import Cleaning
 from util.prediction.masks.looks import MaskLooks
 from util.prediction.masks.mean_field import MeanField, changed_shares
-from util.prediction.masks.predict import MaskFinder, Member
+from util.prediction.masks.predict import MaskFinder, MaskPredictor, Member
 
 SIDES = ClassSet("sides", ("left", "right", "bright"), ((0, 1),))
 ONE = (Path("one.pt"),)
@@ -213,6 +214,13 @@ def test_looks_that_make_no_sense_are_refused(looks, message) -> None:
         MaskLooks(ONE, **looks)
     with pytest.raises(ValueError, match="given twice"):
         MaskLooks((*ONE, *ONE))
+
+
+def test_a_model_alone_takes_one_plain_look() -> None:
+    member = Member(HalvesModel(), SIDES, (64, 96))
+    alone = MaskPredictor(Path("0.pt"), MaskMeaning(SIDES, "someone"), member)
+    np.testing.assert_array_equal(alone([xray()])[0].planes, finder().find(xray()).planes)
+    assert alone.answers.about() == {"classes": list(SIDES.classes), "labels": "someone"}
 
 
 def test_a_plain_look_is_one_model_and_nothing_else() -> None:

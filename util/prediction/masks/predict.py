@@ -58,7 +58,7 @@ class LookMaps:
 
 @dataclass(frozen=True)
 class MaskPredictor:
-    """One model from a file, which ``MaskLooks.predictor`` makes into something that looks at images."""
+    """One model from a file: one plain look, or a member of what ``MaskLooks.predictor`` puts together."""
 
     file: Path
     meaning: MaskMeaning
@@ -70,6 +70,14 @@ class MaskPredictor:
         transforms = instantiate(loaded.config.eval_transforms)
         size = transforms.height, transforms.width
         return cls(loaded.file, loaded.meaning, Member(loaded.model, loaded.meaning.class_set, size))
+
+    @property
+    def answers(self) -> MaskAnswers:
+        return MaskAnswers(self.meaning.class_set, self.meaning.labels)
+
+    def __call__(self, images: Sequence[SourceImage]) -> list[ImageMasks]:
+        """The masks of each image, in order. Raises ValueError when a prediction is not finite."""
+        return self.together([self], MaskLooks((self.file,)))(images)
 
     @staticmethod
     def together(members: Sequence[MaskPredictor], looks: MaskLooks) -> MaskFinder:
