@@ -1,4 +1,6 @@
-"""Find the landmarks on images: PNG, JPEG, BMP, TIFF, DICOM and MHA stacks, single files or folders.
+"""Find landmarks, boxes or masks on images, as the model was trained to.
+
+Reads PNG, JPEG, BMP, TIFF, DICOM and MHA stacks, single files or folders.
 
     python inference.py --input xray.png
     python inference.py --checkpoint runs/NAME/best.pt --input xray.dcm folder/ --output landmarks.json
@@ -22,20 +24,24 @@ import os
 import sys
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 from datasets.files.image_files import SourceImage
 from datasets.files.search import summary
-from util.arguments import add_device_argument, add_spacing_argument, escape_on_console, positive
-from util.prediction.landmarks.image_landmarks import ImageLandmarks
-from util.prediction.landmarks.landmark_files import write_landmark_files
-from util.prediction.landmarks.looks import Looks, add_arguments
-from util.prediction.landmarks.plausibility import read_limits
-from util.prediction.landmarks.posed import Posed
-from util.prediction.landmarks.predict import Predictor, load_predictor
-from util.prediction.landmarks.predict_files import FilePredictor, Found, list_files
+from util.arguments import (
+    add_device_argument,
+    add_spacing_argument,
+    checkpoints_of,
+    escape_on_console,
+    positive,
+)
+from util.prediction.predict_files import FilePredictor, Found, list_files
+from util.prediction.predictor import load_predictor, task_of_file
+from util.prediction.protocols import Answers, Looks, Predictor
 from util.prediction.shard import Shard, num_gpus, take_own_gpu
+from util.training.task import Task
 
 SHIPPED = Path(__file__).resolve().parent / "weights" / "cephdetr38.safetensors"
 DEFAULT_OUTPUT = Path("outputs/inference/landmarks.json")
@@ -44,14 +50,14 @@ DEFAULT_OUTPUT = Path("outputs/inference/landmarks.json")
 def main() -> int:
     escape_on_console()
     logging.basicConfig(format="inference.py: %(message)s")
-    args = parse_arguments()
     try:
+        args, task = parse_arguments()
         if args.shard is None:
-            images, failures = predict_at_once(args)
+            images, failures = predict_at_once(args, task)
         else:
             if args.device == "auto" and (taken := take_own_gpu(args.shard, os.environ, num_gpus())):
                 print(taken)
-            images, failures = predict_shard(args)
+            images, failures = predict_shard(args, task)
     except ValueError as error:
         print(f"inference.py: {error}", file=sys.stderr)
         return 2
@@ -63,8 +69,9 @@ def main() -> int:
     return 1 if failures else 0
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Find the landmarks on images.")
+def parse_arguments() -> tuple[argparse.Namespace, Task]:
+    """The arguments, and the task of the checkpoint, which has some of its own."""
+    parser = argparse.ArgumentParser(description="Find landmarks, boxes or masks on images.")
     parser.add_argument(
         "--checkpoint",
         type=Path,
@@ -74,7 +81,9 @@ def parse_arguments() -> argparse.Namespace:
         help="RUN/best.pt, weights/NAME.safetensors or an exported .onnx; several: an ensemble "
         "(default: the 38 landmarks)",
     )
-    add_arguments(parser)
+    task = task_of_file(checkpoints_of(sys.argv[1:], [SHIPPED])[0])
+    task.add_look_arguments(parser)
+    task.add_inference_arguments(parser)
     parser.add_argument(
         "--input", type=Path, nargs="+", required=True, metavar="PATH", help="images or folders"
     )
@@ -85,12 +94,6 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--show-dir", type=Path, help="write an overlay an image")
     add_spacing_argument(parser)
-    parser.add_argument(
-        "--orientation",
-        choices=("auto", "as-is"),
-        default="auto",
-        help="auto: put mirrored and turned pictures right (docs/files.md)",
-    )
     parser.add_argument("--batch-size", type=positive(int), default=4)
     add_device_argument(parser)
     parser.add_argument(
@@ -114,16 +117,16 @@ def parse_arguments() -> argparse.Namespace:
         parser.error("--retry-failed: only what was done with --shard I/N can be tried again.")
     if args.shard is not None and args.show_dir:
         parser.error("--show-dir: overlays are for a few images, leave out --shard and launchers.")
-    return args
+    return args, task
 
 
-def predict_at_once(args: argparse.Namespace) -> tuple[int, int]:
+def predict_at_once(args: argparse.Namespace, task: Task) -> tuple[int, int]:
     """Predict everything in this process and write the result; the numbers of images and of failures."""
-    looks = Looks.of(args)
-    predictor = load(looks, args.device, args.orientation)
+    looks = task.looks(args)
+    predictor = load(looks, task, args)
     found = Found()
     files = some_files(args.input, found)
-    show = OverlayWriter(args.show_dir) if args.show_dir else lambda _image, _landmarks: None
+    show = OverlayWriter(args.show_dir, predictor.answers) if args.show_dir else lambda _image, _found: None
     with tqdm(total=len(files), unit="file") as bar:
         predict = FilePredictor(predictor, args.batch_size, args.spacing, on_file=bar.update, on_image=show)
         rest = iter(files)
@@ -132,34 +135,33 @@ def predict_at_once(args: argparse.Namespace) -> tuple[int, int]:
             found.images += part.images
             found.failed += part.failed
     model = describe(predictor, looks)
-    written = write_landmark_files(
+    written = predictor.answers.write(
         args.output, model=model, left_out=found.left_out, images=found.images, failed=found.failed
     )
     return written, len(found.failed)
 
 
-def predict_shard(args: argparse.Namespace) -> tuple[int | None, int]:
+def predict_shard(args: argparse.Namespace, task: Task) -> tuple[int | None, int]:
     """Do this process's share; if it is the last, merge, and give the numbers of images and of failures."""
     from util.files import sha256
     from util.prediction.archive import Archive
 
-    looks, shard = Looks.of(args), args.shard
-    predictor = load(looks, args.device, args.orientation)
+    looks, shard = task.looks(args), args.shard
+    predictor = load(looks, task, args)
     pause = 0.1 if sys.stderr.isatty() else 30.0  # seconds between updates: a log file wants few lines
     with tqdm(desc=f"shard {shard.index}/{shard.count}", unit="file", mininterval=pause) as bar:
         predict = FilePredictor(predictor, args.batch_size, args.spacing, on_file=bar.update)
         settings = {
             "checkpoint_sha256": [sha256(file) for file in looks.checkpoints],
-            "scales": looks.scales,
-            "crop": looks.crop,
-            "orientation": args.orientation,
+            **looks.settings(),
+            **task.inference_settings(args),
             "input": [str(path.absolute()) for path in args.input],
             "spacing": args.spacing,
             "shards": shard.count,
             "batch_size": args.batch_size,
             "chunk_size": predict.chunk_size,
         }
-        archive = Archive(args.output, settings, describe(predictor, looks))
+        archive = Archive(args.output, settings, describe(predictor, looks), predictor.answers)
         archive.prepare(lambda found: some_files(args.input, found))
         if args.retry_failed:
             archive.retry_failed(shard, predict)
@@ -170,11 +172,10 @@ def predict_shard(args: argparse.Namespace) -> tuple[int | None, int]:
     return archive.merge(shard.count)
 
 
-def load(looks: Looks, device: str, orientation: str) -> Predictor:
-    """What ``looks`` asks for, ready to predict; pictures are put right where ``orientation`` is auto."""
-    members = [load_predictor(file, device) for file in looks.checkpoints]
-    limits = read_limits(looks.checkpoints[0], members[0].landmark_set)
-    return Posed(looks.predictor(members), limits, search=orientation == "auto")
+def load(looks: Looks, task: Task, args: argparse.Namespace) -> Predictor:
+    """What ``looks`` asks for, ready to predict."""
+    members = [load_predictor(file, args.device) for file in looks.checkpoints]
+    return task.inferring(looks.predictor(members), args)
 
 
 def some_files(paths: list[Path], found: Found) -> list[Path]:
@@ -188,19 +189,16 @@ def some_files(paths: list[Path], found: Found) -> list[Path]:
 
 
 class OverlayWriter:
-    """Writes each image with its landmarks drawn in: STEM.png or STEM_slice0001.png in ``folder``."""
+    """Writes each image with what was found drawn in: STEM.png or STEM_slice0001.png in ``folder``."""
 
-    def __init__(self, folder: Path) -> None:
-        from util.reporting import visualise
-
-        self._folder, self._visualise = folder, visualise
+    def __init__(self, folder: Path, answers: Answers) -> None:
+        self._folder, self._answers = folder, answers
         self._taken: set[str] = set()
 
-    def __call__(self, image: SourceImage, found: ImageLandmarks) -> None:
-        drawn = self._visualise.overlay(image.image, found.points, radius=found.uncertainty_px)
-        if found.plausible is False:
-            self._visualise.write_line(drawn, f"implausible: {found.plausible_reason}")
-        self._visualise.write_png(self._folder / self._name(image), drawn)
+    def __call__(self, image: SourceImage, found: Any) -> None:
+        from util.reporting.visualise import write_png  # with the models' classes comes PyTorch
+
+        write_png(self._folder / self._name(image), self._answers.overlay(image, found))
 
     def _name(self, image: SourceImage) -> str:
         """Numbered where files of two folders share a name."""
@@ -214,13 +212,10 @@ class OverlayWriter:
 
 def describe(predictor: Predictor, looks: Looks) -> dict:
     """What the results say about the model that found them, or the models."""
-    landmark_set = predictor.landmark_set
     return {
         "checkpoint": str(predictor.file),
         "test_time": looks.to_dict(),
-        "landmark_set": landmark_set.name,
-        "landmark_names": landmark_set.note,
-        "labels": predictor.labels,
+        **predictor.answers.about(),
     }
 
 

@@ -1,4 +1,4 @@
-"""Train a landmark model.
+"""Train a model: landmarks, boxes or masks, as the config's task says.
 
     python main.py --config-file configs/train_config.py [key=value ...]
 
@@ -13,17 +13,17 @@ import os
 import re
 import sys
 from functools import partial
+from typing import Any
 
 import torch
 from accelerate import Accelerator
 from omegaconf import DictConfig
 from tqdm import tqdm
 
-from datasets.landmarks.batch import collate
 from datasets.loader import TrainSampler, eval_loader, train_loader
-from datasets.prepared.prepared import PreparedDataset, mean_shape, require_spacing
 from datasets.prepared.splits import Fold
 from datasets.prepared.subsets import content_digest
+from util.checkpoints.checkpoint import with_task
 from util.config import instantiate, load_config, require_sections
 from util.training.engine import Ending, Progress, TrainingData, TrainingRun
 from util.training.initial_weights import starting_model
@@ -32,13 +32,14 @@ from util.training.ranks import decided_by_first
 from util.training.reproduce import environment_record, make_deterministic, seed_everything
 from util.training.run_folder import RunFolder, checkpoint_of, load_resumable
 from util.training.settings import PRECISIONS, TrainSettings
+from util.training.task import Task, require_criterion
 from util.training.trainer import NonFiniteError, Trainer
 
 SECTIONS = ("model", "criterion", "train_transforms", "eval_transforms", "data", "optimizer", "train")
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Train a landmark model.")
+    parser = argparse.ArgumentParser(description="Train a model.")
     parser.add_argument(
         "overrides", nargs="*", metavar="key=value", help="config values: train.iterations=500"
     )
@@ -68,9 +69,9 @@ def resolved_config(args: argparse.Namespace) -> DictConfig:
             overrides.append(f"train.{name}={json.dumps(getattr(args, name))}")
     cfg = load_config(args.config_file, overrides)
     require_sections(cfg, SECTIONS, args.config_file)
-    if args.fold is None:
-        return cfg
-    return load_config(args.config_file, overrides + fold_overrides(args.fold, cfg.train.output_dir))
+    if args.fold is not None:
+        cfg = load_config(args.config_file, overrides + fold_overrides(args.fold, cfg.train.output_dir))
+    return with_task(cfg)
 
 
 def fold_overrides(text: str, output_dir: str) -> list[str]:
@@ -83,13 +84,21 @@ def fold_overrides(text: str, output_dir: str) -> list[str]:
     ]
 
 
-def open_data(cfg: DictConfig, settings: TrainSettings) -> tuple[PreparedDataset, PreparedDataset]:
+def task_of(cfg: DictConfig) -> Task:
+    """The task that a config names. Raises ValueError if that is something else."""
+    task = instantiate(cfg.task)
+    if not isinstance(task, Task):
+        raise ValueError(f"config section task: a {type(task).__name__}, expected one of tasks/.")
+    return task
+
+
+def open_data(cfg: DictConfig, task: Task, settings: TrainSettings) -> tuple[Any, Any]:
     """Training and validation set, checked for all that a training needs of them."""
     data = cfg.data
-    train_set = PreparedDataset(data.folder, data.train, instantiate(cfg.train_transforms), settings.seed)
-    val_set = PreparedDataset(data.folder, data.val, instantiate(cfg.eval_transforms))
+    train_set = task.open_data(data.folder, data.train, instantiate(cfg.train_transforms), settings.seed)
+    val_set = task.open_data(data.folder, data.val, instantiate(cfg.eval_transforms))
     for dataset in (train_set, val_set):
-        require_spacing(dataset)
+        task.require_trainable(dataset)
     return train_set, val_set
 
 
@@ -98,24 +107,23 @@ def build_trainer(
     settings: TrainSettings,
     accelerator: Accelerator,
     *,
-    train_set: PreparedDataset,
+    task: Task,
     resumed: bool,
 ) -> Trainer:
-    """A model with the weights that a run starts from, and the mean shape of the training set."""
-    upright = PreparedDataset(train_set.folder, train_set.subset, instantiate(cfg.eval_transforms))
-    shape = mean_shape(upright)
+    """A model with the weights that a run starts from, and what it takes from the training set."""
+    upright = task.open_data(cfg.data.folder, cfg.data.train, instantiate(cfg.eval_transforms))
     seed_everything(settings.seed)
-    model = starting_model(cfg.model, settings, train_set.landmark_set, resumed=resumed)
-    model.mean_shape.copy_(torch.as_tensor(shape))
+    model = starting_model(cfg.model, settings, task, task.meaning(upright), resumed=resumed)
+    task.begin(model, upright)
     optimizer = instantiate(cfg.optimizer, params=parameter_groups(model))
-    return Trainer(model, instantiate(cfg.criterion), optimizer, settings=settings, accelerator=accelerator)
+    criterion = instantiate(cfg.criterion)
+    return Trainer(model, criterion, optimizer, task=task, settings=settings, accelerator=accelerator)
 
 
-def build_loaders(
-    cfg: DictConfig, trainer: Trainer, train_set: PreparedDataset, val_set: PreparedDataset
-) -> TrainingData:
+def build_loaders(cfg: DictConfig, trainer: Trainer, train_set: Any, val_set: Any) -> TrainingData:
     """Loaders of this process's share, the training's from the trainer's iteration on."""
-    settings, accelerator, workers = trainer.settings, trainer.accelerator, cfg.data.workers
+    task, settings, accelerator = trainer.task, trainer.settings, trainer.accelerator
+    workers = cfg.data.workers
     rank, num_ranks = accelerator.process_index, accelerator.num_processes
     sampler = TrainSampler(
         len(train_set),
@@ -126,9 +134,9 @@ def build_loaders(
         num_ranks=num_ranks,
     )
     return TrainingData(
-        train_loader=train_loader(train_set, sampler, workers, collate=collate),
+        train_loader=train_loader(train_set, sampler, workers, collate=task.collate),
         val_loader=eval_loader(
-            val_set, settings.eval_batch_size, workers, collate=collate, rank=rank, num_ranks=num_ranks
+            val_set, settings.eval_batch_size, workers, collate=task.collate, rank=rank, num_ranks=num_ranks
         ),
         val=val_set,
         digest=content_digest(cfg.data.folder),
@@ -144,15 +152,14 @@ def prepare_run(cfg: DictConfig, resume_from: str | None) -> TrainingRun:
     folder = RunFolder(settings.output_dir)
     if resume_from is None:
         decided_by_first(folder.require_free)
-    train_set, val_set = open_data(cfg, settings)
-    resumed = (
-        None
-        if resume_from is None
-        else load_resumable(
-            decided_by_first(partial(checkpoint_of, resume_from)), cfg, train_set.landmark_set
-        )
-    )
-    trainer = build_trainer(cfg, settings, accelerator, train_set=train_set, resumed=resumed is not None)
+    task = task_of(cfg)
+    require_criterion(task, settings.select)
+    train_set, val_set = open_data(cfg, task, settings)
+    resumed = None
+    if resume_from is not None:
+        file = decided_by_first(partial(checkpoint_of, resume_from))
+        resumed = load_resumable(file, cfg, task, train_set)
+    trainer = build_trainer(cfg, settings, accelerator, task=task, resumed=resumed is not None)
     if resumed is not None:
         trainer.restore(resumed.content, resumed.file)
     run = TrainingRun(trainer, build_loaders(cfg, trainer, train_set, val_set), folder, cfg)
@@ -178,8 +185,7 @@ def run_with_bar(run: TrainingRun) -> Ending:
             if progress.iteration % run.settings.log_every == 0 or progress.iteration == total:
                 shown = {"loss": f"{progress.report.losses['loss'].item():.3f}"}
                 if progress.metrics:
-                    shown |= {"MRE": f"{progress.metrics['mre_mm']:.3f} mm"}
-                    shown |= {"SDR2": f"{progress.metrics['sdr_percent']['2.0']:.1f} %"}
+                    shown |= run.task.words(progress.metrics)
                 bar.set_postfix(shown, refresh=False)
             bar.update()
 
@@ -192,11 +198,9 @@ def report(run: TrainingRun, ending: Ending) -> None:
     done = f"{run.trainer.iteration} of {run.settings.iterations} iterations"
     print(f"{ending} after {done}, {run.seconds / 60.0:.1f} minutes.")
     if selection.best is not None:
-        numbers = selection.metrics
-        print(
-            f"Best on {run.data.val.subset!r}: MRE {numbers['mre_mm']:.3f} mm, SDR 2 mm "
-            f"{numbers['sdr_percent']['2.0']:.1f} %, at iteration {selection.best_iteration}: {folder.best}"
-        )
+        numbers = ", ".join(f"{name} {value}" for name, value in run.task.words(selection.metrics).items())
+        place = f"at iteration {selection.best_iteration}: {folder.best}"
+        print(f"Best on {run.data.val.subset!r}: {numbers}, {place}")
     if ending == "stopped":
         print(f"Continue: add --resume-from-checkpoint {folder.path} to the same command.")
     print(f"Curves: tensorboard --logdir {folder.path}    Numbers: {folder.metrics}")

@@ -7,6 +7,7 @@ from configs.train_config import (
     eval_transforms,
     model,
     optimizer,
+    task,
     train,
     train_transforms,
 )

@@ -7,6 +7,7 @@ from configs.phantom import (
     eval_transforms,
     model,
     optimizer,
+    task,
     train,
     train_transforms,
 )

@@ -4,10 +4,12 @@ from torch.optim import AdamW
 
 from configs.models.landmark_detr_resnet18 import embed_dim, model, size
 from models.landmarks.losses import LandmarkCriterion
+from tasks.landmarks import LandmarkTask
 from transforms.augment import EvalTransforms, TrainTransforms
 from transforms.intensity import Intensity
 from util.config import L
 
+task = L(LandmarkTask)()
 criterion = L(LandmarkCriterion)()
 train_transforms = L(TrainTransforms)(size="${size}", intensity=L(Intensity)(strength=1.0))
 eval_transforms = L(EvalTransforms)(size="${size}")

@@ -65,6 +65,12 @@ class Batch:
         return len(self.cases)
 
 
+def plain_fields(batch: Batch) -> dict[str, Any]:
+    """The tensors, numbers and names of ``batch``, for a file of plain data."""
+    content = {field.name: getattr(batch, field.name) for field in fields(batch)}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in content.items()}
+
+
 def stacked(samples: Sequence[Sample]) -> dict[str, Any]:
     """The fields of ``Batch`` from samples of one canvas size. Raises ValueError when the sizes differ."""
     sizes = {sample.size for sample in samples}

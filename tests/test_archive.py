@@ -17,22 +17,21 @@ from datasets.landmarks.landmark_set import LandmarkSet
 from util.files import WriteError
 from util.prediction.archive import Archive
 from util.prediction.landmarks.image_landmarks import ImageLandmarks
-from util.prediction.landmarks.predict_files import FilePredictor, list_files
+from util.prediction.landmarks.predict import Predictor
 from util.prediction.part_file import PartFile, read_lines
+from util.prediction.predict_files import FilePredictor, list_files
 from util.prediction.shard import Shard
 
 FORK = multiprocessing.get_context("fork")
 NUM_FILES = 60
 
 
-class BrightestPoint:
+class BrightestPoint(Predictor):
     """Stands for a model: finds something that differs between images, and leaves a trace of each call."""
-
-    landmark_set = LandmarkSet("own", ("bright", "dark"), ("B", "D"))
-    labels, file = "none", Path("model.onnx")
 
     def __init__(self, trace: Path | None = None, last_call: float = math.inf) -> None:
         """SIGKILL ends the process after ``last_call`` calls."""
+        super().__init__(LandmarkSet("own", ("bright", "dark"), ("B", "D")), "none", Path("model.onnx"))
         self.trace, self.last_call, self.calls = trace, last_call, 0
 
     def __call__(self, images):
@@ -67,7 +66,7 @@ def images(tmp_path_factory):
 def archive_of(images, output, count, **settings):
     predict = FilePredictor(BrightestPoint(), batch_size=1)
     settings = {"shards": count, "chunk_size": predict.chunk_size, **settings}
-    archive = Archive(output, settings, {"checkpoint": "model.onnx"})
+    archive = Archive(output, settings, {"checkpoint": "model.onnx"}, BrightestPoint().answers)
     archive.prepare(lambda found: list_files([images], found))
     return archive
 

@@ -5,12 +5,15 @@ import os
 import pickle
 import threading
 import zipfile
+from pathlib import Path
 
 import pytest
 import torch
 import yaml
 from omegaconf import OmegaConf
 
+from datasets.prepared.prepared import PreparedDataset
+from tasks.landmarks import LandmarkTask
 from tests.conftest import TINY_SET
 from tests.support.run_script import TRUSTED
 from tests.support.tiny import TinyModel
@@ -19,7 +22,6 @@ from util.checkpoints.checkpoint import (
     load_checkpoint,
     load_model,
     load_weights,
-    require_same_landmarks,
     save_checkpoint,
     untrained,
 )
@@ -56,7 +58,9 @@ def test_loaded_model_is_the_saved_one(tmp_path):
     loaded = load_model(tmp_path / "best.pt", packages=TRUSTED)
     assert not loaded.model.training
     assert (
-        loaded.landmark_set == TINY_SET and loaded.labels == "synthetic" and loaded.metrics["mre_mm"] == 1.5
+        loaded.meaning.landmark_set == TINY_SET
+        and loaded.meaning.labels == "synthetic"
+        and loaded.metrics["mre_mm"] == 1.5
     )
     weights = loaded.model.state_dict()
     assert all(torch.equal(weights[name], value) for name, value in content["weights"].items())
@@ -151,11 +155,12 @@ def test_weights_of_another_model_are_refused_by_name(weights, message):
         load_weights(TinyModel(num_landmarks=5), weights, "best.pt")
 
 
-def test_other_landmark_set_is_refused():
+def test_other_landmark_set_is_refused(tiny_prepared):
     swapped = TINY_SET.to_dict() | {"landmarks": ["right eye", "left eye", "nose", "mouth", "chin"]}
-    require_same_landmarks(make_checkpoint(), TINY_SET, "best.pt")
+    task, data, file = LandmarkTask(), PreparedDataset(tiny_prepared, "test"), Path("best.pt")
+    task.require_same(task.meaning_of(make_checkpoint(), file), data, file)
     with pytest.raises(ValueError, match=r"best\.pt: trained on the 5 landmarks of 'tiny5'"):
-        require_same_landmarks(make_checkpoint(landmark_set=swapped), TINY_SET, "best.pt")
+        task.require_same(task.meaning_of(make_checkpoint(landmark_set=swapped), file), data, file)
 
 
 def test_checkpoint_does_not_ask_for_pretrained_weights(tmp_path):

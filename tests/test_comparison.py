@@ -18,7 +18,7 @@ from util.evaluation.landmarks.comparison import (
     require_comparable,
 )
 from util.evaluation.landmarks.comparison_tables import markdown_table, text_table
-from util.evaluation.landmarks.evaluation import Evaluation
+from util.evaluation.landmarks.evaluation import LandmarkEvaluation
 from util.evaluation.landmarks.metrics import Errors, summarise
 from util.reporting.figures import comparison_picture, png
 
@@ -47,7 +47,7 @@ def write_evaluation(folder: Path, radial_mm: np.ndarray, **changes) -> Path:
         spacing=np.ones((len(radial_mm), 2)),
         uncertainty_mm=np.ones(radial_mm.shape),
     )
-    evaluation = Evaluation(
+    evaluation = LandmarkEvaluation(
         errors=errors,
         summary=summarise(errors),
         landmark_set=LandmarkSet("own", ("a", "b", "c"), ("A", "B", "C")),

@@ -15,8 +15,9 @@ from torch import nn
 from datasets.landmarks.batch import collate
 from datasets.loader import TrainSampler, eval_loader, train_loader
 from datasets.prepared.prepared import PreparedDataset
+from tasks.landmarks import LandmarkTask
 from tests.support.tiny import TinyCriterion, TinyModel, TinyTransforms
-from util.checkpoints.checkpoint import load_checkpoint
+from util.checkpoints.checkpoint import load_checkpoint, with_task
 from util.config import load_config
 from util.training.engine import TrainingData, TrainingRun, evaluate
 from util.training.optim import WeightAverage, learning_rate_factor, parameter_groups
@@ -24,6 +25,7 @@ from util.training.reproduce import seed_everything
 from util.training.run_folder import RunFolder, load_resumable
 from util.training.selection import Selection
 from util.training.settings import TrainSettings
+from util.training.task import require_criterion
 from util.training.trainer import NonFiniteError, Trainer
 
 SIZE = (24, 20)
@@ -52,7 +54,9 @@ def make_run(prepared, folder, *, content=None, model=None, poison_at=2.0, lr=0.
     model = model or TinyModel(num_landmarks=5)
     optimizer = torch.optim.AdamW(parameter_groups(model), lr=lr, weight_decay=0.1)
     criterion = TinyCriterion(poison_at=poison_at)
-    trainer = Trainer(model, criterion, optimizer, settings=settings, accelerator=accelerator)
+    trainer = Trainer(
+        model, criterion, optimizer, task=LandmarkTask(), settings=settings, accelerator=accelerator
+    )
     if content is not None:
         trainer.restore(content, folder)
     first = trainer.iteration * settings.accumulate_steps
@@ -62,7 +66,9 @@ def make_run(prepared, folder, *, content=None, model=None, poison_at=2.0, lr=0.
         eval_loader(val_set, 2, 0, collate=collate),
         val_set,
     )
-    run = TrainingRun(trainer, data, RunFolder(folder), load_config("tests/support/tiny_config.py"))
+    run = TrainingRun(
+        trainer, data, RunFolder(folder), with_task(load_config("tests/support/tiny_config.py"))
+    )
     if content is not None:
         run.restore(content)
     run.folder.path.mkdir(exist_ok=True)
@@ -129,7 +135,7 @@ def test_accumulating_equals_one_large_batch(tiny_prepared, tmp_path):
 
 def test_model_learns(tiny_prepared, tmp_path):
     run = make_run(tiny_prepared, tmp_path / "run", iterations=60, eval_every=60, lr=0.05, ema_decay=0.9)
-    before = evaluate(run.trainer.average.model, run.data.val_loader, "cpu").radial_mm.mean()
+    before = evaluate(run.task, run.trainer.average.model, run.data.val_loader, "cpu").radial_mm.mean()
     run.run()
     assert run.metrics["mre_mm"] < 0.6 * before
 
@@ -233,15 +239,15 @@ def test_folder_of_another_run_is_refused(tmp_path):
 def test_only_bookkeeping_may_change_when_continuing(tiny_prepared, tmp_path, override, fits):
     run = make_run(tiny_prepared, tmp_path)
     run.run()
-    cfg = load_config("tests/support/tiny_config.py", [override])
-    landmark_set = run.data.val.landmark_set
+    cfg = with_task(load_config("tests/support/tiny_config.py", [override]))
+    task, data = run.task, run.data.val
     if fits:
-        assert load_resumable(tmp_path, cfg, landmark_set).file == tmp_path / "last.pt"
+        assert load_resumable(tmp_path, cfg, task, data).file == tmp_path / "last.pt"
         return
     with pytest.raises(ValueError, match=r"train\.iterations was 4, is 9"):
-        load_resumable(tmp_path, cfg, landmark_set)
+        load_resumable(tmp_path, cfg, task, data)
     with pytest.raises(ValueError, match=r"Give the run's last\.pt"):
-        load_resumable(tmp_path / "best.pt", cfg, landmark_set)
+        load_resumable(tmp_path / "best.pt", cfg, task, data)
 
 
 def test_evaluation_errors_are_in_source_millimetres(tiny_prepared):
@@ -249,18 +255,25 @@ def test_evaluation_errors_are_in_source_millimetres(tiny_prepared):
     model = TinyModel(num_landmarks=5)
     nn.init.zeros_(model.head.weight)
     nn.init.zeros_(model.head.bias)
-    errors = evaluate(model, eval_loader(dataset, 1, 0, collate=collate), "cpu")
+    errors = evaluate(LandmarkTask(), model, eval_loader(dataset, 1, 0, collate=collate), "cpu")
     centre = np.array([40.0, 48.0])  # of an 80x96 image, 0.5 mm per pixel
     expected = [np.linalg.norm(dataset.load(i).points - centre, axis=-1) * 0.5 for i in range(2)]
     np.testing.assert_allclose(errors.radial_mm, expected, atol=1e-4)
 
 
+def test_the_task_knows_what_may_choose_the_best():
+    assert require_criterion(LandmarkTask(), None) == "mre"
+    with pytest.raises(ValueError, match=r"train\.select='nll', expected one of \('mre', 'sdr2'\)"):
+        require_criterion(LandmarkTask(), "nll")
+
+
 def test_selection_by_mre_and_by_sdr():
     first = {"mre_mm": 2.0, "sdr_percent": {"2.0": 60.0}}
     second = {"mre_mm": 1.9, "sdr_percent": {"2.0": 55.0}}
+    mre, sdr = LandmarkTask.criteria["mre"], LandmarkTask.criteria["sdr2"]
     by_mre, by_sdr = Selection("mre", 1), Selection("sdr2", 1)
-    assert by_mre.update(10, first) and by_sdr.update(10, first)
-    assert by_mre.update(20, second) and not by_sdr.update(20, second)
+    assert by_mre.update(10, first, mre(first)) and by_sdr.update(10, first, sdr(first))
+    assert by_mre.update(20, second, mre(second)) and not by_sdr.update(20, second, sdr(second))
     assert (by_mre.best_iteration, by_sdr.best_iteration) == (20, 10)
     assert by_sdr.exhausted and not by_mre.exhausted
 
@@ -304,7 +317,6 @@ def test_vectors_do_not_decay():
         ({"iteration": 3}, "train.iteration is unknown; did you mean 'iterations'"),
         ({"iterations": 0}, "train.iterations=0, expected a whole number of at least 1"),
         ({"iterations": "many"}, "train.iterations='many'"),
-        ({"select": "nll"}, "train.select='nll', expected one of"),
         ({"warmup": 1.5}, "train.warmup=1.5"),
         ({"mixed_precision": "fp8"}, "train.mixed_precision='fp8'"),
         ({"patience": 0}, "train.patience=0"),

@@ -12,7 +12,7 @@ import torch
 
 from datasets.prepared.prepared import PreparedDataset
 from datasets.prepared.splits import Fold
-from tests.conftest import TINY_SET
+from tasks.landmarks import LandmarkTask
 from tests.support.run_tool import ROOT
 from util.checkpoints.checkpoint import load_checkpoint
 from util.config import load_config
@@ -144,4 +144,4 @@ def test_a_run_with_a_fold_continues_exactly(run: Path):
 def test_a_run_cannot_continue_on_another_fold(run: Path):
     cfg = load_config(run / "config.yaml", ["data.train=train@1/2", "data.val=val@1/2"])
     with pytest.raises(ValueError, match="data.train was 'train@2/2', is 'train@1/2'"):
-        load_resumable(run, cfg, TINY_SET)
+        load_resumable(run, cfg, LandmarkTask(), PreparedDataset(cfg.data.folder, "train"))

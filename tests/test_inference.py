@@ -16,11 +16,14 @@ from omegaconf import OmegaConf
 
 from datasets.files.image_files import SourceImage
 from datasets.landmarks.landmark_set import LandmarkSet
+from datasets.landmarks.meaning import LandmarkMeaning
+from tasks.landmarks import LandmarkTask
 from tests.support.mean_shape_model import SCALE, MeanShapeModel, write_mean_shape_checkpoint
 from util.checkpoints.checkpoint import LoadedModel
 from util.prediction.landmarks.landmark_files import image_record
 from util.prediction.landmarks.looks import Looks
-from util.prediction.landmarks.predict import LandmarkPredictor, pick_device, stream
+from util.prediction.landmarks.predict import LandmarkPredictor
+from util.prediction.predictor import pick_device, stream
 
 ROOT = Path(__file__).parent.parent
 CANVAS = (128, 96)  # (height, width)
@@ -189,7 +192,8 @@ def predictor(shape: torch.Tensor = SHAPE) -> LandmarkPredictor:
     config = OmegaConf.create(
         {"eval_transforms": {"_target_": "transforms.augment:EvalTransforms", "size": list(CANVAS)}}
     )
-    return LandmarkPredictor(LoadedModel(model, config, SET, "mean", {}, Path("best.pt")))
+    meaning = LandmarkMeaning(SET, "mean")
+    return LandmarkPredictor(LoadedModel(model, LandmarkTask(), meaning, config, {}, Path("best.pt")))
 
 
 def source(width: int, height: int, spacing: float = np.nan) -> SourceImage:

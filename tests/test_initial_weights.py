@@ -5,6 +5,8 @@ import torch
 from omegaconf import OmegaConf
 
 from datasets.landmarks.landmark_set import LandmarkSet
+from datasets.landmarks.meaning import LandmarkMeaning
+from tasks.landmarks import LandmarkTask
 from tests.conftest import TINY_SET
 from tests.support.run_scripts import ROOT, run_scripts
 from tests.support.small_detr import random_images, small_detr, wake
@@ -18,6 +20,7 @@ from util.training.settings import TrainSettings
 SOURCE = LandmarkSet("source", ("Nose", "ear", "tip of the chin", "left eye"), ("Ns", "E", "C", "LE"))
 # of TINY_SET: left eye, nose and chin (by its abbreviation) are known there; right eye and mouth are new
 KNOWN = {0: 3, 2: 0, 4: 2}
+TASK, TINY = LandmarkTask(), LandmarkMeaning(TINY_SET, "any")
 SMALL = {
     "landmark_detr_resnet18": ["embed_dim=32", "model.backbone.name=resnet10t", "model.fine_dim=16"],
     "unet_resnet18": [
@@ -57,7 +60,7 @@ def test_every_model_names_the_tensors_that_depend_on_its_landmarks(file):
         model, larger = (instantiate(load_config(file).model, num_landmarks=count) for count in (3, 7))
     one, other = model.state_dict(), larger.state_dict()
     differing = {name for name in one if one[name].shape != other[name].shape}
-    assert differing == ({"mean_shape", *model.landmark_tensors} & one.keys())
+    assert differing == ({"mean_shape", *model.output_tensors} & one.keys())
     for name in differing:
         assert one[name].shape[0] * 7 == other[name].shape[0] * 3
         assert one[name].shape[1:] == other[name].shape[1:]
@@ -69,7 +72,7 @@ def test_landmarks_in_another_order_predict_the_same(kind, tmp_path):
     names, short = ([words[i] for i in order] for words in (TINY_SET.landmarks, TINY_SET.abbreviations))
     turned = LandmarkSet("turned", tuple(names), tuple(short))
     old, new = small(kind, TINY_SET, 0), small(kind, turned, 1)
-    take_weights(new, save(tmp_path / "old.pt", old, TINY_SET), turned)
+    take_weights(new, save(tmp_path / "old.pt", old, TINY_SET), TASK, LandmarkMeaning(turned, "any"))
     new.mean_shape.copy_(old.mean_shape[order])
     images = random_images(1)
     with torch.no_grad():
@@ -83,9 +86,9 @@ def test_landmarks_in_another_order_predict_the_same(kind, tmp_path):
 def test_known_landmarks_are_taken_new_ones_stay_fresh_and_the_mean_shape_is_the_datas(kind, tmp_path):
     old, new = small(kind, SOURCE, 0), small(kind, TINY_SET, 1)
     fresh = {name: tensor.clone() for name, tensor in new.state_dict().items()}
-    said = take_weights(new, save(tmp_path / "old.pt", old, SOURCE), TINY_SET)
+    said = take_weights(new, save(tmp_path / "old.pt", old, SOURCE), TASK, TINY)
     weights, given = new.state_dict(), old.state_dict()
-    for name in new.landmark_tensors:
+    for name in new.output_tensors:
         rows, was, source = (
             tensors[name].unflatten(0, (count, -1))
             for tensors, count in ((weights, 5), (fresh, 5), (given, 4))
@@ -94,7 +97,7 @@ def test_known_landmarks_are_taken_new_ones_stay_fresh_and_the_mean_shape_is_the
             expected = source[KNOWN[index]] if index in KNOWN else was[index]
             assert torch.equal(rows[index], expected)
     assert torch.equal(weights["mean_shape"], fresh["mean_shape"])
-    others = weights.keys() - {"mean_shape", *new.landmark_tensors}
+    others = weights.keys() - {"mean_shape", *new.output_tensors}
     assert all(torch.equal(weights[name], given[name]) for name in others)
     assert "3 of 5 landmarks known: left eye, nose (there Nose), chin (there tip of the chin);" in said
     assert said.endswith("new: right eye, mouth")
@@ -114,7 +117,7 @@ def test_all_but_the_landmarks_is_taken_where_none_is_known(tmp_path):
     old, new = small("regression_resnet18", SOURCE, 0), small("regression_resnet18", TINY_SET, 1)
     head = new.head.weight.detach().clone()
     hand = LandmarkSet("hand", ("a", "b", "wrist", "d"), ("1", "2", "3", "4"))
-    said = take_weights(new, save(tmp_path / "old.pt", old, hand), TINY_SET)
+    said = take_weights(new, save(tmp_path / "old.pt", old, hand), TASK, TINY)
     assert "0 of 5 landmarks known: none;" in said and torch.equal(new.head.weight, head)
     assert torch.equal(new.backbone.features.conv1[0].weight, old.backbone.features.conv1[0].weight)
 
@@ -127,29 +130,29 @@ def test_another_model_is_refused_by_tensor_and_gives_the_parts_that_fit(tmp_pat
     model = instantiate(config, num_landmarks=5)
     fresh = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     with pytest.raises(ValueError, match=r"old\.pt: .*layers\.2.* missing.* and \d+ more\. .*init_parts=\["):
-        take_weights(model, file, TINY_SET)
+        take_weights(model, file, TASK, TINY)
     assert all(torch.equal(tensor, fresh[name]) for name, tensor in model.state_dict().items())
-    said = take_weights(model, file, TINY_SET, ["backbone"])
-    assert said.endswith("none of them of a landmark")
+    said = take_weights(model, file, TASK, TINY, ["backbone"])
+    assert said.endswith("none of them of an output")
     given = load_checkpoint(file)["weights"]
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, (given if name.startswith("backbone.") else fresh)[name])
     with pytest.raises(ValueError, match=r"init_parts names 'backbones', no module.*did you mean 'backbone'"):
-        take_weights(model, file, TINY_SET, ["backbones"])
-    with pytest.raises(ValueError, match=r"TinyModel cannot start .* landmark_tensors"):
-        take_weights(TinyModel(num_landmarks=5), file, TINY_SET)
+        take_weights(model, file, TASK, TINY, ["backbones"])
+    with pytest.raises(ValueError, match=r"TinyModel cannot start .* output_tensors"):
+        take_weights(TinyModel(num_landmarks=5), file, TASK, TINY)
 
 
 def test_only_weights_that_stay_are_fetched(tmp_path):
     """A file of pretrained weights that is absent stands for a hub that cannot be reached."""
     file = str(write_smoke_checkpoint(tmp_path / "old.pt", SOURCE))
     config = load_config(ROOT / "configs/smoke.py", ["model.backbone.weights=absent.pt"]).model
-    resumed = starting_model(config, settings(init_checkpoint="gone.pt"), TINY_SET, resumed=True)
-    started = starting_model(config, settings(init_checkpoint=file), TINY_SET, resumed=False)
+    resumed = starting_model(config, settings(init_checkpoint="gone.pt"), TASK, TINY, resumed=True)
+    started = starting_model(config, settings(init_checkpoint=file), TASK, TINY, resumed=False)
     assert resumed.num_landmarks == started.num_landmarks == 5
     for wanted in (settings(), settings(init_checkpoint=file, init_parts=["neck"])):
         with pytest.raises(ValueError, match=r"'absent\.pt': no such file"):
-            starting_model(config, wanted, TINY_SET, resumed=False)
+            starting_model(config, wanted, TASK, TINY, resumed=False)
 
 
 @pytest.mark.parametrize(

@@ -20,12 +20,12 @@ from models.position import cell_centres
 from tests.conftest import TINY_SET
 from tests.support.mean_shape_model import MeanShapeModel
 from tests.support.small_detr import random_images, small_detr, wake
-from util.inspection.gradients import PEAK, gradient_maps
-from util.inspection.hooks import parts_of, record_calls
-from util.inspection.input import landmark_indices, open_image
-from util.inspection.inspect import inspect_model
-from util.inspection.pictures import most_uncertain
-from util.inspection.views import Inspection
+from util.inspection.landmarks.gradients import PEAK, gradient_maps
+from util.inspection.landmarks.hooks import parts_of, record_calls
+from util.inspection.landmarks.input import landmark_indices, open_image
+from util.inspection.landmarks.inspect import inspect_model
+from util.inspection.landmarks.pictures import most_uncertain
+from util.inspection.landmarks.views import Inspection
 
 K = 5
 IMAGE = random_images(1)

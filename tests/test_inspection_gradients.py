@@ -12,7 +12,7 @@ from models.landmarks.baselines.simcc import SimccCodec
 from models.landmarks.landmark_detr import LandmarkDetr
 from models.landmarks.prediction import Prediction
 from tests.support.small_detr import random_images, small_detr, wake
-from util.inspection.gradients import BINS, PEAK, STEPS, gradient_maps
+from util.inspection.landmarks.gradients import BINS, PEAK, STEPS, gradient_maps
 
 IMAGE = random_images(1)
 

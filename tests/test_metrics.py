@@ -133,12 +133,12 @@ def test_evaluator_measures_in_source_pixels_and_keeps_batch_order():
     batch = batch_of([[[0.5, 0.5], [NAN, NAN]], [[0.25, 0.5], [0.5, 0.25]]], ("a", "b"))
     predicted = torch.tensor([[[0.51, 0.5], [0.1, 0.1]], [[0.25, 0.52], [0.5, 0.25]]])
     evaluator = LandmarkEvaluator()
-    evaluator.update(Prediction(predicted, torch.full_like(predicted, math.log(0.01))), batch)
+    evaluator.add(Prediction(predicted, torch.full_like(predicted, math.log(0.01))), batch)
     evaluator.update(
         Prediction(predicted[:1], torch.full_like(predicted[:1], math.log(0.02))),
         batch_of([[[0.51, 0.5], [0.1, 0.1]]], ("c",)),
     )
-    errors = evaluator.errors()
+    errors = evaluator.results()
     assert errors.cases == ("a", "b", "c")
     # 0.01 of 200 px, 0.02 of 100 px: 2 canvas px = 8 source px = 2 mm
     np.testing.assert_allclose(errors.radial_mm, [[2.0, NAN], [2.0, 0.0], [0.0, 0.0]], atol=1e-3)

@@ -21,13 +21,13 @@ from models.landmarks.decoder import LandmarkDecoder
 from tests.support.centroid_model import centroid_model
 from tests.support.small_detr import DIM, random_images, small_detr, wake
 from transforms.augment import EvalTransforms
-from util.export.graph import GraphOptions, Landmarks, export_graph, with_metadata
-from util.export.letterbox import letterbox
-from util.export.metadata import OnnxMetadata
-from util.export.onnx_model import OnnxGraph, OnnxPredictor, load_graph
+from util.export.landmarks.graph import GraphOptions, Landmarks, export_graph, with_metadata
+from util.export.landmarks.letterbox import letterbox
+from util.export.landmarks.metadata import OnnxMetadata
+from util.export.landmarks.onnx_model import OnnxGraph, OnnxPredictor, load_graph
+from util.export.landmarks.precision import halved, quantised
+from util.export.landmarks.verify import verify
 from util.export.operators import TRANSLATIONS, pool_windows
-from util.export.precision import halved, quantised
-from util.export.verify import verify
 from util.prediction.landmarks.image_landmarks import canvas_sample
 from util.prediction.landmarks.predict import Predictor
 

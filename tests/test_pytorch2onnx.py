@@ -14,7 +14,7 @@ import torch
 from tests.conftest import TINY_SET
 from tests.support import forked, run_script
 from tests.support.centroid_model import write_centroid_checkpoint
-from util.export.onnx_model import load_graph
+from util.export.landmarks.onnx_model import load_graph
 
 ROOT = Path(__file__).parent.parent
 SIZE = (96, 64)  # (height, width)

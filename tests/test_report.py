@@ -13,7 +13,7 @@ import pytest
 from matplotlib.patches import Ellipse
 
 from datasets.landmarks.landmark_set import LandmarkSet, load_landmark_set
-from util.evaluation.landmarks.evaluation import Evaluation, text_table
+from util.evaluation.landmarks.evaluation import LandmarkEvaluation, text_table
 from util.evaluation.landmarks.metrics import Errors, summarise
 from util.files import write_atomic
 from util.reporting.figures import error_ellipses
@@ -22,7 +22,7 @@ from util.reporting.report import worst_images, write_report
 NAMES = ("sella", "soft <tissue> & co", "never seen")
 
 
-def make_evaluation(tmp_path, num_images: int = 9) -> Evaluation:
+def make_evaluation(tmp_path, num_images: int = 9) -> LandmarkEvaluation:
     rng = np.random.default_rng(0)
     truth = rng.uniform(20, 100, (num_images, len(NAMES), 2))
     truth[:, 2] = np.nan
@@ -34,7 +34,7 @@ def make_evaluation(tmp_path, num_images: int = 9) -> Evaluation:
         spacing=np.full((num_images, 2), 0.25),
         uncertainty_mm=rng.uniform(0.5, 2.0, truth.shape[:2]),
     )
-    return Evaluation(
+    return LandmarkEvaluation(
         errors=errors,
         summary=summarise(errors),
         landmark_set=LandmarkSet("own", NAMES, ("S", "T", "N"), note="Names are inferred & marked."),

@@ -42,5 +42,5 @@ def test_milestones_come_from_the_command_line():
 def test_patience_counts_evaluations_without_improvement():
     selection = Selection("mre", patience=2)
     for iteration, (mre, ends) in enumerate([(3.0, False), (2.0, False), (2.0, False), (2.5, True)]):
-        selection.update(iteration, {"mre_mm": mre, "sdr_percent": {"2.0": 0.0}})
+        selection.update(iteration, {"mre_mm": mre}, mre)
         assert selection.exhausted == ends

@@ -8,12 +8,13 @@ import torch
 
 from datasets.landmarks.batch import collate
 from datasets.loader import eval_loader
+from tasks.landmarks import LandmarkTask
 from tests.conftest import TINY_SET
 from tests.support.run_scripts import run_scripts
 from tests.support.smoke_checkpoint import write_smoke_checkpoint
 from util.checkpoints.checkpoint import load_model
-from util.evaluation.landmarks.evaluation_data import open_dataset
-from util.inspection.stages import stage_errors, stage_table
+from util.evaluation.data import open_dataset
+from util.inspection.landmarks.stages import stage_errors, stage_table
 from util.training.engine import evaluate
 
 
@@ -29,7 +30,7 @@ def test_the_stages_begin_at_the_mean_shape_and_end_at_the_prediction(smoke: Pat
     errors = stage_errors(loaded.model, batches, "cpu")
     names = [name for name, _ in errors]
     assert names[:3] == ["heatmaps, DARK", "mean shape", "start"] and "ROI stage" in names[-1]
-    whole = evaluate(loaded.model, batches, "cpu")
+    whole = evaluate(LandmarkTask(), loaded.model, batches, "cpu")
     np.testing.assert_allclose(errors[-1][1].radial_mm, whole.radial_mm, rtol=1e-5)
     shape = loaded.model.mean_shape.detach()
     for index, batch in enumerate(batches):

@@ -12,6 +12,7 @@ from datasets.landmarks.batch import collate
 from datasets.landmarks.landmark_set import LandmarkSet
 from datasets.loader import eval_loader
 from datasets.prepared.prepared import PreparedDataset
+from tasks.landmarks import LandmarkTask
 from tests.support.centroid_model import write_centroid_checkpoint
 from tests.support.run_script import TRUSTED
 from transforms.augment import EvalTransforms
@@ -274,7 +275,9 @@ def test_a_predictor_has_the_errors_that_its_model_has(tiny_prepared: Path, tmp_
     file = tmp_path / "best.pt"
     write_centroid_checkpoint(file, dataset.landmark_set, size=size, folder=tiny_prepared)
     loaded = load_model(file, packages=TRUSTED)
-    expected = evaluate(loaded.model, eval_loader(dataset, 2, workers=0, collate=collate), "cpu")
+    expected = evaluate(
+        LandmarkTask(), loaded.model, eval_loader(dataset, 2, workers=0, collate=collate), "cpu"
+    )
     samples = (dataset.load(index) for index in range(len(dataset)))
     found = evaluate_predictor(LandmarkPredictor(loaded), samples, batch_size=2)
     assert found.cases == expected.cases

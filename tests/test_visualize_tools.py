@@ -22,14 +22,14 @@ from tests.support.smoke_checkpoint import write_smoke_checkpoint
 from transforms.augment import EvalTransforms
 from util.checkpoints.checkpoint import load_checkpoint, save_checkpoint
 from util.config import load_config
-from util.inspection.canvas_drawing import Canvas
-from util.inspection.dataset_figures import landmarks_figure
-from util.inspection.dataset_pictures import choose_cases, spread_cases
-from util.inspection.heatmap_target import TargetMaker, place_probability
-from util.inspection.input import mm_per_pixel
-from util.inspection.inspect import inspect_model
-from util.inspection.name_drawing import spread
-from util.inspection.shape_spread import measure_spread
+from util.inspection.landmarks.canvas_drawing import Canvas
+from util.inspection.landmarks.dataset_figures import landmarks_figure
+from util.inspection.landmarks.dataset_pictures import choose_cases, spread_cases
+from util.inspection.landmarks.heatmap_target import TargetMaker, place_probability
+from util.inspection.landmarks.input import mm_per_pixel
+from util.inspection.landmarks.inspect import inspect_model
+from util.inspection.landmarks.name_drawing import spread
+from util.inspection.landmarks.shape_spread import measure_spread
 from util.reporting.visualise import PREDICTION, contact_sheet, require_free_folder
 
 DATA, MODEL = "tools/visualize_datasets.py", "tools/visualize_model.py"

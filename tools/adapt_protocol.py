@@ -29,13 +29,13 @@ from measurements.face_frame import mean_face  # noqa: E402
 from util.arguments import add_data_arguments, positive  # noqa: E402
 from util.checkpoints.checkpoint import load_checkpoint, load_model, save_checkpoint  # noqa: E402
 from util.config import instantiate  # noqa: E402
-from util.evaluation.landmarks.evaluation_data import open_dataset  # noqa: E402
+from util.evaluation.data import open_dataset  # noqa: E402
 from util.evaluation.landmarks.metrics import Errors  # noqa: E402
 from util.evaluation.landmarks.protocol_fit import Residuals, fit_protocol  # noqa: E402
 from util.evaluation.landmarks.protocol_gain import Gain, Side, face_size_mm, gain  # noqa: E402
 from util.files import write_atomic  # noqa: E402
-from util.prediction.landmarks.predict import pick_device  # noqa: E402
 from util.prediction.landmarks.protocol import ProtocolOffsets  # noqa: E402
+from util.prediction.predictor import pick_device  # noqa: E402
 from util.training.engine import evaluate  # noqa: E402
 
 _FOLLOWING = ", following "  # in a checkpoint's labels, after what it learnt from
@@ -48,7 +48,7 @@ def main() -> None:
     loaded.model.protocol = None  # the new one stands beside the weights, not beside an older one
     dataset = open_dataset(loaded, args.data, args.subset)
     batches: Any = eval_loader(dataset, args.batch_size, args.workers, collate=collate)
-    errors = evaluate(loaded.model, tqdm(batches, unit="batch"), device)
+    errors = evaluate(loaded.task, loaded.model, tqdm(batches, unit="batch"), device)
     canvas = instantiate(loaded.config.eval_transforms)
     reference = mean_face(errors.predicted * errors.spacing[:, None])
     protocol = fit_protocol(

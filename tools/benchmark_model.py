@@ -30,7 +30,7 @@ from util.benchmark.subject import PRECISIONS, Setting, Source, Subject, random_
 from util.benchmark.tables import readme_table, text_table
 from util.benchmark.timing import CLOCKS, Stopwatch
 from util.files import write_atomic
-from util.prediction.landmarks.predict import pick_device
+from util.prediction.predictor import pick_device
 
 REFERENCE = "hrnet_w32"
 README_PASSAGE = "benchmark_model"

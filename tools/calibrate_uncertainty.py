@@ -21,10 +21,10 @@ from datasets.landmarks.batch import collate
 from datasets.loader import eval_loader
 from util.arguments import add_data_arguments, positive
 from util.checkpoints.checkpoint import load_checkpoint, load_model, save_checkpoint
+from util.evaluation.data import open_dataset
 from util.evaluation.landmarks.calibration import SHARES, coverage, fit_factor
-from util.evaluation.landmarks.evaluation_data import open_dataset
 from util.evaluation.landmarks.metrics import Errors
-from util.prediction.landmarks.predict import pick_device
+from util.prediction.predictor import pick_device
 from util.training.engine import evaluate
 
 
@@ -34,7 +34,9 @@ def main() -> None:
     dataset = open_dataset(loaded, args.data, args.subset)
     before = float(loaded.model.uncertainty_factor)
     batches: Any = eval_loader(dataset, args.batch_size, args.workers, collate=collate)
-    errors = evaluate(loaded.model, tqdm(batches, unit="batch"), pick_device(args.device))
+    errors: Errors = evaluate(
+        loaded.task, loaded.model, tqdm(batches, unit="batch"), pick_device(args.device)
+    )
     factor = fit_factor(errors.radial_mm, errors.uncertainty_mm)
     save_checkpoint(args.output, load_checkpoint(args.checkpoint) | {"calibration": before * factor})
     print(f"{len(dataset)} images of {dataset.folder}, subset {dataset.subset}")

@@ -31,7 +31,7 @@ from util.evaluation.evaluation_file import evaluation_file, task_name
 from util.evaluation.landmarks.comparison import EvaluatedRun, compare, read_run, require_comparable
 from util.evaluation.landmarks.comparison_tables import markdown_table, note, text_table
 from util.files import write_atomic
-from util.prediction.landmarks.predict import pick_device
+from util.prediction.predictor import pick_device
 from util.reporting.figures import comparison_picture, png
 
 

@@ -25,7 +25,7 @@ from datasets.landmarks.cl_detection2023 import (  # noqa: E402
     shortened,
 )
 from datasets.landmarks.cl_predictions import read_predictions  # noqa: E402
-from util.evaluation.landmarks.evaluation import Evaluation, text_table  # noqa: E402
+from util.evaluation.landmarks.evaluation import LandmarkEvaluation, text_table  # noqa: E402
 from util.evaluation.landmarks.metrics import Errors, Summary, summarise  # noqa: E402
 from util.files import write_atomic  # noqa: E402
 
@@ -36,7 +36,7 @@ def main() -> None:
     require_same_slices(predictions, annotations, args)
     errors = paired(predictions, annotations)
     groups = {f"{mm:g}": summarise(paired(predictions, part)) for mm, part in by_spacing(annotations).items()}
-    evaluation = Evaluation(
+    evaluation = LandmarkEvaluation(
         errors=errors,
         summary=summarise(errors),
         landmark_set=LANDMARKS,
@@ -104,7 +104,7 @@ def paired(predictions: Mapping[int, np.ndarray], annotations: Mapping[int, Slic
     )
 
 
-def print_results(evaluation: Evaluation, groups: Mapping[str, Summary]) -> None:
+def print_results(evaluation: LandmarkEvaluation, groups: Mapping[str, Summary]) -> None:
     print(text_table(evaluation))
     print()
     for spacing, group in groups.items():

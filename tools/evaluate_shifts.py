@@ -25,7 +25,7 @@ from transforms.shifts import SHIFTS, ShiftedTransforms
 from util.arguments import add_data_arguments, positive
 from util.checkpoints.checkpoint import LoadedModel, load_model
 from util.config import instantiate
-from util.evaluation.landmarks.evaluation_data import open_dataset
+from util.evaluation.data import open_dataset
 from util.evaluation.landmarks.metrics import Errors, json_ready
 from util.evaluation.landmarks.shift_comparison import (
     UNSHIFTED,
@@ -36,8 +36,8 @@ from util.evaluation.landmarks.shift_comparison import (
 )
 from util.evaluation.landmarks.shift_pictures import shift_sheet
 from util.files import write_atomic
-from util.inspection.dataset_pictures import spread_cases
-from util.prediction.landmarks.predict import pick_device
+from util.inspection.landmarks.dataset_pictures import spread_cases
+from util.prediction.predictor import pick_device
 from util.reporting.visualise import require_free_folder, write_png
 from util.training.engine import evaluate
 
@@ -99,7 +99,7 @@ def measure(loaded: LoadedModel, dataset: PreparedDataset, args: argparse.Namesp
         loader: Any = eval_loader(
             Subset(view, chosen(view, args)), args.batch_size, args.workers, collate=collate
         )
-        errors[name] = evaluate(loaded.model, loader, pick_device(args.device))
+        errors[name] = evaluate(loaded.task, loaded.model, loader, pick_device(args.device))
     return errors
 
 

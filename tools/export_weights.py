@@ -19,7 +19,7 @@ from datasets.landmarks.batch import collate
 from datasets.prepared.prepared import PreparedDataset
 from util.checkpoints.checkpoint import LoadedModel, load_checkpoint, load_model
 from util.checkpoints.weights_file import SUFFIX, write_weights
-from util.evaluation.landmarks.evaluation_data import open_dataset
+from util.evaluation.data import open_dataset
 from util.prediction.landmarks.plausibility import carry_limits
 
 _LIMITS_PX = {0.99: 0.1, 1.0: 1.0}  # quantile of the distances: at most

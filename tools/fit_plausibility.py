@@ -20,7 +20,7 @@ from datasets.files.search import find_images
 from util.arguments import add_device_argument, positive
 from util.prediction.landmarks.plausibility import fit_limits
 from util.prediction.landmarks.posed import Posed
-from util.prediction.landmarks.predict import load_predictor, stream
+from util.prediction.predictor import load_predictor, stream
 
 SLACK = 2.0  # of proper X-rays no sign was over 1.1 times the largest of some fifty others (docs/files.md)
 

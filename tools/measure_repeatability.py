@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT))  # run as a script, from anywhere
 
 from datasets.prepared.prepared import PreparedDataset  # noqa: E402
 from datasets.prepared.subsets import read_header  # noqa: E402
-from util.evaluation.landmarks.evaluation import Evaluation, text_table  # noqa: E402
+from util.evaluation.landmarks.evaluation import LandmarkEvaluation, text_table  # noqa: E402
 from util.evaluation.landmarks.metrics import Errors, Summary, summarise  # noqa: E402
 from util.files import write_atomic  # noqa: E402
 
@@ -31,7 +31,7 @@ def main() -> None:
     errors = markings(args.data)
     one = PreparedDataset(args.data, next(iter(read_header(args.data)["split"])))
     apart, bound = summarise(errors), summarise(shortened(errors, 1 / np.sqrt(2)))
-    table = Evaluation(
+    table = LandmarkEvaluation(
         errors=errors,
         summary=apart,
         landmark_set=one.landmark_set,

@@ -18,9 +18,9 @@ from datasets.landmarks.batch import collate
 from datasets.loader import eval_loader
 from util.arguments import add_data_arguments
 from util.checkpoints.checkpoint import load_model
-from util.evaluation.landmarks.evaluation_data import open_dataset
-from util.inspection.stages import stage_errors, stage_table
-from util.prediction.landmarks.predict import pick_device
+from util.evaluation.data import open_dataset
+from util.inspection.landmarks.stages import stage_errors, stage_table
+from util.prediction.predictor import pick_device
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Export a landmark model as one ONNX file that inference.py and any ONNX runtime can use without PyTorch.
+"""Export a model as one ONNX file that inference.py and any ONNX runtime can use without PyTorch.
 
     python tools/pytorch2onnx.py --checkpoint runs/NAME/best.pt --output model.onnx
 
@@ -7,181 +7,46 @@ of --data, or of the folder that the model was trained on where it is there. doc
 """
 
 import argparse
-import logging
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
-import numpy as np
-import torch
-from omegaconf import OmegaConf
-
-from datasets.files.image_files import SourceImage
-from datasets.landmarks.landmark_set import load_landmark_set
-from datasets.prepared.prepared import PreparedDataset
-from transforms.augment import EvalTransforms
-from util.checkpoints.checkpoint import LoadedModel, load_model
-from util.config import L, instantiate, load_config, require_sections
-from util.export.graph import OPSETS, GraphOptions, export_graph, with_metadata
-from util.export.metadata import INPUT, RAW_INPUT, OnnxMetadata
-from util.export.onnx_model import OnnxGraph, OnnxPredictor
-from util.export.precision import halved, quantised
-from util.export.verify import displacement, verify
+from util.checkpoints.checkpoint import task_of, task_of_config
 from util.files import open_atomic
-from util.prediction.landmarks.image_landmarks import canvas_sample, model_input
-from util.prediction.landmarks.plausibility import carry_limits
-from util.prediction.landmarks.predict import LandmarkPredictor
-from util.training.reproduce import environment_record
-
-LIMIT_MM = 0.1  # mean displacement that int8 or fp16 may cause
-_VERIFIED, _MEASURED, _CALIBRATED = 4, 16, 32  # real images
+from util.training.task import Task
 
 
 def main() -> None:
-    args = parse_args()
-    logging.disable(logging.WARNING)  # the exporters' advice; the result is verified
-    options = GraphOptions(opset=args.opset, dynamic=args.dynamic, raw=args.raw)
-    if args.checkpoint:
-        loaded = load_model(args.checkpoint)
-    else:
-        loaded = untrained(args.model_config, args.landmark_set)
+    args, task = parse_args()
     with open_atomic(args.output) as stream:  # before the export, which takes a minute
-        content = export(loaded, options, args)
+        content = task.exported(args, print)
         stream.write(content)
     print(f"{args.output}: {len(content) / 2**20:.1f} MiB")
-    if args.checkpoint and (limits := carry_limits(args.checkpoint, args.output)):
-        print(f"{limits}: what tells proper X-rays (docs/files.md)")
+    if args.checkpoint and (file := task.carried_along(args.checkpoint, args.output)):
+        print(f"{file}: what belongs beside it")
 
 
-def export(loaded: LoadedModel, options: GraphOptions, args: argparse.Namespace) -> bytes:
-    """The file's content. Raises ValueError when it differs from the model by more than it may."""
-    metadata = describe(loaded, raw=options.raw, precision="fp32")
-    images = real_images(args.data or args.int8 or data_folder(loaded), "test", _MEASURED)
-    graph = export_graph(loaded.model, metadata.size, options)
-    content = with_metadata(graph, metadata)
-    if args.verify:
-        difference = verify(OnnxGraph(content, args.output), loaded.model, images[:_VERIFIED])
-        count = len(images[:_VERIFIED])
-        print(
-            f"verified: largest difference {difference:.1e} px of the input, {count} real and random images"
-        )
-    if args.fp16:
-        graph = export_graph(halved(loaded.model), metadata.size, options)
-        content = with_metadata(graph, describe(loaded, raw=options.raw, precision="fp16"))
-    elif args.int8:
-        feeds = calibration_feeds(real_images(args.int8, "train", _CALIBRATED), metadata)
-        graph = quantised(graph, loaded.model, feeds)
-        content = with_metadata(graph, describe(loaded, raw=options.raw, precision="int8"))
-    if args.verify and images:
-        check_displacement(OnnxGraph(content, args.output), loaded, images)
-    return content
-
-
-def check_displacement(graph: OnnxGraph, loaded: LoadedModel, images: Sequence[SourceImage]) -> None:
-    """Print how far the graph moves the landmarks of source images; ValueError beyond the limit."""
-    moved = displacement(LandmarkPredictor(loaded), OnnxPredictor(graph), images)
-    print(f"{graph.metadata.precision} against PyTorch on real images: {moved}")
-    if not moved.mm.mean() <= LIMIT_MM and graph.metadata.precision != "fp32":
-        raise ValueError(
-            f"{graph.metadata.precision} moves the landmarks by {moved.mm.mean():.3f} mm on average, "
-            f"expected at most {LIMIT_MM} mm on images of known spacing. Nothing is written. Export in fp32."
-        )
-
-
-def describe(loaded: LoadedModel, *, raw: bool, precision: str) -> OnnxMetadata:
-    """What the file is to say about itself."""
-    transforms = instantiate(loaded.config.eval_transforms)
-    if type(transforms) is not EvalTransforms:
-        raise ValueError(
-            f"{loaded.file}: evaluated with {type(transforms).__name__}, expected EvalTransforms: the "
-            "exported file would not say how to prepare an image."
-        )
-    normalise = getattr(loaded.model, "normalise", None)
-    record = environment_record()
-    changes = " with uncommitted changes" if record["uncommitted_changes"] else ""
-    return OnnxMetadata(
-        landmark_set=loaded.landmark_set,
-        labels=loaded.labels,
-        size=(transforms.height, transforms.width),
-        mean=getattr(normalise, "mean", None),
-        std=getattr(normalise, "std", None),
-        precision=precision,
-        raw=raw,
-        checkpoint=str(loaded.file),
-        commit=record["commit"] and record["commit"] + changes,
-    )
-
-
-def untrained(file: Path, landmark_set: str) -> LoadedModel:
-    """The model of a config with random weights: its speed and its graph, not its answers."""
-    config = load_config(file)
-    require_sections(config, ("model", "size"), file)
-    names = load_landmark_set(landmark_set)
-    torch.manual_seed(0)
-    model = instantiate(config.model, num_landmarks=len(names)).eval()
-    for parameter in model.parameters():
-        if not parameter.any():  # a layer that starts at zero would hide what lies before it
-            torch.nn.init.normal_(parameter, std=0.02)
-    evaluated = OmegaConf.create({"eval_transforms": L(EvalTransforms)(size=list(config.size))})
-    return LoadedModel(model, evaluated, names, "none: random weights", {}, file)
-
-
-def data_folder(loaded: LoadedModel) -> Path | None:
-    """The prepared folder that a checkpoint names, if it is there."""
-    folder = OmegaConf.select(loaded.config, "data.folder")
-    return Path(folder) if folder and (Path(folder) / "dataset.json").is_file() else None
-
-
-def real_images(folder: Path | None, subset: str, count: int) -> list[SourceImage]:
-    """Up to ``count`` images of a prepared folder, evenly spread over the subset."""
-    if folder is None:
-        return []
-    dataset = PreparedDataset(folder, subset)
-    chosen = np.unique(np.linspace(0, len(dataset) - 1, count).astype(int))
-    samples = [dataset.load(index) for index in chosen]
-    return [SourceImage(sample.image, sample.spacing, Path(sample.case), None) for sample in samples]
-
-
-def calibration_feeds(images: Sequence[SourceImage], metadata: OnnxMetadata) -> list[dict[str, np.ndarray]]:
-    """Inputs of the graph, one image each."""
-    if metadata.raw:
-        return [{RAW_INPUT: image.image} for image in images]
-    letterbox = EvalTransforms(metadata.size)
-    return [{INPUT: model_input([canvas_sample(image, letterbox)])} for image in images]
-
-
-def parse_args() -> argparse.Namespace:
+def parse_args() -> tuple[argparse.Namespace, Task]:
+    """The arguments, and the task of the model, which has some of its own."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--checkpoint", type=Path, help="RUN/best.pt")
     source.add_argument("--model-config", type=Path, help="a config of configs/models/, with random weights")
-    parser.add_argument("--landmark-set", default="cl38", help="of --model-config (cl38)")
     parser.add_argument("--output", type=Path, required=True, help="FILE.onnx")
-    parser.add_argument("--opset", type=int, default=20, help=f"{OPSETS.start} to {OPSETS.stop - 1} (20)")
-    parser.add_argument("--dynamic", action="store_true", help="any batch size; otherwise 1")
-    parser.add_argument("--raw", action="store_true", help="a uint8 image of any size in, its pixels out")
-    precision = parser.add_mutually_exclusive_group()
-    precision.add_argument("--fp16", action="store_true", help="describe the image in float16")
-    precision.add_argument(
-        "--int8",
-        type=Path,
-        metavar="DIR",
-        help="int8 convolutions, calibrated on train of this prepared folder",
-    )
-    parser.add_argument("--data", type=Path, metavar="DIR", help="prepared folder whose test images verify")
-    parser.add_argument("--verify", action=argparse.BooleanOptionalAction, default=True)
+    known, _ = parser.parse_known_args([word for word in sys.argv[1:] if word not in ("-h", "--help")])
+    task = task_of(known.checkpoint) if known.checkpoint else task_of_config(known.model_config)
+    task.add_export_arguments(parser)
     args = parser.parse_args()
     if args.output.suffix != ".onnx":
         parser.error(f"--output {args.output}: expected a name that ends with .onnx.")
-    return args
+    return args, task
 
 
 if __name__ == "__main__":
     try:
         main()
-    except ValueError as error:
+    except (ValueError, NotImplementedError) as error:
         sys.exit(f"pytorch2onnx: {error}")

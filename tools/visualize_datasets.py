@@ -1,4 +1,4 @@
-"""See the data as training sees it: landmarks by name, augmentation, salience targets, mean shape, all cases.
+"""See the data as training sees it: what is annotated, augmentation, targets, all cases at a glance.
 
     python tools/visualize_datasets.py --data data/phantom --subset train --show-dir DIR
 
@@ -11,16 +11,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
-from datasets.prepared.prepared import PreparedDataset
 from util.arguments import positive
+from util.checkpoints.checkpoint import with_task
 from util.config import instantiate, load_config, require_sections
 from util.files import write_atomic
-from util.inspection.dataset_figures import mean_shape_figure
-from util.inspection.dataset_pictures import case_pictures, choose_cases, sheet_tiles, spread_cases
-from util.inspection.heatmap_target import TargetMaker
-from util.inspection.shape_spread import measure_spread
-from util.reporting.figures import png
-from util.reporting.visualise import contact_sheet, encode_png, require_free_folder
+from util.reporting.visualise import require_free_folder
 
 SECTIONS = ("model", "criterion", "train_transforms", "eval_transforms")
 
@@ -30,18 +25,11 @@ def main() -> None:
     require_free_folder(args.show_dir)
     config = load_config(args.config_file)
     require_sections(config, SECTIONS, args.config_file)
-    upright = PreparedDataset(args.data, args.subset, instantiate(config.eval_transforms))
-    augmented = PreparedDataset(args.data, args.subset, instantiate(config.train_transforms), args.seed)
-    target = TargetMaker(config)
-    for index in choose_cases(len(upright), args.count, args.seed):
-        for stem, figure in case_pictures(upright, augmented, index, args.draws, target):
-            save(args.show_dir / f"{stem}.png", png(figure))
-    title = f"{upright.folder.name}, {upright.subset}, {len(upright)} cases"
-    save(args.show_dir / "mean_shape.png", png(mean_shape_figure(measure_spread(upright), title)))
-    sheet = contact_sheet(sheet_tiles(upright, spread_cases(len(upright), args.sheet)))
-    save(args.show_dir / "contact_sheet.png", encode_png(sheet))
-    if target.reason:
-        print(target.reason)
+    task = instantiate(with_task(config).task)
+    for stem, content in task.data_pictures(config, args, print):
+        file = args.show_dir / f"{stem}.png"
+        write_atomic(file, content)
+        print(file)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -61,13 +49,8 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def save(file: Path, content: bytes) -> None:
-    write_atomic(file, content)
-    print(file)
-
-
 if __name__ == "__main__":
     try:
         main()
-    except ValueError as error:
+    except (ValueError, NotImplementedError) as error:
         sys.exit(f"visualize_datasets.py: {error}")

@@ -67,3 +67,17 @@ class _OneOrTwo(argparse.Action):
         if values is None or len(values) > 2:
             parser.error(f"{option_string} {values}: expected one or two numbers, mm per pixel.")
         setattr(namespace, self.dest, values)
+
+
+def checkpoints_of(words: Sequence[str], default: Sequence[Path] = ()) -> Sequence[Path]:
+    """The files after ``--checkpoint`` on a command line that is not parsed yet; ``default`` without any.
+
+    What else a script can be asked depends on the task of its checkpoint. Exits as argparse does where the
+    files are missing.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--checkpoint", type=Path, nargs="+", default=list(default))
+    found = parser.parse_known_args(list(words))[0].checkpoint
+    if not found:
+        parser.error("the following arguments are required: --checkpoint")
+    return found

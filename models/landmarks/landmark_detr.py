@@ -41,7 +41,7 @@ class LandmarkDetr(LandmarkModel):
     width of the neck's finest map.
     """
 
-    landmark_tensors = ("heatmap.classify.weight", "start.content")
+    output_tensors = ("heatmap.classify.weight", "start.content")
 
     def __init__(
         self,

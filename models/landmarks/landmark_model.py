@@ -19,11 +19,12 @@ class LandmarkModel(nn.Module):
     (``util.evaluation.landmarks.calibration``). It is no weight, so checkpoints keep it beside the weights.
     ``protocol`` moves the final stage to where other readers mark; None: as learnt. It is no weight either.
 
-    ``landmark_tensors``, which a model declares: its other tensors whose first axis runs over the landmarks,
+    ``output_tensors``, which a model declares: its other tensors whose first axis runs over the landmarks,
     perhaps with several rows each. A training that starts from another's weights takes these by landmark.
     """
 
-    landmark_tensors: ClassVar[tuple[str, ...]]
+    output_tensors: ClassVar[tuple[str, ...]]
+    data_tensors: ClassVar[tuple[str, ...]] = ("mean_shape",)  # of the training set, not learnt
     mean_shape: Tensor
     uncertainty_factor: Tensor
     protocol: Protocol | None

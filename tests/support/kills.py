@@ -22,6 +22,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from util.prediction.landmarks.predict_files import FilePredictor, list_files
 
 from datasets.landmarks.landmark_set import LandmarkSet
 from datasets.prepared.prepared import PreparedCase, write_prepared
@@ -32,7 +33,6 @@ from util.checkpoints.weights_file import read_weights, write_weights
 from util.files import remove_leftovers
 from util.prediction.archive import Archive
 from util.prediction.landmarks.image_landmarks import ImageLandmarks
-from util.prediction.landmarks.predict_files import FilePredictor, list_files
 from util.prediction.shard import Shard
 
 SET = LandmarkSet("own", ("a", "b", "c"), ("A", "B", "C"))

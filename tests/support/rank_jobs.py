@@ -13,6 +13,7 @@ from datasets.landmarks.batch import collate
 from datasets.loader import TrainSampler, eval_loader, train_loader
 from datasets.prepared.prepared import PreparedDataset
 from models.landmarks.losses import LandmarkCriterion
+from tasks.landmarks import LandmarkTask
 from tests.support.forked import finish, start
 from tests.support.small_detr import small_detr, wake
 from tests.support.tiny import TinyCriterion, TinyModel, TinyTransforms
@@ -51,7 +52,14 @@ def gradients(prepared: Path, batch_size: int, steps: int) -> dict:
         lambda *_: seen.append({name: p.grad.clone() for name, p in model.named_parameters()})
     )
     settings = TrainSettings(output_dir="", iterations=10, batch_size=batch_size, clip_norm=1e9)
-    trainer = Trainer(model, LandmarkCriterion(), optimizer, settings=settings, accelerator=accelerator)
+    trainer = Trainer(
+        model,
+        LandmarkCriterion(),
+        optimizer,
+        task=LandmarkTask(),
+        settings=settings,
+        accelerator=accelerator,
+    )
     trainer.iteration = 2  # beyond likelihood_start: every loss takes part
     dataset = PreparedDataset(prepared, "train", TinyTransforms(size=(96, 64)))
     rank, count = accelerator.process_index, accelerator.num_processes
@@ -138,7 +146,7 @@ def evaluation(prepared: Path, batch_size: int) -> dict:
     rank, count = accelerator.process_index, accelerator.num_processes
     loader = eval_loader(dataset, batch_size, 0, collate=collate, rank=rank, num_ranks=count)
     own = [case for batch in loader for case in batch.cases]
-    errors = evaluate_shared(model, loader, accelerator.device)
+    errors = evaluate_shared(LandmarkTask(), model, loader, accelerator.device)
     return {"own": own, "cases": errors.cases, "predicted": errors.predicted, "radial": errors.radial_mm}
 
 

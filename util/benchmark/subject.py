@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from util.benchmark.flops import FlopCount, count_flops
-from util.checkpoints.checkpoint import load_model
+from util.checkpoints.checkpoint import load_model, with_task
 from util.config import instantiate, load_config, require_sections
+from util.training.task import Task
 
 Forward = Callable[[Tensor], object]
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -51,7 +52,8 @@ class Source:
         sized = "size" in load_config(self.file)
         config = load_config(self.file, [f"size={list(self.size)}"] if sized else [])
         require_sections(config, ("model",), self.file)
-        return instantiate(config.model, num_landmarks=self.num_landmarks).eval().to(device)
+        task: Task = instantiate(with_task(config).task)
+        return task.build_model(config.model, task.example_meaning(self.num_landmarks)).eval().to(device)
 
 
 @dataclass(frozen=True)

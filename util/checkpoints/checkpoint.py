@@ -4,15 +4,19 @@ Plain data only (tensors, numbers, text, lists, dicts), read with ``weights_only
 
 format        ``FORMAT``
 config        the resolved config of the run, as YAML
-landmark_set  ``LandmarkSet.to_dict()``
-labels        which annotations the model learnt from
 weights       state dict of the averaged model, the one to evaluate
 metrics       validation numbers of these weights
 iteration     optimizer steps done
+training      only in ``last.pt``: what an exact continuation needs besides
+
+and the task's own: what the outputs mean (``Meaning.to_dict``) and what the validation images say of the
+weights (``Task.beside_weights``). For landmarks:
+
+landmark_set  ``LandmarkSet.to_dict()``
+labels        which annotations the model learnt from
 calibration   factor on the predicted scales, from the validation images; 1 where the key is missing
 protocol      ``ProtocolOffsets.to_dict()`` of whose protocol it follows; as learnt where the key is missing
 landmark_shapes  ``LandmarkShapes.to_dict()`` of the readers of its training data, where they are known
-training      only in ``last.pt``: what an exact continuation needs besides
 """
 
 import io
@@ -29,18 +33,21 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 
-from datasets.landmarks.landmark_set import LandmarkSet
-from models.landmarks.landmark_model import LandmarkModel
 from util.checkpoints.renamed import renamed_targets
 from util.checkpoints.weights_file import SUFFIX, read_weights
-from util.config import instantiate, require_plain, require_sections, require_targets_in
+from util.config import instantiate, load_config, require_plain, require_sections, require_targets_in
 from util.files import write_atomic
-from util.prediction.landmarks.protocol import restore_protocol
+from util.training.task import Task
 
 FORMAT = "cephdetr-checkpoint-1"
 PREVIOUS = {"last.pt": "last.previous.pt"}
-_KEYS = {"format", "config", "landmark_set", "labels", "weights", "metrics", "iteration"}
-PACKAGES = {"model": ("models",), "eval_transforms": ("transforms",)}  # what a file's sections may name
+KEYS = {"format", "config", "weights", "metrics", "iteration"}
+PACKAGES = {
+    "task": ("tasks",),
+    "model": ("models",),
+    "eval_transforms": ("transforms",),
+}  # what a file may name
+FIRST_TASK = {"_target_": "tasks.landmarks:LandmarkTask"}  # of configs from when there was no other
 _ELSEWHERE = re.compile(r"://|^\s*(hf[-_]hub|local-dir):", re.IGNORECASE)  # URLs, and timm's ways to fetch
 
 
@@ -48,10 +55,10 @@ _ELSEWHERE = re.compile(r"://|^\s*(hf[-_]hub|local-dir):", re.IGNORECASE)  # URL
 class LoadedModel:
     """A trained model with what it was trained on."""
 
-    model: LandmarkModel  # in evaluation mode
+    model: Any  # in evaluation mode
+    task: Task
+    meaning: Any  # what the outputs stand for (``util.training.task.Meaning``)
     config: DictConfig  # only the sections of ``PACKAGES`` are vetted for ``instantiate``
-    landmark_set: LandmarkSet
-    labels: str
     metrics: dict[str, Any]
     file: Path
 
@@ -73,9 +80,9 @@ def load_checkpoint(file: str | Path) -> dict[str, Any]:
         raise ValueError(f"checkpoint {file} not found.{_offer_previous(file)}")
     checkpoint = read_weights(file) if file.suffix == SUFFIX else _unpickled(file)
     found = checkpoint.get("format") if isinstance(checkpoint, dict) else None
-    if found != FORMAT or not checkpoint.keys() >= _KEYS:
+    if found != FORMAT or not checkpoint.keys() >= KEYS:
         raise ValueError(
-            f"{file}: format {found!r}, expected {FORMAT!r} with {sorted(_KEYS)}: not written by main.py."
+            f"{file}: format {found!r}, expected {FORMAT!r} with {sorted(KEYS)}: not written by main.py."
         )
     return checkpoint
 
@@ -109,19 +116,32 @@ def load_model(
     file = Path(file)
     checkpoint = load_checkpoint(file)
     config = _vetted(config_of(checkpoint, file), packages, file)
-    landmark_set = LandmarkSet.from_dict(checkpoint["landmark_set"], source=str(file))
-    model = instantiate(config.model, num_landmarks=len(landmark_set))
+    task: Task = instantiate(config.task)
+    meaning = task.meaning_of(checkpoint, file)
+    model = task.build_model(config.model, meaning)
     load_weights(model, checkpoint["weights"], file)
-    model.uncertainty_factor.fill_(checkpoint.get("calibration", 1.0))
-    restore_protocol(model, checkpoint, file)
+    task.restore(model, checkpoint, file)
     return LoadedModel(
         model=model.to(device).eval(),
+        task=task,
+        meaning=meaning,
         config=config,
-        landmark_set=landmark_set,
-        labels=checkpoint["labels"],
         metrics=checkpoint["metrics"],
         file=file,
     )
+
+
+def task_of(file: str | Path, packages: Mapping[str, Collection[str]] = PACKAGES) -> Task:
+    """The task of a checkpoint. Raises ValueError for a file that is none, or names code of elsewhere."""
+    file = Path(file)
+    config = config_of(load_checkpoint(file), file)
+    require_targets_in(config.task, packages["task"], file)
+    return instantiate(config.task)
+
+
+def task_of_config(file: str | Path) -> Task:
+    """The task of a config file of this project; landmarks where it names none."""
+    return instantiate(with_task(load_config(file)).task)
 
 
 def load_weights(model: nn.Module, weights: Mapping[str, Any], file: str | Path) -> None:
@@ -148,18 +168,6 @@ def require_shapes(
         raise ValueError(f"{file}: a checkpoint of another model: {', '.join(wrong[:5])}{more}. {advice}")
 
 
-def require_same_landmarks(
-    checkpoint: Mapping[str, Any], landmark_set: LandmarkSet, file: str | Path
-) -> None:
-    """Raise ValueError unless a checkpoint's landmarks are those of ``landmark_set``, in the same order."""
-    trained = LandmarkSet.from_dict(checkpoint["landmark_set"], source=str(file))
-    if trained.landmarks != landmark_set.landmarks:
-        raise ValueError(
-            f"{file}: trained on the {len(trained)} landmarks of {trained.name!r}, the data have the "
-            f"{len(landmark_set)} of {landmark_set.name!r}. Use data with the same ones, in the same order."
-        )
-
-
 def config_of(checkpoint: Mapping[str, Any], file: str | Path) -> DictConfig:
     """The run's config as saved in a checkpoint, read-only. Raises ValueError if it is not plain data."""
     try:
@@ -169,9 +177,15 @@ def config_of(checkpoint: Mapping[str, Any], file: str | Path) -> DictConfig:
     if not isinstance(content, dict):
         raise ValueError(f"{file}: its config is no table of keys. Use a checkpoint that main.py wrote.")
     require_plain(content, file)
-    config = cast(DictConfig, OmegaConf.create(renamed_targets(content)))
-    OmegaConf.set_readonly(config, True)
-    return config
+    return with_task(cast(DictConfig, OmegaConf.create(renamed_targets(content))))
+
+
+def with_task(config: DictConfig) -> DictConfig:
+    """``config``, read-only, naming its task: one from when there was no other is of landmarks."""
+    content = cast(dict[str, Any], OmegaConf.to_container(config))
+    named = cast(DictConfig, OmegaConf.create({"task": FIRST_TASK} | content))
+    OmegaConf.set_readonly(named, True)
+    return named
 
 
 def untrained(node: Any) -> Any:

@@ -20,9 +20,9 @@ from util.files import write_atomic
 
 SUFFIX = ".safetensors"
 _EXACT = ("mean_shape",)
-_TEXT = ("format", "config", "labels")
+_TEXT = ("format", "config", "labels")  # the others are JSON
+_NOT_KEPT = ("weights", "training")
 _PLACES = (("data", "folder"), ("train", "output_dir"), ("train", "init_checkpoint"))  # of another machine
-_JSON = ("landmark_set", "metrics", "iteration", "calibration", "protocol", "landmark_shapes")
 
 
 def write_weights(file: str | Path, checkpoint: Mapping[str, Any]) -> None:
@@ -30,8 +30,9 @@ def write_weights(file: str | Path, checkpoint: Mapping[str, Any]) -> None:
 
     Raises ValueError for a weight that float16 cannot hold.
     """
-    metadata = {key: checkpoint[key] for key in _TEXT} | {"config": _without_places(checkpoint["config"])}
-    metadata |= {key: json.dumps(checkpoint[key]) for key in _JSON if key in checkpoint}
+    kept = {key: value for key, value in checkpoint.items() if key not in _NOT_KEPT}
+    kept["config"] = _without_places(checkpoint["config"])
+    metadata = {key: value if key in _TEXT else json.dumps(value) for key, value in kept.items()}
     tensors = {name: _halved(name, tensor) for name, tensor in checkpoint["weights"].items()}
     write_atomic(file, save(tensors, metadata))
 
@@ -42,12 +43,8 @@ def read_weights(file: Path) -> dict[str, Any]:
         with safe_open(file, framework="pt") as opened:
             metadata = opened.metadata() or {}
             weights = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (no mapping)
-        texts = {key: metadata[key] for key in _TEXT}
-        return (
-            texts
-            | {key: json.loads(metadata[key]) for key in _JSON if key in metadata}
-            | {"weights": weights}
-        )
+        content = {key: text if key in _TEXT else json.loads(text) for key, text in metadata.items()}
+        return {"format": content["format"], **content, "weights": weights}
     except (SafetensorError, OSError, ValueError) as error:
         raise ValueError(f"{file}: damaged or no safetensors file ({error}). Get it anew.") from error
     except KeyError as error:

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from util.files import cannot_write, open_atomic
-from util.prediction.landmarks.landmark_files import write_landmark_files
-from util.prediction.landmarks.predict_files import Found
 from util.prediction.part_file import PartFile, ends_with, read_lines
+from util.prediction.predict_files import Found
+from util.prediction.protocols import Answers
 from util.prediction.shard import Shard
 
 _FORMAT = "cephdetr-archive-1"
@@ -33,12 +33,16 @@ PredictChunk = Callable[[list[Path]], Found]
 class Archive:
     """The files to work on, in their order, and what was found so far."""
 
-    def __init__(self, output: Path, settings: Mapping[str, Any], model: Mapping[str, Any]) -> None:
-        """``settings``: all that a result depends on, always the same. ``model``: goes into the result."""
+    def __init__(
+        self, output: Path, settings: Mapping[str, Any], model: Mapping[str, Any], answers: Answers
+    ) -> None:
+        """``settings``: all that a result depends on, always the same. ``model``: goes into the result, which
+        ``answers`` writes.
+        """
         self.output, self.folder = output, output.with_suffix(".parts")
         self._list = self.folder / "archive.jsonl"
         self._settings = json.loads(json.dumps({"format": _FORMAT, **settings}))
-        self._model = dict(model)
+        self._model, self._answers = dict(model), answers
 
     def prepare(self, list_files: ListFiles) -> None:
         """List the files, unless that was done before; ValueError if it was with other settings."""
@@ -79,11 +83,11 @@ class Archive:
         return [shard.index for shard in shards if not ends_with(self._part(shard), _FINISHED)]
 
     def merge(self, count: int) -> tuple[int, int]:
-        """Write the result of all shards as JSON and CSV; the numbers of images and of failures."""
+        """Write the result of all shards; the numbers of images and of failures."""
         failed: list[dict] = list(self._header()["failed"])
         images = self._images(count, failed)
         header = self._header()
-        written = write_landmark_files(
+        written = self._answers.write(
             self.output,
             model=header["model"],
             left_out=header.get("left_out", {}),

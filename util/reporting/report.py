@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from util.evaluation.landmarks.evaluation import Evaluation, table_header, table_rows
+from util.evaluation.landmarks.evaluation import LandmarkEvaluation, table_header, table_rows
 from util.files import write_atomic
 from util.reporting import figures
 from util.reporting.visualise import crop, encode_png, fit, overlay
@@ -29,7 +29,9 @@ _CAPTIONS = (
 _STYLE = Path(__file__).with_name("report.css")
 
 
-def write_report(file: str | Path, evaluation: Evaluation, load_image: Callable[[int], np.ndarray]) -> None:
+def write_report(
+    file: str | Path, evaluation: LandmarkEvaluation, load_image: Callable[[int], np.ndarray]
+) -> None:
     """Write the report atomically.
 
     ``load_image`` reads image n (H, W) uint8 again; it is asked for the few worst only.
@@ -61,7 +63,7 @@ def worst_images(radial_mm: np.ndarray, count: int) -> list[int]:
     return ranked[:count]
 
 
-def _origin(evaluation: Evaluation) -> str:
+def _origin(evaluation: LandmarkEvaluation) -> str:
     facts = {
         "Checkpoint": str(evaluation.looks or evaluation.checkpoint),
         "Data": f"{evaluation.folder}, subset {evaluation.subset}",
@@ -73,7 +75,7 @@ def _origin(evaluation: Evaluation) -> str:
     return f"<dl>{''.join(f'<dt>{key}</dt><dd>{escape(value)}</dd>' for key, value in facts.items())}</dl>"
 
 
-def _repeated(evaluation: Evaluation) -> dict[str, str]:
+def _repeated(evaluation: LandmarkEvaluation) -> dict[str, str]:
     if not evaluation.repeated:
         return {}
     others = evaluation.unrepeated
@@ -85,7 +87,7 @@ def _repeated(evaluation: Evaluation) -> dict[str, str]:
     return {"X-rays that train or val has too": f"{len(evaluation.repeated)} ({left})"}
 
 
-def _headline(evaluation: Evaluation) -> str:
+def _headline(evaluation: LandmarkEvaluation) -> str:
     summary = evaluation.summary
     low, high = summary.mre_ci95_mm
     sdr_low, sdr_high = summary.sdr_ci95_percent["2.0"]
@@ -113,7 +115,7 @@ def _headline(evaluation: Evaluation) -> str:
     return f'<div class="numbers">{cells}</div>'
 
 
-def _table(evaluation: Evaluation) -> str:
+def _table(evaluation: LandmarkEvaluation) -> str:
     header = "".join(f"<th>{escape(title)}</th>" for title in table_header(evaluation))
     rows = [
         f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in table_rows(evaluation)
@@ -128,7 +130,7 @@ def _table(evaluation: Evaluation) -> str:
     return f'<p class="note">{note}</p><div class="wide">{table}</div>'
 
 
-def _figures(evaluation: Evaluation) -> str:
+def _figures(evaluation: LandmarkEvaluation) -> str:
     errors, landmark_set = evaluation.errors, evaluation.landmark_set
     radial = errors.radial_mm
     names = [f"{index} {name}" for index, name in enumerate(landmark_set.landmarks, start=1)]
@@ -143,7 +145,7 @@ def _figures(evaluation: Evaluation) -> str:
     )
 
 
-def _worst_cases(evaluation: Evaluation, load_image: Callable[[int], np.ndarray]) -> str:
+def _worst_cases(evaluation: LandmarkEvaluation, load_image: Callable[[int], np.ndarray]) -> str:
     """Each of the worst images whole, and a window about its worst landmark."""
     legend = "Truth red, prediction green, the error yellow, the predicted uncertainty as a blue circle."
     cases = [
@@ -153,7 +155,7 @@ def _worst_cases(evaluation: Evaluation, load_image: Callable[[int], np.ndarray]
     return f'<p class="note">{legend}</p>{"".join(cases)}'
 
 
-def _worst_case(evaluation: Evaluation, index: int, image: np.ndarray) -> str:
+def _worst_case(evaluation: LandmarkEvaluation, index: int, image: np.ndarray) -> str:
     errors = evaluation.errors
     radial = errors.radial_mm[index]
     worst = int(np.nanargmax(radial))

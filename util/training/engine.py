@@ -1,7 +1,6 @@
 """Training from the first iteration to the last, and evaluation on the way.
 
-Knows nothing of the task beyond ``model(images, targets) -> outputs``,
-``criterion(outputs, targets, progress) -> LossReport`` and ``evaluator.update(outputs.final, batch)``.
+What is found on an image is the task's affair (``util.training.task``).
 """
 
 import time
@@ -16,51 +15,50 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 from torch.utils.data import DataLoader
 
-from datasets.landmarks.batch import PointBatch, collate
-from datasets.prepared.prepared import PreparedDataset
-from util.checkpoints.checkpoint import FORMAT, save_checkpoint
-from util.evaluation.landmarks.calibration import fit_factor
-from util.evaluation.landmarks.metrics import Errors, LandmarkEvaluator, concatenate, summarise
+from datasets.sample import plain_fields
+from util.checkpoints.checkpoint import FORMAT, KEYS, save_checkpoint
 from util.files import WriteError
-from util.reporting.visualise import prediction_picture
 from util.training.interrupt import StopRequest
 from util.training.logs import Means, RunLog
 from util.training.run_folder import RunFolder
-from util.training.selection import Selection, flat, headline
+from util.training.selection import Selection
 from util.training.settings import TrainSettings
+from util.training.task import Task, TaskData, require_criterion
 from util.training.trainer import NonFiniteError, StepReport, Trainer
 
 _PICTURED = 4  # validation cases shown in TensorBoard
 
 
 @torch.inference_mode()
-def evaluate(model: nn.Module, batches: Iterable[PointBatch], device: torch.device | str) -> Errors:
-    """Radial errors of ``model``, in evaluation mode and full precision, on every case of ``batches``."""
-    evaluator = LandmarkEvaluator()
+def evaluate(task: Task, model: nn.Module, batches: Iterable[Any], device: torch.device | str) -> Any:
+    """The task's results of ``model``, in evaluation mode and full precision, on all of ``batches``."""
+    evaluator = task.evaluator()
     model.eval()
     for batch in batches:
         batch = batch.to(device)
-        evaluator.update(model(batch.images).final, batch)
-    return evaluator.errors()
+        evaluator.update(task.outputs(model, batch), batch)
+    return evaluator.results()
 
 
-def evaluate_shared(model: nn.Module, batches: Collection[PointBatch], device: torch.device | str) -> Errors:
-    """``evaluate`` by all processes together: each gives it its share of the batches, each gets all errors.
+def evaluate_shared(
+    task: Task, model: nn.Module, batches: Collection[Any], device: torch.device | str
+) -> Any:
+    """``evaluate`` by all processes together: each gives it its share of the batches, each gets all results.
 
     With the shares of ``eval_loader`` they are, to the bit and in order, those of one process. Every process
     must call; one without a batch (more processes than batches) waits for the others.
     """
-    own = [evaluate(model, batches, device)] if len(batches) else []
-    return concatenate(gather_object(own) if PartialState().num_processes > 1 else own)
+    own = [evaluate(task, model, batches, device)] if len(batches) else []
+    return task.joined(gather_object(own) if PartialState().num_processes > 1 else own)
 
 
 @dataclass(frozen=True)
 class TrainingData:
     """What a training reads. The loaders give this process's share; ``val`` is the whole validation set."""
 
-    train_loader: DataLoader[PointBatch]
-    val_loader: DataLoader[PointBatch]
-    val: PreparedDataset
+    train_loader: DataLoader[Any]
+    val_loader: DataLoader[Any]
+    val: TaskData
     digest: str | None = None  # of the folder's annotations, by which a continuation knows its data
 
 
@@ -85,9 +83,11 @@ class TrainingRun:
     def __init__(self, trainer: Trainer, data: TrainingData, folder: RunFolder, config: DictConfig) -> None:
         self.trainer, self.data, self.folder = trainer, data, folder
         self.settings: TrainSettings = trainer.settings
-        self.selection = Selection(self.settings.select, self.settings.patience)
+        self.task = trainer.task
+        self.selection = Selection(require_criterion(self.task, self.settings.select), self.settings.patience)
         self.metrics: dict[str, Any] = {}
-        self.calibration = 1.0  # of the weights that ``metrics`` are of
+        self.beside: dict[str, Any] = {}  # what belongs to the weights that ``metrics`` are of
+        self._meaning = self.task.meaning(data.val)
         self._config = OmegaConf.to_yaml(config)
         self._seconds = 0.0  # of this run before its last continuation
         self._started = self._saved = time.perf_counter()
@@ -103,7 +103,8 @@ class TrainingRun:
         training = checkpoint["training"]
         self.selection = Selection(**training["selection"])
         self.metrics, self._seconds = checkpoint["metrics"], training["seconds"]
-        self.calibration = checkpoint.get("calibration", 1.0)
+        known = KEYS | self._meaning.to_dict().keys() | {"training"}
+        self.beside = {key: value for key, value in checkpoint.items() if key not in known}
 
     def run(self, on_step: Callable[[Progress], None] | None = None) -> Ending:
         """Train to the last iteration, to the end of patience, or to Ctrl-C or SIGTERM; write ``last.pt``.
@@ -159,22 +160,26 @@ class TrainingRun:
 
     def _evaluate(self, log: RunLog | None) -> None:
         """Evaluate the averaged weights on all processes together; keep them if they are the best."""
+        task = self.task
         loader: Any = self.data.val_loader
-        errors = evaluate_shared(self.trainer.average.model, loader, self.trainer.accelerator.device)
-        self.metrics = headline(summarise(errors))
-        self.calibration = fit_factor(errors.radial_mm, errors.uncertainty_mm)
-        best = self.selection.update(self.trainer.iteration, self.metrics)
+        results = evaluate_shared(task, self.trainer.average.model, loader, self.trainer.accelerator.device)
+        self.metrics, self.beside = task.headline(results), task.beside_weights(results)
+        value = task.criteria[self.selection.select](self.metrics)
+        best = self.selection.update(self.trainer.iteration, self.metrics, value)
         if log is not None:
-            log.write(self.trainer.iteration, self.seconds, flat(self.metrics, "val"))
-            log.picture(self.trainer.iteration, self._picture())
+            scalars = task.scalars(self.metrics)
+            log.write(self.trainer.iteration, self.seconds, {f"val/{k}": v for k, v in scalars.items()})
+            if (picture := self._picture()) is not None:
+                log.picture(self.trainer.iteration, picture)
             if best:
                 self.folder.save_best(self._checkpoint())
 
     @torch.inference_mode()
     def _picture(self) -> Any:
         count = min(_PICTURED, len(self.data.val))
-        batch = collate([self.data.val[index] for index in range(count)]).to(self.trainer.accelerator.device)
-        return prediction_picture(batch, self.trainer.average.model(batch.images).final)
+        batch: Any = self.task.collate([self.data.val[index] for index in range(count)])
+        batch = batch.to(self.trainer.accelerator.device)
+        return self.task.picture(batch, self.task.outputs(self.trainer.average.model, batch))
 
     def _save_last(self) -> None:
         if self._writes:
@@ -185,11 +190,10 @@ class TrainingRun:
         return {
             "format": FORMAT,
             "config": self._config,
-            "landmark_set": self.data.val.landmark_set.to_dict(),
-            "labels": self.data.val.labels,
+            **self._meaning.to_dict(),
+            **self.beside,
             "weights": self.trainer.average.model.state_dict(),
             "metrics": self.metrics,
-            "calibration": self.calibration,
             "iteration": self.trainer.iteration,
             "training": self.trainer.state()
             | {
@@ -200,8 +204,7 @@ class TrainingRun:
         }
 
     def _save_faulty(self, error: NonFiniteError) -> None:
-        batches = [{"images": b.images, "points": b.points, "cases": list(b.cases)} for b in error.batches]
-        state = self._checkpoint() | {"batches": batches}
+        state = self._checkpoint() | {"batches": [plain_fields(batch) for batch in error.batches]}
         save_checkpoint(self.folder.path / "nan_state.pt", state)
 
 

@@ -1,26 +1,23 @@
-"""Starting from other weights: a new model takes over what another training learnt, landmark by landmark."""
+"""Starting from other weights: a new model takes over what another training learnt, output by output."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
-from datasets.landmarks.landmark_set import LandmarkSet
-from models.landmarks.landmark_model import LandmarkModel
 from util.checkpoints.checkpoint import load_checkpoint, require_shapes, untrained
-from util.config import instantiate, nearest
+from util.config import nearest
 from util.training.settings import TrainSettings
+from util.training.task import Meaning, Task
 
 logger = logging.getLogger(__name__)
 
-_OF_THE_DATA = "mean_shape"  # says where the training set's landmarks lie: never another's
-
 
 def starting_model(
-    config: Any, settings: TrainSettings, landmark_set: LandmarkSet, *, resumed: bool
-) -> LandmarkModel:
+    config: Any, settings: TrainSettings, task: Task, meaning: Meaning, *, resumed: bool
+) -> Any:
     """The model of ``config`` with random or pretrained weights, or with those of ``init_checkpoint``.
 
     What would be replaced anyway is not fetched: nothing for a resumed run, which brings all its weights,
@@ -28,54 +25,63 @@ def starting_model(
     """
     file, parts = settings.init_checkpoint, settings.init_parts
     replaced = resumed or (file is not None and parts is None)
-    model = instantiate(untrained(config) if replaced else config, num_landmarks=len(landmark_set))
+    model = task.build_model(untrained(config) if replaced else config, meaning)
     if file is not None and not resumed:
-        logger.info(take_weights(model, file, landmark_set, parts))
+        logger.info(take_weights(model, file, task, meaning, parts))
     return model
 
 
 def take_weights(
-    model: nn.Module, file: str | Path, landmark_set: LandmarkSet, parts: Sequence[str] | None = None
+    model: nn.Module,
+    file: str | Path,
+    task: Task,
+    meaning: Meaning,
+    parts: Sequence[str] | None = None,
 ) -> str:
-    """Give ``model``, made for ``landmark_set``, the averaged weights of ``file``, and say what it took.
+    """Give ``model``, whose outputs are ``meaning``, the averaged weights of ``file``, and say what it took.
 
-    ``parts`` restricts this to modules by name. The model's ``landmark_tensors`` are taken landmark by
-    landmark, and one that the file does not know keeps the model's own. All other tensors must agree in name
-    and shape. Raises ValueError where they do not, and for a file that is no checkpoint.
+    ``parts`` restricts this to modules by name. The model's ``output_tensors`` are taken output by output
+    (landmark by landmark, class by class), and one that the file does not know keeps the model's own. All
+    other tensors must agree in name and shape. Raises ValueError where they do not, and for a file that is
+    no checkpoint.
     """
     checkpoint = load_checkpoint(file)
-    source = LandmarkSet.from_dict(checkpoint["landmark_set"], source=str(file))
     _require_parts(model, parts)
-    own, weights = _select(model.state_dict(), parts), _select(checkpoint["weights"], parts)
-    indexed = _landmark_tensors(model) & own.keys()
+    data = set(getattr(model, "data_tensors", ()))  # of the training set: never another's
+    own, weights = (_select(one, parts, data) for one in (model.state_dict(), checkpoint["weights"]))
+    indexed = _output_tensors(model) & own.keys()
+    source = task.meaning_of(checkpoint, Path(file)) if indexed else meaning
+    count, there = len(meaning.names), len(source.names)
     shapes = {name: tuple(tensor.shape) for name, tensor in own.items()}
     for name in indexed:
-        shapes[name] = (shapes[name][0] // len(landmark_set) * len(source), *shapes[name][1:])
+        shapes[name] = (shapes[name][0] // count * there, *shapes[name][1:])
     advice = "Use that run's model, or take over only what fits, such as train.init_parts=[backbone]."
     require_shapes(weights, shapes, file, advice=advice)
-    places = landmark_set.counterparts(source)
+    places = meaning.counterparts(source)
     for name in indexed:
-        rows = own[name].clone().unflatten(0, (len(landmark_set), -1))  # (K, rows a landmark, ...)
-        rows[list(places)] = weights[name].to(rows).unflatten(0, (len(source), -1))[list(places.values())]
+        rows = own[name].clone().unflatten(0, (count, -1))  # (K, rows an output, ...)
+        rows[list(places)] = weights[name].to(rows).unflatten(0, (there, -1))[list(places.values())]
         weights[name] = rows.flatten(0, 1)
     model.load_state_dict(model.state_dict() | weights)
     taken = f"{file}: starting from {len(weights)} tensors of its averaged weights; "
-    return taken + (_matches(landmark_set, source, places) if indexed else "none of them of a landmark")
+    return taken + (_matches(task, meaning, source, places) if indexed else "none of them of an output")
 
 
-def _select(tensors: Mapping[str, Tensor], parts: Sequence[str] | None) -> dict[str, Tensor]:
-    """The tensors of these modules; None: of all."""
+def _select(
+    tensors: Mapping[str, Tensor], parts: Sequence[str] | None, without: Collection[str]
+) -> dict[str, Tensor]:
+    """The tensors of these modules, or None: of all, ``without`` some."""
     heads = tuple(f"{part}." for part in parts) if parts is not None else ("",)
-    return {name: t for name, t in tensors.items() if f"{name}.".startswith(heads) and name != _OF_THE_DATA}
+    return {name: t for name, t in tensors.items() if f"{name}.".startswith(heads) and name not in without}
 
 
-def _landmark_tensors(model: nn.Module) -> set[str]:
-    """Names of the tensors whose first axis runs over the landmarks (``LandmarkModel.landmark_tensors``)."""
-    declared = getattr(model, "landmark_tensors", None)
+def _output_tensors(model: nn.Module) -> set[str]:
+    """Names of the tensors whose first axis runs over the outputs: landmarks, classes."""
+    declared = getattr(model, "output_tensors", None)
     if declared is None:
         raise ValueError(
             f"{type(model).__name__} cannot start from another training's weights: expected an attribute "
-            "landmark_tensors as models.landmarks.landmark_model describes it. Add it to the class."
+            "output_tensors as models.landmarks.landmark_model describes it. Add it to the class."
         )
     return set(declared)
 
@@ -89,13 +95,13 @@ def _require_parts(model: nn.Module, parts: Sequence[str] | None) -> None:
             raise ValueError(f"train.init_parts names {part!r}, no module of the model; {nearest(part, top)}")
 
 
-def _matches(landmark_set: LandmarkSet, source: LandmarkSet, places: Mapping[int, int]) -> str:
-    """Which landmarks come from ``source``, under which name there if it differs, and which are new."""
-    names = landmark_set.landmarks
-    pairs = [(names[index], source.landmarks[place]) for index, place in places.items()]
+def _matches(task: Task, meaning: Meaning, source: Meaning, places: Mapping[int, int]) -> str:
+    """Which outputs come from ``source``, under which name there if it differs, and which are new."""
+    names = meaning.names
+    pairs = [(names[index], source.names[place]) for index, place in places.items()]
     known = [one if one == other else f"{one} (there {other})" for one, other in pairs]
     new = [name for index, name in enumerate(names) if index not in places]
     return (
-        f"{len(known)} of {len(names)} landmarks known: {', '.join(known) or 'none'}; "
+        f"{len(known)} of {len(names)} {task.name} known: {', '.join(known) or 'none'}; "
         f"new: {', '.join(new) or 'none'}"
     )

@@ -16,18 +16,17 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from datasets.landmarks.landmark_set import LandmarkSet
 from datasets.prepared.subsets import content_digest
 from util.checkpoints.checkpoint import (
     PREVIOUS,
     config_of,
     load_checkpoint,
-    require_same_landmarks,
     save_checkpoint,
     whole_previous,
 )
 from util.config import differing_keys
 from util.files import cannot_write, open_atomic, remove_leftovers, write_atomic
+from util.training.task import Task, TaskData
 
 logger = logging.getLogger(__name__)
 
@@ -131,16 +130,16 @@ def checkpoint_of(run_or_file: str | Path) -> Path:
     return RunFolder(path).newest() if path.is_dir() else path
 
 
-def load_resumable(run_or_file: str | Path, cfg: DictConfig, landmark_set: LandmarkSet) -> Resumed:
-    """A checkpoint that ``cfg`` on these landmarks can continue exactly, from its file or its run folder.
+def load_resumable(run_or_file: str | Path, cfg: DictConfig, task: Task, data: TaskData) -> Resumed:
+    """A checkpoint that ``cfg`` on ``data`` can continue exactly, from its file or its run folder.
 
-    Raises ValueError if the checkpoint has no training state, or if the config or the landmarks differ.
+    Raises ValueError if the checkpoint has no training state, or if the config or the meaning differs.
     """
     file = checkpoint_of(run_or_file)
     checkpoint = _load_or_offer(file)
     if "training" not in checkpoint:
         raise ValueError(f"{file}: holds weights to evaluate, no state to continue. Give the run's last.pt.")
-    require_same_landmarks(checkpoint, landmark_set, file)
+    task.require_same(task.meaning_of(checkpoint, file), data, file)
     saved = config_of(checkpoint, file)
     changed = [key for key in differing_keys(saved, cfg) if key not in FREE_KEYS]
     if (digest := checkpoint["training"].get("data_digest")) is not None:

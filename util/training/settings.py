@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from util.config import nearest
-from util.training.selection import CRITERIA
 
 PRECISIONS = ("no", "fp16", "bf16")
 
@@ -28,7 +27,7 @@ class TrainSettings:
     log_every: int = 20
     eval_batch_size: int = 8  # images, each process
     patience: int | None = None  # evaluations without improvement before the training stops; None: never
-    select: str = "mre"  # what makes the best checkpoint: lowest MRE ("mre") or highest SDR at 2 mm ("sdr2")
+    select: str | None = None  # what makes the best checkpoint, one of the task's criteria; None: its first
     mixed_precision: str = "no"  # "fp16" on a GPU, "bf16" on a CPU
     seed: int = 0
     init_checkpoint: str | None = None  # a file whose averaged weights the model starts from
@@ -51,8 +50,6 @@ class TrainSettings:
                 )
         self._require_milestones()
         self._require_start()
-        if self.select not in CRITERIA:
-            raise ValueError(f"train.select={self.select!r}, expected one of {CRITERIA}.")
         if self.mixed_precision not in PRECISIONS:
             raise ValueError(f"train.mixed_precision={self.mixed_precision!r}, expected one of {PRECISIONS}.")
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
-from datasets.landmarks.batch import PointBatch
-from models.landmarks.prediction import Targets
+from datasets.sample import Batch
 from util.checkpoints.checkpoint import load_weights
 from util.training.optim import WeightAverage, learning_rate_factor
 from util.training.ranks import Objective, average, own_statistics, shared, synchronised
 from util.training.reproduce import seed_everything
 from util.training.settings import TrainSettings
+from util.training.task import Task
 
 _MOST_SKIPS = 20  # steps in a row that fp16 may skip; a scale of 65536 is below 1 after 17
 
@@ -27,7 +27,7 @@ _MOST_SKIPS = 20  # steps in a row that fp16 may skip; a scale of 65536 is below
 class NonFiniteError(RuntimeError):
     """The loss or its gradient is NaN or infinite. The weights are still those before the step."""
 
-    def __init__(self, iteration: int, what: str, batches: Sequence[PointBatch]) -> None:
+    def __init__(self, iteration: int, what: str, batches: Sequence[Batch]) -> None:
         self.iteration, self.batches = iteration, tuple(batches)
         self.cases = [case for batch in batches for case in batch.cases]
         names = ", ".join(self.cases) or "cases of another process"
@@ -50,9 +50,9 @@ class Trainer:
     All that is random in a step is seeded from (seed, iteration, rank), so ``state`` needs no generators and
     a restored trainer continues to the bit.
 
-    A criterion gives the mean over the annotated landmarks of its batch. A step follows the gradient of the
-    mean over all of its batches, on all processes, as if they were one batch: only BatchNorm on a
-    CPU sees its own batch alone, and what a model draws (dropout, denoising) differs between processes.
+    A criterion gives the mean over what is annotated on its batch (``Task.weight``). A step follows the
+    gradient of the mean over all of its batches, on all processes, as if they were one batch: only BatchNorm
+    on a CPU sees its own batch alone, and what a model draws (dropout, denoising) differs between processes.
     """
 
     def __init__(
@@ -61,10 +61,11 @@ class Trainer:
         criterion: nn.Module,
         optimizer: Optimizer,
         *,
+        task: Task,
         settings: TrainSettings,
         accelerator: Accelerator,
     ) -> None:
-        self.settings, self.accelerator = settings, accelerator
+        self.task, self.settings, self.accelerator = task, settings, accelerator
         model = synchronised(model, accelerator)
         self.model = model.to(accelerator.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.criterion = criterion.to(accelerator.device)
@@ -81,7 +82,7 @@ class Trainer:
     def finished(self) -> bool:
         return self.iteration >= self.settings.iterations
 
-    def step(self, batches: Sequence[PointBatch]) -> StepReport:
+    def step(self, batches: Sequence[Batch]) -> StepReport:
         """One optimizer step on the mean loss of ``batches``, or NonFiniteError and weights as they were."""
         seed_everything(self.settings.seed, self.iteration, self.accelerator.process_index)
         self.model.train()
@@ -104,7 +105,7 @@ class Trainer:
         images = self.settings.batch_size * len(batches)
         return StepReport(losses, learning_rate=rate, grad_norm=None if skipped else norm, images=images)
 
-    def _require_a_way_on(self, batches: Sequence[PointBatch]) -> None:
+    def _require_a_way_on(self, batches: Sequence[Batch]) -> None:
         """Raise NonFiniteError when a smaller scale of the loss no longer helps: nothing would be learnt.
 
         fp16 skips a step whose scaled gradient overflows and halves the scale; a few are usual at the start.
@@ -146,7 +147,7 @@ class Trainer:
         self._skips = training.get("skips", 0)
         self.iteration = checkpoint["iteration"]
 
-    def _backward(self, batches: Sequence[PointBatch]) -> dict[str, Tensor]:
+    def _backward(self, batches: Sequence[Batch]) -> dict[str, Tensor]:
         """Add up gradients and share those of all; mean losses. NonFiniteError before a loss gives any."""
         sums: dict[str, Tensor] = {}
         for number, (batch, share) in enumerate(zip(batches, self._shares(batches), strict=True), start=1):
@@ -166,21 +167,22 @@ class Trainer:
             return nullcontext()
         return self._objective.no_sync()
 
-    def _shares(self, batches: Sequence[PointBatch]) -> list[float]:
-        """What each batch's mean loss counts in the mean over the annotated landmarks of all, everywhere.
+    def _shares(self, batches: Sequence[Batch]) -> list[float]:
+        """What each batch's mean loss counts in the mean over what is annotated on all, everywhere.
 
         Times the number of processes, since their gradients are averaged.
         """
-        counts = [int(batch.present.sum()) for batch in batches]
+        counts = [self.task.weight(batch) for batch in batches]
         total: Any = torch.tensor(float(sum(counts)), device=self.accelerator.device)
         if self.accelerator.num_processes > 1:
             total = self.accelerator.reduce(total, "mean")
         return [count / max(total.item(), 1.0) for count in counts]
 
-    def _losses(self, batch: PointBatch) -> Any:
-        targets = Targets(batch.points, batch.present, batch.mm_per_unit)
+    def _losses(self, batch: Batch) -> Any:
+        targets = self.task.targets(batch)
+        batch = replace(batch, images=batch.images.contiguous(memory_format=torch.channels_last))
         with self.accelerator.autocast():
-            outputs = self.model(batch.images.contiguous(memory_format=torch.channels_last), targets)
+            outputs = self.task.outputs(self.model, batch, targets)
         return self.criterion(outputs, targets, self.iteration / self.settings.iterations)
 
     def _set_learning_rate(self) -> float:

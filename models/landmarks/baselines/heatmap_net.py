@@ -31,7 +31,7 @@ class HeatmapNet(LandmarkModel):
     ``mean_shape`` is kept for whoever reads a checkpoint; this model does not use it.
     """
 
-    landmark_tensors = ("head.weight", "head.bias")
+    output_tensors = ("head.weight", "head.bias")
 
     def __init__(
         self,

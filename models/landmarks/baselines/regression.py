@@ -25,7 +25,7 @@ class RegressionOutputs:
 class RegressionNet(LandmarkModel):
     """Global average pooling and one linear layer; every landmark starts at the mean shape."""
 
-    landmark_tensors = ("head.weight", "head.bias")
+    output_tensors = ("head.weight", "head.bias")
 
     def __init__(
         self, *, num_landmarks: int, backbone: TimmBackbone, normalise: Normalisation | None = None

@@ -78,7 +78,7 @@ class SimccNet(LandmarkModel):
     width) of images. ``mean_shape`` is kept for whoever reads a checkpoint; this model does not use it.
     """
 
-    landmark_tensors = ("to_landmarks.weight", "to_landmarks.bias")
+    output_tensors = ("to_landmarks.weight", "to_landmarks.bias")
 
     def __init__(
         self,

@@ -14,10 +14,11 @@ from util.evaluation.landmarks.metrics import OUTLIER_MM, Errors, Statistics, Su
 from util.evaluation.landmarks.systematic import Systematic, systematic
 from util.prediction.landmarks.looks import Looks
 from util.reporting.text_table import aligned
+from util.reporting.visualise import overlay
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class LandmarkEvaluation:
     """The errors of a checkpoint on one subset of prepared data, and what they were measured against."""
 
     errors: Errors
@@ -29,6 +30,7 @@ class Evaluation:
     subset: str
     looks: Looks | None = None  # what was evaluated, where it may be more than ``checkpoint`` alone
     repeated: tuple[str, ...] = ()  # cases whose X-ray train or val has too
+    trained_on: str = ""  # whose annotations the model learnt from, or the models
 
     @cached_property
     def reliability(self) -> Reliability:
@@ -57,6 +59,28 @@ class Evaluation:
         """
         return coverage_percent(self.systematic.radial_mm, self.errors.uncertainty_mm)
 
+    def text(self) -> str:
+        """The table, and what it comes to in a few sentences."""
+        summary = self.summary
+        rates = ", ".join(f"{rate:.2f} % within {key} mm" for key, rate in summary.sdr_percent.items())
+        lines = [
+            text_table(self),
+            f"\n{summary.num_images} images of {self.folder}, subset {self.subset}",
+            f"measured against {self.labels!r} labels; trained on {self.trained_on!r} labels",
+            *([f"test-time options: {self.looks}"] if self.looks and not self.looks.plain else []),
+            f"MRE {summary.mre_mm:.3f} mm; {rates}",
+            *([_repeated_line(self)] if self.repeated else []),
+            _offset_line(self),
+            _uncertainty_line(self),
+        ]
+        return "\n".join(lines)
+
+    def overlay(self, index: int, image: np.ndarray) -> np.ndarray:
+        """(H, W, 3) uint8 RGB: truth red, prediction green, its uncertainty as a circle."""
+        errors = self.errors
+        radius = errors.uncertainty_mm[index] / errors.spacing[index].mean()  # (K,) pixels
+        return overlay(image, errors.predicted[index], truth=errors.truth[index], radius=radius)
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready. Points in index coordinates of the prepared images; null where missing."""
         points = {"predicted": self.errors.predicted, "truth": self.errors.truth}
@@ -83,14 +107,14 @@ class Evaluation:
         }
 
 
-def table_header(evaluation: Evaluation) -> list[str]:
+def table_header(evaluation: LandmarkEvaluation) -> list[str]:
     """Column titles that go with ``table_rows``."""
     rates = [f"SDR {key}" for key in evaluation.summary.sdr_percent]
     over = f"> {OUTLIER_MM:g} mm"
     return ["landmark", "n", "MRE", "95 %", "SD", "median", *rates, "SDR 2.0 95 %", over, "offset"]
 
 
-def table_rows(evaluation: Evaluation) -> list[list[str]]:
+def table_rows(evaluation: LandmarkEvaluation) -> list[list[str]]:
     """All landmarks together, then each: lengths in mm, shares in percent, "-" where nothing is annotated.
 
     The offset is the mean error to the right and down; for all together what the MRE would be without it.
@@ -107,7 +131,7 @@ def table_rows(evaluation: Evaluation) -> list[list[str]]:
     return [[name, *_cells(group), offset if group.count else "-"] for name, group, offset in groups]
 
 
-def text_table(evaluation: Evaluation) -> str:
+def text_table(evaluation: LandmarkEvaluation) -> str:
     """The table for a terminal."""
     return aligned([table_header(evaluation), *table_rows(evaluation)], rules=(1, 2))
 
@@ -125,3 +149,37 @@ def _cells(group: Statistics) -> list[str]:
         "{:.1f} to {:.1f}".format(*group.sdr_ci95_percent["2.0"]),
         f"{group.outlier_percent:.1f}",
     ]
+
+
+def _repeated_line(evaluation: LandmarkEvaluation) -> str:
+    """What the images come to that neither train nor val has under another name, in one line."""
+    start = f"{len(evaluation.repeated)} of these X-rays are in train or val too"
+    others = evaluation.unrepeated
+    if others is None:
+        return f"{start}: nothing is left that was not seen before"
+    interval = "{:.3f} to {:.3f}".format(*others.mre_ci95_mm)
+    rate = f"{others.sdr_percent['2.0']:.2f} % within 2 mm"
+    return f"{start}; without them: MRE {others.mre_mm:.3f} mm ({interval}), {rate}"
+
+
+def _offset_line(evaluation: LandmarkEvaluation) -> str:
+    """How much of the error is the same in every image, in one line."""
+    found, names = evaluation.systematic, evaluation.landmark_set.landmarks
+    largest = ", ".join(
+        "{} ({:+.2f}, {:+.2f})".format(names[k], *found.offset_mm[k]) for k in found.largest(3)
+    )
+    return f"offsets: MRE {found.mre_mm:.3f} mm without each landmark's mean error; largest, in mm: {largest}"
+
+
+def _uncertainty_line(evaluation: LandmarkEvaluation) -> str:
+    """How far the predicted uncertainty can be believed, in one line."""
+    found, without = evaluation.reliability, evaluation.coverage_without_offsets
+    held = ", ".join(
+        f"{share} % radius holds {percent:.1f} %"
+        + (f" ({without[share]:.1f} without the offsets)" if without else "")
+        for share, percent in found.coverage_percent.items()
+    )
+    gross = "no error over 4 mm"
+    if found.flagged_percent is not None:
+        gross = f"the 5 % most uncertain hold {found.flagged_percent:.0f} % of the errors over 4 mm"
+    return f"uncertainty: {held} of the errors; {gross}; calibration error {found.error_percent:.1f} %"

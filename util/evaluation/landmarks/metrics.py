@@ -18,6 +18,7 @@ THRESHOLDS_MM = (2.0, 2.5, 3.0, 4.0)
 OUTLIER_MM = 10.0
 TOLERANCE_MM = 1e-9  # an error of exactly 2.0 mm is within 2 mm whatever the last bit of the arithmetic says
 _RESAMPLES = 1000
+_HEADLINE = ("mre_mm", "mre_std_mm", "median_mm", "sdr_percent", "outlier_percent", "num_images")
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,12 @@ class LandmarkEvaluator:
     def __init__(self) -> None:
         self._parts: list[Errors] = []
 
-    def update(self, prediction: Prediction, batch: PointBatch) -> None:
-        """Add a batch. ``prediction`` and ``batch`` lie on one device; (B, K, 2) normalised points."""
+    def update(self, outputs: Any, batch: PointBatch) -> None:
+        """Add what a model gave on a batch: its final prediction."""
+        self.add(outputs.final, batch)
+
+    def add(self, prediction: Prediction, batch: PointBatch) -> None:
+        """Add a prediction. It and ``batch`` lie on one device; (B, K, 2) normalised points."""
         uncertainty = uncertainty_mm(prediction, batch.mm_per_unit)
         self._parts.append(
             Errors(
@@ -101,7 +106,7 @@ class LandmarkEvaluator:
             )
         )
 
-    def errors(self) -> Errors:
+    def results(self) -> Errors:
         return concatenate(self._parts)
 
 
@@ -130,6 +135,12 @@ class Summary(Statistics):
     num_images: int
     num_landmarks: int
     per_landmark: tuple[Statistics, ...]  # (K,)
+
+
+def headline(summary: "Summary") -> dict[str, Any]:
+    """The numbers that a checkpoint and a log keep of an evaluation: none per landmark. JSON-ready."""
+    numbers = summary.to_dict()
+    return {name: numbers[name] for name in _HEADLINE}
 
 
 def summarise(errors: Errors, thresholds: Sequence[float] = THRESHOLDS_MM, seed: int = 0) -> Summary:

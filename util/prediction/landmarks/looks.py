@@ -56,6 +56,10 @@ class Looks:
             member = ScaleAveraged(member, self.scales)
         return SelfCropped(member) if self.crop else member
 
+    def settings(self) -> dict[str, Any]:
+        """All that a result depends on beside the checkpoints; JSON-ready."""
+        return {"scales": self.scales, "crop": self.crop}
+
     def to_dict(self) -> dict[str, Any] | None:
         """JSON-ready; None for one look by one model."""
         if self.plain:

@@ -18,7 +18,7 @@ from util.prediction.margins import without_margins
 _BETTER = 0.5  # a pose is changed for one that is this much less strange: other anatomy is strange in all
 
 
-class Posed:
+class Posed(Predictor):
     """A predictor that shows another each picture upright and without even margins, and flags the rest.
 
     A DICOM file may say how the patient lies (PatientOrientation). Otherwise the picture is taken as it is.
@@ -30,8 +30,8 @@ class Posed:
     """
 
     def __init__(self, predictor: Predictor, limits: Limits | None, *, search: bool) -> None:
+        super().__init__(predictor.landmark_set, predictor.labels, predictor.file)
         self._predictor, self._limits, self._search = predictor, limits, search
-        self.landmark_set, self.labels, self.file = predictor.landmark_set, predictor.labels, predictor.file
 
     def __call__(self, images: Sequence[SourceImage]) -> list[ImageLandmarks]:
         """Landmarks of each image, in order, in its own pixels. Raises ValueError when one is not finite."""

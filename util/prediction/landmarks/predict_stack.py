@@ -9,7 +9,8 @@ from datasets.files.mha_files import Stack, open_stack
 from datasets.landmarks.cl_detection2023 import LANDMARKS, read_images
 from datasets.prepared.case import INDEX_TO_CONTINUOUS
 from util.prediction.landmarks.looks import Looks
-from util.prediction.landmarks.predict import Predictor, load_predictor, stream
+from util.prediction.landmarks.predict import Predictor
+from util.prediction.predictor import load_predictor, stream
 
 
 def load_challenge_predictor(

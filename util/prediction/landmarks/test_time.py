@@ -5,12 +5,10 @@ Each class is a predictor around others, so they can be nested (``util.predictio
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
 from datasets.files.image_files import SourceImage
-from datasets.landmarks.landmark_set import LandmarkSet
 from util.prediction.landmarks.predict import ImageLandmarks, Predictor
 
 SCALE_RANGE = (0.5, 2.0)  # what a model trained with zooms of 0.8 to 1.25 can be asked for, generously
@@ -24,12 +22,8 @@ _CROP_RANGE = (0.1, 2.0)  # longer side of a crop as a share of the image's; bey
 Window = tuple[np.ndarray, np.ndarray]  # corner (2,) and size (2,) in whole pixels of the image
 
 
-class Ensemble:
-    """A predictor that averages others of the same landmarks."""
-
-    landmark_set: LandmarkSet
-    labels: str
-    file: Path  # of the first
+class Ensemble(Predictor):
+    """A predictor that averages others of the same landmarks; its file is that of the first."""
 
     def __init__(self, predictors: Sequence[Predictor]) -> None:
         if not predictors:
@@ -41,16 +35,16 @@ class Ensemble:
                     f"{other.file}: finds the landmarks of {other.landmark_set.name!r}, but {first.file} "
                     f"those of {first.landmark_set.name!r}. Give checkpoints of one landmark set."
                 )
+        labels = " + ".join(dict.fromkeys(predictor.labels for predictor in predictors))
+        super().__init__(first.landmark_set, labels, first.file)
         self._predictors = tuple(predictors)
-        self.landmark_set, self.file = first.landmark_set, first.file
-        self.labels = " + ".join(dict.fromkeys(predictor.labels for predictor in predictors))
 
     def __call__(self, images: Sequence[SourceImage]) -> list[ImageLandmarks]:
         """Landmarks of each image, in order."""
         return _combine_each([predictor(images) for predictor in self._predictors], images)
 
 
-class ScaleAveraged:
+class ScaleAveraged(Predictor):
     """A predictor that shows another the same image enlarged or made smaller by each of ``scales``.
 
     A first look at the whole image says where the landmarks are; a scale above 1 is a window of the image
@@ -59,8 +53,8 @@ class ScaleAveraged:
 
     def __init__(self, predictor: Predictor, scales: Sequence[float]) -> None:
         require_scales(scales)
+        super().__init__(predictor.landmark_set, predictor.labels, predictor.file)
         self._predictor, self._scales = predictor, tuple(scales)
-        self.landmark_set, self.labels, self.file = predictor.landmark_set, predictor.labels, predictor.file
 
     def __call__(self, images: Sequence[SourceImage]) -> list[ImageLandmarks]:
         """Landmarks of each image, in order, in pixels of the whole image."""
@@ -75,7 +69,7 @@ class ScaleAveraged:
         return _look_through(self._predictor, images, windows)
 
 
-class SelfCropped:
+class SelfCropped(Predictor):
     """A predictor that shows another the image twice: whole, and then only what lies around its landmarks.
 
     The crop is the landmarks' bounding box and ``margin`` times its longer side around it, black beyond the
@@ -90,8 +84,8 @@ class SelfCropped:
             raise ValueError(
                 f"margin {margin}: expected a share of the landmarks' extent, over 0 and at most 1."
             )
+        super().__init__(predictor.landmark_set, predictor.labels, predictor.file)
         self._predictor, self._margin = predictor, margin
-        self.landmark_set, self.labels, self.file = predictor.landmark_set, predictor.labels, predictor.file
 
     def __call__(self, images: Sequence[SourceImage]) -> list[ImageLandmarks]:
         """Landmarks of each image, in order, in pixels of the whole image."""

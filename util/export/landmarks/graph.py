@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from util.export.letterbox import RawLandmarks
-from util.export.metadata import INPUT, OUTPUTS, RAW_INPUT, OnnxMetadata
+from util.export.landmarks.letterbox import RawLandmarks
+from util.export.landmarks.metadata import INPUT, OUTPUTS, RAW_INPUT, OnnxMetadata
 from util.export.operators import TRANSLATIONS
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from util.inspection.canvas_drawing import (
+from util.inspection.landmarks.canvas_drawing import (
     PREDICTED,
     REFERENCE,
     TRACE,
@@ -28,8 +28,8 @@ from util.inspection.canvas_drawing import (
     whole,
     zoom_to,
 )
-from util.inspection.gradients import SCORES, GradientMap
-from util.inspection.views import PathStep, RoiView, SamplingView
+from util.inspection.landmarks.gradients import SCORES, GradientMap
+from util.inspection.landmarks.views import PathStep, RoiView, SamplingView
 
 _MARKERS = "os^Dv<>p"  # one a level
 _CLOSE = 0.08  # of the canvas height, to each side of a close-up

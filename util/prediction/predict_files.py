@@ -1,17 +1,17 @@
-"""From image files to records of their landmarks, whatever is wrong with some of the files."""
+"""From image files to records of what is found on them, whatever is wrong with some of the files."""
 
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from datasets.files.image_files import SourceImage, read_images
 from datasets.files.search import find_images
 from util.files import printable
-from util.prediction.landmarks.image_landmarks import ImageLandmarks
-from util.prediction.landmarks.landmark_files import image_record
-from util.prediction.landmarks.predict import Predictor, stream
+from util.prediction.predictor import stream
+from util.prediction.protocols import Predictor
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ _BATCHES_PER_CHUNK = 8  # what a kill may cost, against what it costs to have ea
 class Found:
     """What some files gave; plain data."""
 
-    images: list[dict] = field(default_factory=list)  # records of ``landmark_files``
+    images: list[dict] = field(default_factory=list)  # records, as the task writes them
     failed: list[dict] = field(default_factory=list)  # {"file", "error"}
     left_out: dict[str, int] = field(default_factory=dict)  # files in folders that are no images, by kind
 
@@ -39,7 +39,7 @@ class FilePredictor:
     batch_size: int
     spacing: Sequence[float] | None = None  # mm per pixel, one number or x and y; None: what the files say
     on_file: Callable[[], object] = lambda: None
-    on_image: Callable[[SourceImage, ImageLandmarks], object] = lambda _image, _found: None
+    on_image: Callable[[SourceImage, Any], object] = lambda _image, _found: None
 
     @property
     def chunk_size(self) -> int:
@@ -47,15 +47,15 @@ class FilePredictor:
         return _BATCHES_PER_CHUNK * self.batch_size
 
     def __call__(self, files: Iterable[Path]) -> Found:
-        """The landmarks on every image and slice of one chunk, one batch of images in memory at a time.
+        """What is found on every image and slice of one chunk, one batch of images in memory at a time.
 
         Raises ValueError when a prediction is not finite.
         """
         result = Found()
         images = self._read(files, result)
-        for image, landmarks in stream(self.predictor, images, self.batch_size):
-            result.images.append(image_record(image, landmarks, self.predictor.landmark_set))
-            self.on_image(image, landmarks)
+        for image, found in stream(self.predictor, images, self.batch_size):
+            result.images.append(self.predictor.answers.record(image, found))
+            self.on_image(image, found)
         return result
 
     def _read(self, files: Iterable[Path], result: Found) -> Iterator[SourceImage]:

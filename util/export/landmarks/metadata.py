@@ -9,6 +9,7 @@ from typing import Any
 from datasets.landmarks.landmark_set import LandmarkSet
 
 FORMAT = "cephdetr-onnx-1"
+_TASK = "tasks.landmarks:LandmarkTask"
 INPUT, OUTPUTS = "images", ("points", "scales")
 RAW_INPUT = "image"
 
@@ -53,7 +54,7 @@ class OnnxMetadata:
     def to_properties(self) -> dict[str, str]:
         """Key and text, as ONNX keeps them: text as it is, everything else as JSON."""
         values: dict[str, Any] = asdict(self) | {"landmark_set": self.landmark_set.to_dict()}
-        texts = {"format": FORMAT} | (_RAW if self.raw else _CANVAS) | _CONVENTIONS
+        texts = {"format": FORMAT, "task": _TASK} | (_RAW if self.raw else _CANVAS) | _CONVENTIONS
         return texts | {key: json.dumps(value) for key, value in values.items()}
 
     @classmethod

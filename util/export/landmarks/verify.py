@@ -9,11 +9,12 @@ from torch import Tensor, nn
 
 from datasets.files.image_files import SourceImage
 from transforms.augment import EvalTransforms
-from util.export.graph import Landmarks
-from util.export.letterbox import RawLandmarks
-from util.export.onnx_model import OnnxGraph
+from util.export.landmarks.graph import Landmarks
+from util.export.landmarks.letterbox import RawLandmarks
+from util.export.landmarks.onnx_model import OnnxGraph
 from util.prediction.landmarks.image_landmarks import canvas_sample, model_input
-from util.prediction.landmarks.predict import Predictor, stream
+from util.prediction.landmarks.predict import Predictor
+from util.prediction.predictor import stream
 
 LIMIT_PX = 1e-3  # of the model's input; float32 leaves a few 1e-5, and 1e-3 px is 0.0005 mm at 512 pixels
 _BATCH_SIZES = (1, 3)

@@ -9,10 +9,10 @@ from datasets.landmarks.batch import collate
 from datasets.prepared.prepared import PreparedDataset
 from models.landmarks.prediction import Targets
 from transforms.sample import PointSample
-from util.inspection.canvas_drawing import Canvas
-from util.inspection.dataset_figures import augmentation_figure, landmarks_figure, target_figure
-from util.inspection.heatmap_target import TargetMaker
-from util.inspection.input import mm_per_pixel
+from util.inspection.landmarks.canvas_drawing import Canvas
+from util.inspection.landmarks.dataset_figures import augmentation_figure, landmarks_figure, target_figure
+from util.inspection.landmarks.heatmap_target import TargetMaker
+from util.inspection.landmarks.input import mm_per_pixel
 
 
 def choose_cases(total: int, count: int, seed: int) -> list[int]:

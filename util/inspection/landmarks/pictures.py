@@ -6,17 +6,22 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from util.inspection.canvas_drawing import Canvas
-from util.inspection.figures import attention_figure, paths_figure, prediction_figure, salience_figure
-from util.inspection.gradients import gradient_maps
-from util.inspection.landmark_figures import (
+from util.inspection.landmarks.canvas_drawing import Canvas
+from util.inspection.landmarks.figures import (
+    attention_figure,
+    paths_figure,
+    prediction_figure,
+    salience_figure,
+)
+from util.inspection.landmarks.gradients import gradient_maps
+from util.inspection.landmarks.landmark_figures import (
     gradient_figure,
     heatmap_figure,
     path_figure,
     roi_figure,
     sampling_figure,
 )
-from util.inspection.views import Inspection
+from util.inspection.landmarks.views import Inspection
 
 
 def most_uncertain(inspection: Inspection, count: int = 3) -> list[int]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from datasets.landmarks.landmark_set import LandmarkSet
 from datasets.prepared.prepared import PreparedDataset
-from util.inspection.input import mm_per_pixel
+from util.inspection.landmarks.input import mm_per_pixel
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from datasets.landmarks.batch import PointBatch
 from models.landmarks.baselines.heatmap_decoding import dark
 from models.landmarks.prediction import Prediction
 from util.evaluation.landmarks.metrics import Errors, LandmarkEvaluator, summarise
-from util.inspection.inspect import inspect_model
+from util.inspection.landmarks.inspect import inspect_model
 from util.reporting.text_table import aligned
 
 _BLUR = 1.0  # cells; the standard deviation of the Gaussians that the heatmaps are trained on
@@ -24,8 +24,8 @@ def stage_errors(
         batch = batch.to(device)
         for name, points in _stages(model, batch.images):
             unused = torch.zeros_like(points)  # not every stage has an uncertainty, and none is shown
-            evaluators.setdefault(name, LandmarkEvaluator()).update(Prediction(points, unused), batch)
-    return [(name, evaluator.errors()) for name, evaluator in evaluators.items()]
+            evaluators.setdefault(name, LandmarkEvaluator()).add(Prediction(points, unused), batch)
+    return [(name, evaluator.results()) for name, evaluator in evaluators.items()]
 
 
 def stage_table(errors: Iterable[tuple[str, Errors]]) -> str:

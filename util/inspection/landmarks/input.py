@@ -13,7 +13,7 @@ from datasets.files.image_files import SourceImage, read_images
 from datasets.landmarks.landmark_set import LandmarkSet
 from transforms.sample import Sample
 from util.config import nearest
-from util.inspection.canvas_drawing import Canvas
+from util.inspection.landmarks.canvas_drawing import Canvas
 from util.prediction.landmarks.image_landmarks import Transforms, canvas_sample, model_input
 
 

@@ -15,8 +15,8 @@ from models.encoder import EncoderLayer, SalienceEncoder
 from models.landmarks.decoder import DecoderLayer, LandmarkDecoder, StartQueries
 from models.landmarks.prediction import Prediction
 from models.landmarks.roi import RoiStage
-from util.inspection.hooks import Call, parts_of, record_calls
-from util.inspection.views import Inspection, PathStep, RoiView, SalienceView, SamplingView
+from util.inspection.landmarks.hooks import Call, parts_of, record_calls
+from util.inspection.landmarks.views import Inspection, PathStep, RoiView, SalienceView, SamplingView
 
 
 @torch.inference_mode()

@@ -23,8 +23,8 @@ from torch import Tensor, nn
 
 from models.landmarks.heatmap import read_peaks
 from util.config import nearest
-from util.inspection.hooks import record_calls
-from util.inspection.inspect import heatmap_logits
+from util.inspection.landmarks.hooks import record_calls
+from util.inspection.landmarks.inspect import heatmap_logits
 
 STEPS, PEAK, BINS = "steps", "peak", "bins"
 SCORES = {STEPS: "way from start to prediction", PEAK: "heatmap peak", BINS: "decoded bins"}

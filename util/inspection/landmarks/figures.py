@@ -1,4 +1,4 @@
-"""Pictures of what ``util.inspection.inspect`` finds inside a model, for all landmarks at once.
+"""Pictures of what ``util.inspection.landmarks.inspect`` finds inside a model, for all landmarks at once.
 
 Everything is drawn on the canvas, the letterboxed image that the model sees.
 """
@@ -10,7 +10,7 @@ from matplotlib import colormaps
 from matplotlib.colors import BoundaryNorm, Normalize
 from matplotlib.figure import Figure
 
-from util.inspection.canvas_drawing import (
+from util.inspection.landmarks.canvas_drawing import (
     REFERENCE,
     TRACE,
     Canvas,
@@ -23,8 +23,8 @@ from util.inspection.canvas_drawing import (
     show_map,
     whole,
 )
-from util.inspection.name_drawing import draw_names, named_figure
-from util.inspection.views import PathStep, SalienceView
+from util.inspection.landmarks.name_drawing import draw_names, named_figure
+from util.inspection.landmarks.views import PathStep, SalienceView
 
 
 def prediction_figure(canvas: Canvas, final: PathStep) -> Figure:

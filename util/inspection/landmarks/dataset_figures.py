@@ -8,7 +8,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from util.inspection.canvas_drawing import (
+from util.inspection.landmarks.canvas_drawing import (
     Canvas,
     colour_bar,
     draw_dots,
@@ -21,9 +21,9 @@ from util.inspection.canvas_drawing import (
     whole,
     zoom_to,
 )
-from util.inspection.heatmap_target import HeatmapTarget
-from util.inspection.name_drawing import draw_names, named_figure
-from util.inspection.shape_spread import ShapeSpread
+from util.inspection.landmarks.heatmap_target import HeatmapTarget
+from util.inspection.landmarks.name_drawing import draw_names, named_figure
+from util.inspection.landmarks.shape_spread import ShapeSpread
 
 Shown = tuple[Canvas, np.ndarray]  # an image and its (K, 2) points in pixels
 _DEVIATIONS_95 = 2.4477  # of a two-dimensional normal distribution: 95 % lie inside, sqrt(-2 ln 0.05)

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from util.inspection.canvas_drawing import draw_dots, landmark_colours
+from util.inspection.landmarks.canvas_drawing import draw_dots, landmark_colours
 
 _ELBOW = 0.03  # of the image's width, outside of it
 _LINES = 36  # of text that fit along the height of an image

@@ -1,0 +1,37 @@
+"""What the outputs of a landmark model stand for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from datasets.landmarks.landmark_set import LandmarkSet
+
+
+@dataclass(frozen=True)
+class LandmarkMeaning:
+    """Which landmarks, and whose annotations they were learnt from."""
+
+    landmark_set: LandmarkSet
+    labels: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.landmark_set.landmarks
+
+    def counterparts(self, other: "LandmarkMeaning") -> dict[int, int]:
+        """Index here -> index in ``other`` of the landmarks that both have (``LandmarkSet.counterparts``)."""
+        return self.landmark_set.counterparts(other.landmark_set)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"landmark_set": self.landmark_set.to_dict(), "labels": self.labels}
+
+    @classmethod
+    def from_dict(cls, checkpoint: Mapping[str, Any], source: str | Path) -> "LandmarkMeaning":
+        """From a checkpoint; ``source`` names it in errors. Raises ValueError where it says no landmarks."""
+        absent = {"landmark_set", "labels"} - checkpoint.keys()
+        if absent:
+            raise ValueError(f"{source}: no {sorted(absent)}: not a checkpoint of a landmark model.")
+        return cls(
+            LandmarkSet.from_dict(checkpoint["landmark_set"], source=str(source)), checkpoint["labels"]
+        )

@@ -1,0 +1,54 @@
+"""How the landmarks that a model finds are written down."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datasets.files.image_files import SourceImage
+from datasets.landmarks.landmark_set import LandmarkSet
+from util.prediction.landmarks.image_landmarks import ImageLandmarks
+from util.prediction.landmarks.landmark_files import image_record, write_landmark_files
+
+
+@dataclass(frozen=True)
+class LandmarkAnswers:
+    """Records, files and pictures of landmarks (``util.prediction.protocols.Answers``)."""
+
+    landmark_set: LandmarkSet
+    labels: str
+
+    def about(self) -> dict[str, Any]:
+        return {
+            "landmark_set": self.landmark_set.name,
+            "landmark_names": self.landmark_set.note,
+            "labels": self.labels,
+        }
+
+    def record(self, image: SourceImage, found: ImageLandmarks) -> dict[str, Any]:
+        return image_record(image, found, self.landmark_set)
+
+    def overlay(self, image: SourceImage, found: ImageLandmarks) -> np.ndarray:
+        """Points green, each with its uncertainty as a circle; a line says why they are implausible."""
+        from util.reporting.visualise import overlay, write_line  # with the models' classes comes PyTorch
+
+        drawn = overlay(image.image, found.points, radius=found.uncertainty_px)
+        if found.plausible is False:
+            write_line(drawn, f"implausible: {found.plausible_reason}")
+        return drawn
+
+    def write(
+        self,
+        file: Path,
+        *,
+        model: Mapping[str, Any],
+        left_out: Mapping[str, int],
+        images: Iterable[dict],
+        failed: Sequence[dict],
+    ) -> int:
+        """FILE.json and FILE.csv; the number of images."""
+        return write_landmark_files(
+            file, model=dict(model), left_out=dict(left_out), images=images, failed=failed
+        )
