@@ -15,11 +15,16 @@ for file in "$@"; do
     esac
     [ -f "$file" ] || { echo "$0: $file not found. Give files that main.py wrote, such as RUN/best.pt." >&2; exit 2; }
 done
-rm -rf "$weights"
-mkdir -p "$weights"
+# Copied beside FOLDER and moved to its place once whole: the files may lie in FOLDER itself.
+mkdir -p "$(dirname "$weights")"
+new=$(mktemp -d "${weights%/}.new.XXXXXX")
+trap 'rm -rf "$new"' EXIT
+chmod 755 "$new"
 number=0
 for file in "$@"; do
     number=$((number + 1))
     folder=$(basename "$(dirname "$(realpath "$file")")") # best.pt alone says nothing of its run
-    install -m 644 "$file" "$weights/$(printf %02d "$number")_${folder}_$(basename "$file")"
+    install -m 644 "$file" "$new/$(printf %02d "$number")_${folder}_$(basename "$file")"
 done
+rm -rf "$weights"
+mv "$new" "$weights"

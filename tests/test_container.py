@@ -111,6 +111,20 @@ def test_process_loads_the_shipped_weights_beside_a_run(tmp_path: Path) -> None:
     assert "weights: 01_weights_cephdetr38.safetensors, 02_shape_best.pt" in done.stdout
 
 
+def test_weights_that_lie_in_the_folder_itself_are_staged_and_not_lost(tmp_path: Path) -> None:
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    for name in ("a.pt", "b.safetensors", "old.pt"):
+        (folder / name).write_text(name)
+    staged = run_shell(CONTAINER / "stage_weights.sh", folder, folder / "b.safetensors", folder / "a.pt")
+    assert staged.returncode == 0, staged.stderr
+    assert {file.name: file.read_text() for file in folder.iterdir()} == {
+        "01_weights_b.safetensors": "b.safetensors",
+        "02_weights_a.pt": "a.pt",
+    }
+    assert [path.name for path in tmp_path.iterdir()] == ["weights"]
+
+
 def test_process_writes_nothing_for_a_truncated_stack(tmp_path: Path, stack: Path) -> None:
     weights, folder, output = tmp_path / "weights", tmp_path / "input", tmp_path / "output"
     for path in (weights, folder):
