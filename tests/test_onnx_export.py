@@ -204,6 +204,15 @@ def test_a_raw_graph_answers_in_pixels_of_images_of_any_size():
         np.testing.assert_allclose(one.uncertainty_mm, other.uncertainty_mm, rtol=1e-3)
 
 
+@pytest.mark.parametrize(("text", "threads"), [("3", 3), ("2,1", 2), (None, 0), ("many", 0)])
+def test_a_graph_runs_in_as_many_threads_as_the_environment_says(small_proto, monkeypatch, text, threads):
+    """0: as many as there are cores."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if text is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", text)
+    assert graph_of(small_proto)._session.get_session_options().intra_op_num_threads == threads
+
+
 def test_a_graph_for_one_image_takes_batches_one_by_one(small_proto: onnx.ModelProto):
     images = random_images(3, *SIZE)
     with torch.inference_mode():

@@ -1,6 +1,7 @@
 """Exported files in ONNX Runtime, and what they say of themselves, whatever the task. No PyTorch here."""
 
-from collections.abc import Collection
+import os
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ def open_session(content: bytes, file: Path, device: str = "cpu") -> onnxruntime
     """``content`` ready to run; ``file`` names it in errors. Raises ValueError unless it is a graph."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors; what it raises is reported here
+    options.intra_op_num_threads = _num_threads(os.environ)
     try:
         return onnxruntime.InferenceSession(content, options, providers=_providers(device))
     except Exception as error:  # ONNX Runtime's own classes, one per status code, without a common base
@@ -55,3 +57,9 @@ def _providers(device: str) -> list:
             f"device {device!r}: this ONNX Runtime has no CUDA. Install onnxruntime-gpu, or use --device cpu."
         )
     return [("CUDAExecutionProvider", {"device_id": int(index or 0)}), "CPUExecutionProvider"]
+
+
+def _num_threads(environment: Mapping[str, str]) -> int:
+    """What OMP_NUM_THREADS says, as PyTorch reads it; 0, all cores, where it says nothing."""
+    text = environment.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(text) if text.isdecimal() else 0
