@@ -246,3 +246,6 @@ def test_a_device_that_is_not_there_is_refused():
         pick_device("cuda:99")
     with pytest.raises(ValueError, match="is unknown"):
         pick_device("gpu")
+    for name in ("mps", "meta"):
+        with pytest.raises(ValueError, match=f"device '{name}' is not supported, expected auto, cpu, cuda"):
+            pick_device(name)

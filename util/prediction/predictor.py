@@ -62,6 +62,8 @@ def pick_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise ValueError(f"device {name!r} is unknown, expected auto, cpu, cuda or cuda:N.") from error
+    if device.type not in ("cpu", "cuda"):  # PyTorch knows more, which no model here was tried on
+        raise ValueError(f"device {name!r} is not supported, expected auto, cpu, cuda or cuda:N.")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ValueError(
             f"device {name!r}: this machine has {torch.cuda.device_count()} CUDA devices. Use --device cpu."
