@@ -17,6 +17,7 @@ from torch import Tensor
 
 from datasets.landmarks.batch import collate
 from datasets.prepared.prepared import PreparedDataset
+from models.precision import exact_inference
 from util.checkpoints.checkpoint import LoadedModel, load_checkpoint, load_model
 from util.checkpoints.weights_file import SUFFIX, write_weights
 from util.evaluation.data import open_dataset
@@ -50,7 +51,7 @@ def main() -> None:
         print(f"{limits}: what tells proper X-rays (docs/files.md)")
 
 
-@torch.inference_mode()
+@exact_inference()
 def displacement(first: LoadedModel, second: LoadedModel, dataset: PreparedDataset) -> Tensor:
     """(n, K) distances, in pixels of the input, between two models' landmarks on evenly spaced images."""
     moved = []

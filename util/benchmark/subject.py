@@ -8,6 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from models.precision import exact_inference
 from util.benchmark.flops import FlopCount, count_flops
 from util.checkpoints.checkpoint import load_model, with_task
 from util.config import instantiate, load_config, require_sections
@@ -97,5 +98,5 @@ def run(module: Forward, images: Tensor, precision: str) -> object:
     """One forward pass as in inference; precisions below fp32 by autocast."""
     dtype = PRECISIONS[precision]
     autocast = torch.autocast(images.device.type, dtype=dtype, enabled=dtype != torch.float32)
-    with torch.inference_mode(), autocast:
+    with exact_inference(), autocast:
         return module(images)

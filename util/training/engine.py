@@ -16,6 +16,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from datasets.sample import plain_fields
+from models.precision import exact_inference
 from util.checkpoints.checkpoint import FORMAT, KEYS, save_checkpoint
 from util.files import WriteError
 from util.training.interrupt import StopRequest
@@ -29,7 +30,7 @@ from util.training.trainer import NonFiniteError, StepReport, Trainer
 _PICTURED = 4  # validation cases shown in TensorBoard
 
 
-@torch.inference_mode()
+@exact_inference()
 def evaluate(task: Task, model: nn.Module, batches: Iterable[Any], device: torch.device | str) -> Any:
     """The task's results of ``model``, in evaluation mode and full precision, on all of ``batches``."""
     evaluator = task.evaluator()
@@ -174,7 +175,7 @@ class TrainingRun:
             if best:
                 self.folder.save_best(self._checkpoint())
 
-    @torch.inference_mode()
+    @exact_inference()
     def _picture(self) -> Any:
         count = min(_PICTURED, len(self.data.val))
         batch: Any = self.task.collate([self.data.val[index] for index in range(count)])

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from datasets.files.image_files import SourceImage
+from models.precision import exact_inference
 from transforms.augment import EvalTransforms
 from util.export.landmarks.graph import Landmarks
 from util.export.landmarks.letterbox import RawLandmarks
@@ -27,7 +28,7 @@ def verify(graph: OnnxGraph, model: nn.Module, images: Sequence[SourceImage]) ->
     On random images and on ``images``, in batches of two sizes; a raw graph gets images of several sizes.
     Raises ValueError above ``LIMIT_PX``.
     """
-    with torch.inference_mode():
+    with exact_inference():
         differences = _raw_differences if graph.metadata.raw else _batch_differences
         largest = float(np.max(list(differences(graph, model, images))))  # NaN if any is
     if not largest <= LIMIT_PX:

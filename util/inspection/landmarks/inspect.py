@@ -8,18 +8,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from models.encoder import EncoderLayer, SalienceEncoder
 from models.landmarks.decoder import DecoderLayer, LandmarkDecoder, StartQueries
 from models.landmarks.prediction import Prediction
 from models.landmarks.roi import RoiStage
+from models.precision import exact_inference
 from util.inspection.landmarks.hooks import Call, parts_of, record_calls
 from util.inspection.landmarks.views import Inspection, PathStep, RoiView, SalienceView, SamplingView
 
 
-@torch.inference_mode()
+@exact_inference()
 def inspect_model(model: nn.Module, image: Tensor) -> Inspection:
     """Run ``model`` once on a (1, 1, H, W) image in [0, 1] and look into all of its parts.
 

@@ -52,8 +52,10 @@ class LandmarkPredictor(Predictor):
     def __call__(self, images: Sequence[SourceImage]) -> list[ImageLandmarks]:
         import torch
 
+        from models.precision import exact_inference
+
         samples = [canvas_sample(image, self._transforms) for image in images]
-        with torch.inference_mode():
+        with exact_inference():
             final = self._model(torch.from_numpy(model_input(samples)).to(self._device)).final
             points, scales = (tensor.double().cpu().numpy() for tensor in (final.points, final.scale))
         return [image_landmarks(*found) for found in zip(samples, points, scales, strict=True)]
