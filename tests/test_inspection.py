@@ -20,8 +20,8 @@ from models.position import cell_centres
 from tests.conftest import TINY_SET
 from tests.support.mean_shape_model import MeanShapeModel
 from tests.support.small_detr import random_images, small_detr, wake
+from util.inspection.hooks import parts_of, record_calls
 from util.inspection.landmarks.gradients import PEAK, gradient_maps
-from util.inspection.landmarks.hooks import parts_of, record_calls
 from util.inspection.landmarks.input import landmark_indices, open_image
 from util.inspection.landmarks.inspect import inspect_model
 from util.inspection.landmarks.pictures import most_uncertain

@@ -134,7 +134,7 @@ def test_evaluator_measures_in_source_pixels_and_keeps_batch_order():
     predicted = torch.tensor([[[0.51, 0.5], [0.1, 0.1]], [[0.25, 0.52], [0.5, 0.25]]])
     evaluator = LandmarkEvaluator()
     evaluator.add(Prediction(predicted, torch.full_like(predicted, math.log(0.01))), batch)
-    evaluator.update(
+    evaluator.add(
         Prediction(predicted[:1], torch.full_like(predicted[:1], math.log(0.02))),
         batch_of([[[0.51, 0.5], [0.1, 0.1]]], ("c",)),
     )

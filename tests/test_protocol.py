@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from util.export.graph import GraphOptions, export_graph
 
 from measurements.face_frame import FaceFrame, mean_face
 from models.landmarks.landmark_model import LandmarkModel
@@ -24,6 +23,7 @@ from util.evaluation.landmarks.calibration import coverage_percent
 from util.evaluation.landmarks.metrics import Errors
 from util.evaluation.landmarks.protocol_fit import Residuals, fit_protocol
 from util.evaluation.landmarks.protocol_gain import MORE_FILMS, adapted, gain
+from util.export.landmarks.graph import GraphOptions, export_graph
 from util.prediction.landmarks.protocol import ProtocolOffsets
 
 FACE = E2[:19]

@@ -225,7 +225,7 @@ class Task(ABC):
         raise NotImplementedError(f"an ONNX file, by {type(self).__name__}")
 
     def carried_along(self, weights: Path, other: Path) -> Path | None:
-        """What lies beside the file ``weights``, written beside ``other`` too: the same model in another form."""
+        """What lies beside ``weights``, written beside ``other`` too, which is the same model."""
         return None
 
     def add_inspection_arguments(self, parser: ArgumentParser) -> None:  # noqa: B027

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from models.landmarks.heatmap import read_peaks
 from util.config import nearest
-from util.inspection.landmarks.hooks import record_calls
+from util.inspection.hooks import record_calls
 from util.inspection.landmarks.inspect import heatmap_logits
 
 STEPS, PEAK, BINS = "steps", "peak", "bins"

@@ -15,7 +15,7 @@ from models.landmarks.decoder import DecoderLayer, LandmarkDecoder, StartQueries
 from models.landmarks.prediction import Prediction
 from models.landmarks.roi import RoiStage
 from models.precision import exact_inference
-from util.inspection.landmarks.hooks import Call, parts_of, record_calls
+from util.inspection.hooks import Call, parts_of, record_calls
 from util.inspection.landmarks.views import Inspection, PathStep, RoiView, SalienceView, SamplingView
 
 
