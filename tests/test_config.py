@@ -190,6 +190,6 @@ def test_every_shipped_config_loads_resolves_and_survives_yaml(file, tmp_path):
     assert "${" not in text
     (tmp_path / "config.yaml").write_text(text)
     assert load_config(tmp_path / "config.yaml") == cfg
-    require_targets_in(cfg, ("models", "transforms", "torch"), file)
+    require_targets_in(cfg, ("tasks", "models", "transforms", "torch"), file)
     for name in {"train_transforms", "eval_transforms", "criterion"} & cfg.keys():
         instantiate(cfg[name])

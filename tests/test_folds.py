@@ -137,7 +137,7 @@ def test_a_run_with_a_fold_continues_exactly(run: Path):
     done = train(*options, f"train.output_dir={again}_fold2of2")
     assert done.returncode == 0, done.stderr
     one, other = (load_checkpoint(folder / "last.pt") for folder in (run, again.with_name("again_fold2of2")))
-    assert load_checkpoint(middle)["iteration"] == 2 and one["iteration"] == other["iteration"] == 4
+    assert load_checkpoint(middle)["iteration"] == 3 and one["iteration"] == other["iteration"] == 4
     assert all(torch.equal(one["weights"][name], other["weights"][name]) for name in one["weights"])
 
 

@@ -10,6 +10,7 @@ from datasets.landmarks.batch import collate
 from datasets.loader import TrainSampler, eval_loader, train_loader
 from datasets.prepared.prepared import PreparedDataset
 from models.landmarks.losses import LandmarkCriterion
+from tasks.landmarks import LandmarkTask
 from tests.support.half import HalfAccelerator
 from tests.support.small_detr import small_detr
 from tests.support.tiny import TinyCriterion, TinyModel, TinyTransforms
@@ -42,7 +43,14 @@ def make_trainer(model=None, criterion=None, *, scale: float = 2.0**16, iteratio
         mixed_precision="fp16",
     )
     optimizer = torch.optim.AdamW(parameter_groups(model), lr=1e-3)
-    return Trainer(model, criterion, optimizer, settings=settings, accelerator=HalfAccelerator(scale))
+    return Trainer(
+        model,
+        criterion,
+        optimizer,
+        task=LandmarkTask(),
+        settings=settings,
+        accelerator=HalfAccelerator(scale),
+    )
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from transforms.geometry import warp_points
 from transforms.poses import POSES
 from util.prediction.landmarks.plausibility import read_limits
 from util.prediction.landmarks.posed import Posed
-from util.prediction.landmarks.predict import load_predictor
+from util.prediction.predictor import load_predictor
 
 ROOT = Path(__file__).parent.parent
 

@@ -259,6 +259,7 @@ def test_landmarks_by_number_name_and_abbreviation():
 
 def test_one_image_of_a_file(tmp_path: Path):
     picture = np.full((20, 30), 7, np.uint8)
+    picture[10:] = 100  # a picture of one grey value is refused
     cv2.imwritemulti(str(tmp_path / "pages.tiff"), [picture, picture + 1])
     cv2.imwrite(str(tmp_path / "one.png"), picture)
     assert open_image(tmp_path / "one.png", spacing=[0.5]).spacing.tolist() == [0.5, 0.5]

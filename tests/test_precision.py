@@ -8,17 +8,19 @@ import torch
 from omegaconf import OmegaConf
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from util.inspection.inspect import inspect_model
 
 from datasets.files.image_files import SourceImage
 from datasets.landmarks.batch import collate
+from datasets.landmarks.meaning import LandmarkMeaning
 from datasets.prepared.prepared import PreparedDataset
 from models.landmarks.heatmap import HeatmapHead
 from models.precision import PointwiseConv2d, exact_inference
+from tasks.landmarks import LandmarkTask
 from tests.conftest import TINY_SET
 from tests.support.mean_shape_model import MeanShapeModel
 from transforms.augment import EvalTransforms
 from util.checkpoints.checkpoint import LoadedModel
+from util.inspection.landmarks.inspect import inspect_model
 from util.prediction.landmarks.predict import LandmarkPredictor
 from util.training.engine import evaluate
 
@@ -84,7 +86,9 @@ def test_tf32_is_off_where_people_get_their_numbers_from():
         {"eval_transforms": {"_target_": "transforms.augment:EvalTransforms", "size": [64, 64]}}
     )
     image = SourceImage(np.zeros((96, 80), np.uint8), np.full(2, 0.5), Path("x.png"), None)
-    LandmarkPredictor(LoadedModel(probe, config, TINY_SET, "synthetic", {}, Path("best.pt")))([image])
+    meaning = LandmarkMeaning(TINY_SET, "synthetic")
+    loaded = LoadedModel(probe, LandmarkTask(), meaning, config, {}, Path("best.pt"))
+    LandmarkPredictor(loaded)([image])
     assert probe.seen == (False, False)
     probe.seen = None
     inspect_model(probe, torch.zeros(1, 1, 64, 64))
@@ -94,5 +98,5 @@ def test_tf32_is_off_where_people_get_their_numbers_from():
 def test_tf32_is_off_during_validation(tiny_prepared):
     probe = Probe(5)
     data = PreparedDataset(tiny_prepared, "val", EvalTransforms((64, 64)))
-    evaluate(probe, [collate([data[0]])], "cpu")
+    evaluate(LandmarkTask(), probe, [collate([data[0]])], "cpu")
     assert probe.seen == (False, False)

@@ -22,7 +22,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from util.prediction.landmarks.predict_files import FilePredictor, list_files
 
 from datasets.landmarks.landmark_set import LandmarkSet
 from datasets.prepared.prepared import PreparedCase, write_prepared
@@ -33,6 +32,8 @@ from util.checkpoints.weights_file import read_weights, write_weights
 from util.files import remove_leftovers
 from util.prediction.archive import Archive
 from util.prediction.landmarks.image_landmarks import ImageLandmarks
+from util.prediction.landmarks.predict import Predictor
+from util.prediction.predict_files import FilePredictor, list_files
 from util.prediction.shard import Shard
 
 SET = LandmarkSet("own", ("a", "b", "c"), ("A", "B", "C"))
@@ -73,7 +74,7 @@ def train(folder: Path) -> None:
     prepare(folder)
     run = folder / "run"
     arguments = [f"data.folder={folder / 'data'}", f"train.output_dir={run}", "train.iterations=24"]
-    arguments += ["train.save_every=2", "train.eval_every=4"]
+    arguments += ["train.save_minutes=0", "train.eval_every=4"]
     if any((run / name).exists() for name in ("last.pt", "last.previous.pt")):
         arguments += ["--resume-from-checkpoint", str(run)]
     else:
@@ -88,7 +89,7 @@ def archive(folder: Path) -> None:
         _make_images(folder)
     predict = FilePredictor(BrightestPoint(), batch_size=1)
     settings = {"shards": 2, "chunk_size": predict.chunk_size}
-    work = Archive(folder / "out.json", settings, {"checkpoint": "none"})
+    work = Archive(folder / "out.json", settings, {"checkpoint": "none"}, BrightestPoint().answers)
     work.prepare(lambda found: list_files([images], found))
     for index in (1, 2):
         work.work(Shard(index, 2), predict)
@@ -102,10 +103,11 @@ def export(folder: Path) -> None:
         write_weights(folder / "w.safetensors", _checkpoint(version))
 
 
-class BrightestPoint:
+class BrightestPoint(Predictor):
     """Stands for a model that takes its time."""
 
-    landmark_set, labels, file = SET, "none", Path("model.onnx")
+    def __init__(self) -> None:
+        super().__init__(SET, "none", Path("model.onnx"))
 
     def __call__(self, images):
         time.sleep(0.01)

@@ -85,7 +85,9 @@ def with_shipped_norm(prepared: Path) -> dict:
     model = small_detr()
     settings = TrainSettings(output_dir="", iterations=10, batch_size=4)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
-    trainer = Trainer(model, LandmarkCriterion(), optimizer, settings=settings, accelerator=accelerator)
+    trainer = Trainer(
+        model, LandmarkCriterion(), optimizer, task=LandmarkTask(), settings=settings, accelerator=accelerator
+    )
     trainer.step([next(_batches(prepared, (96, 64), accelerator, batch_size=4))])
     return trainer.model.state_dict()
 
@@ -102,7 +104,9 @@ def continued(prepared: Path, stop_at: int) -> dict:
         settings = TrainSettings(output_dir="", iterations=4, batch_size=4, accumulate_steps=2)
         model = TinyModel(num_landmarks=5)
         optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
-        return Trainer(model, TinyCriterion(), optimizer, settings=settings, accelerator=accelerator)
+        return Trainer(
+            model, TinyCriterion(), optimizer, task=LandmarkTask(), settings=settings, accelerator=accelerator
+        )
 
     trainer, batches = build(), _batches(prepared, (24, 20), accelerator, batch_size=4)
     for step in range(4):
