@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor, nn
-from util.inspection.hooks import Calls, record_all_calls
 
 from models.boxes.decoder import Stage
 from models.boxes.denoising import Draws
@@ -20,6 +19,7 @@ from models.boxes.selection import Selection, level_counts, most_taken
 from models.boxes.targets import BoxTargets
 from util.inspection.boxes.parity_case import Case
 from util.inspection.boxes.parity_rule import image
+from util.inspection.hooks import Calls, record_all_calls
 
 Numbers = dict[str, Tensor]
 
