@@ -1,0 +1,184 @@
+"""Boxes: objects of some classes, each with its place and its score.
+
+PyTorch and matplotlib are imported where they are used.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from datasets.boxes.class_set import BoxClasses
+from datasets.boxes.meaning import BoxMeaning
+from util.config import instantiate
+from util.prediction.boxes.looks import BoxLooks, add_arguments
+from util.training.task import Criterion, Headline, Say, Task, Transforms
+
+if TYPE_CHECKING:
+    from datasets.boxes.batch import BoxBatch
+    from datasets.boxes.box_dataset import BoxDataset
+    from datasets.boxes.sample import BoxSample
+    from models.boxes.targets import BoxTargets
+    from util.checkpoints.checkpoint import LoadedModel
+    from util.evaluation.boxes.box_evaluation import BoxEvaluation
+    from util.evaluation.boxes.box_results import BoxEvaluator, BoxResults
+    from util.prediction.boxes.predict import BoxPredictor
+
+
+class BoxTask(Task):
+    """Objects of K classes in any number on every image; some images may have none."""
+
+    name = "boxes"
+    criteria: ClassVar[Mapping[str, Criterion]] = {
+        "ap": lambda headline: -(headline["ap"] or 0.0),
+        "ap50": lambda headline: -(headline["ap50"] or 0.0),
+    }
+
+    # Data
+
+    def open_data(
+        self, folder: str | Path, subset: str, transforms: Transforms | None = None, seed: int = 0
+    ) -> BoxDataset:
+        """A prepared folder, or COCO in its usual folders."""
+        from datasets.boxes.box_dataset import open_boxes
+
+        return open_boxes(folder, subset, transforms, seed)
+
+    def collate(self, samples: Sequence[BoxSample]) -> BoxBatch:
+        from datasets.boxes.batch import collate_boxes
+
+        return collate_boxes(samples)
+
+    # Model
+
+    def meaning(self, data: BoxDataset) -> BoxMeaning:
+        return BoxMeaning(data.classes)
+
+    def meaning_of(self, checkpoint: Mapping[str, Any], file: Path) -> BoxMeaning:
+        return BoxMeaning.from_dict(checkpoint, file)
+
+    def require_same(self, meaning: BoxMeaning, data: BoxDataset, file: Path) -> None:
+        """Raise ValueError unless the classes are the same, in the same order."""
+        trained, there = meaning.classes, data.classes
+        if trained.names != there.names:
+            missing = sorted(set(trained.names) ^ set(there.names))[:5]
+            raise ValueError(
+                f"{file}: trained on {len(trained)} classes, {data.folder} has {len(there)} "
+                f"({', '.join(missing) or 'in another order'} differ). Use data with the same classes."
+            )
+
+    def build_model(self, config: Any, meaning: BoxMeaning) -> Any:
+        return instantiate(config, num_classes=len(meaning.classes))
+
+    # A training step
+
+    def targets(self, batch: BoxBatch) -> BoxTargets:
+        from models.boxes.targets import BoxTargets
+
+        return BoxTargets.of(batch.targets, batch.sizes)
+
+    def outputs(self, model: Any, batch: BoxBatch, targets: BoxTargets | None = None) -> Any:
+        from datasets.boxes.batch import with_channels
+
+        images = with_channels(batch.images, _channels(model))
+        return model(images, targets, sizes=batch.sizes)
+
+    def weight(self, batch: BoxBatch) -> float:
+        """Objects, at least 1: an image without any costs too."""
+        return float(max(sum(int((~target["ignored"]).sum()) for target in batch.targets), 1))
+
+    # Evaluation
+
+    def evaluator(self) -> BoxEvaluator:
+        from util.evaluation.boxes.box_results import BoxEvaluator
+
+        return BoxEvaluator()
+
+    def joined(self, results: Sequence[BoxResults]) -> BoxResults:
+        from util.evaluation.boxes.box_results import concatenate
+
+        return concatenate(results)
+
+    def headline(self, results: BoxResults) -> dict[str, Any]:
+        from util.evaluation.boxes.box_summary import headline
+
+        return headline(results)
+
+    def words(self, headline: Headline) -> dict[str, str]:
+        names = {"AP": "ap", "AP50": "ap50"}
+        return {word: f"{100 * (headline[name] or 0.0):.1f} %" for word, name in names.items()}
+
+    def picture(self, batch: BoxBatch, outputs: Any) -> np.ndarray:
+        from util.reporting.boxes.box_pictures import prediction_picture
+
+        largest = int(outputs.final.labels.max()) if outputs.final.labels.numel() else 0
+        return prediction_picture(batch, outputs.final, [str(label) for label in range(largest + 1)])
+
+    # Prediction and reports
+
+    def add_look_arguments(self, parser: argparse.ArgumentParser) -> None:
+        add_arguments(parser)
+
+    def looks(self, args: argparse.Namespace) -> BoxLooks:
+        return BoxLooks.of(args)
+
+    def predictor(self, loaded: LoadedModel) -> BoxPredictor:
+        from util.prediction.boxes.predict import BoxPredictor
+
+        transforms = instantiate(loaded.config.eval_transforms)
+        device = next(iter(loaded.model.state_dict().values())).device
+
+        def find(batch: BoxBatch) -> Any:
+            import torch
+
+            with torch.inference_mode():
+                return self.outputs(loaded.model, batch.to(device))
+
+        colour = _channels(loaded.model) == 3
+        return BoxPredictor(find, transforms, loaded.meaning.classes, loaded.file, colour=colour)
+
+    def evaluation(
+        self, results: BoxResults, data: BoxDataset, looks: Any, meanings: Sequence[BoxMeaning]
+    ) -> BoxEvaluation:
+        from util.evaluation.boxes.box_evaluation import BoxEvaluation
+
+        return BoxEvaluation(
+            results=results,
+            names=data.classes.names,
+            category_ids=data.classes.ids,
+            checkpoints=looks.checkpoints,
+            folder=data.folder,
+            subset=data.subset,
+            repeated=data.repeated,
+            show_conf=looks.show_conf,
+        )
+
+    def write_report(
+        self, file: Path, evaluation: BoxEvaluation, load_image: Callable[[int], np.ndarray]
+    ) -> None:
+        from util.reporting.boxes.box_report import write_report
+
+        write_report(file, evaluation, load_image)
+
+    # Looking inside, export, benchmark
+
+    def example_meaning(self, count: int) -> BoxMeaning:
+        names = tuple(f"class {number}" for number in range(1, count + 1))
+        return BoxMeaning(BoxClasses(names, tuple(range(1, count + 1))))
+
+    def data_pictures(
+        self, config: Mapping[str, Any], args: argparse.Namespace, say: Say
+    ) -> Iterator[tuple[str, bytes]]:
+        from util.inspection.boxes.data_pictures import data_pictures
+
+        return data_pictures(config, args, say)
+
+
+def _channels(model: Any) -> int:
+    """Of the images that a detector takes, 1 grey or 3 RGB: those of its first convolution."""
+    backbone = getattr(model, "module", model).backbone  # several processes wrap it
+    return next(int(weight.shape[1]) for weight in backbone.parameters() if weight.ndim == 4)
