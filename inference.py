@@ -85,7 +85,13 @@ def parse_arguments() -> tuple[argparse.Namespace, Task]:
     task.add_look_arguments(parser)
     task.add_inference_arguments(parser)
     parser.add_argument(
-        "--input", type=Path, nargs="+", required=True, metavar="PATH", help="images or folders"
+        "--input",
+        "--image-dir",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="PATH",
+        help="images or folders",
     )
     parser.add_argument(
         "--output",

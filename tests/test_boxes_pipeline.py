@@ -22,13 +22,24 @@ def runs(tmp_path_factory):
     told = ["--report", out / "report.html", "--show-dir", out / "overlays", "--show-conf", 0.0]
     calls = {
         "train": ["main.py", "--config-file", CONFIG, f"data.folder={coco}", f"train.output_dir={run}"],
-        "test": ["test.py", "--checkpoint", best, "--subset", "val", "--json", out / "test.json", *told],
+        "test": [
+            "test.py",
+            "--coco-path",
+            coco,
+            "--checkpoint",
+            best,
+            "--subset",
+            "val",
+            "--json",
+            out / "test.json",
+            *told,
+        ],
         "inference": [
             *(
                 "inference.py",
                 "--checkpoint",
                 best,
-                "--input",
+                "--image-dir",
                 coco / "val2017",
                 "--output",
                 out / "found.json",
@@ -36,7 +47,7 @@ def runs(tmp_path_factory):
             *("--show-conf", 0.0),
         ],
         "pictures": [
-            *("tools/visualize_datasets.py", "--data", coco, "--config-file", CONFIG),
+            *("tools/visualize_datasets.py", "--coco-path", coco, "--config-file", CONFIG),
             *("--show-dir", out / "pictures", "--count", 1, "--draws", 2),
         ],
     }

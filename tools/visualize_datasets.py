@@ -34,7 +34,9 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="See prepared data as training sees it.")
-    parser.add_argument("--data", type=Path, required=True, help="prepared folder")
+    parser.add_argument(
+        "--data", "--coco-path", type=Path, required=True, help="prepared folder, or for boxes COCO's"
+    )
     parser.add_argument("--subset", default="train", help="subset of the prepared folder (default: train)")
     parser.add_argument(
         "--config-file", default="configs/train_config.py", help="whose transforms and loss to show"

@@ -32,7 +32,10 @@ def positive(kind: type[_Number]) -> Callable[[str], _Number]:
 def add_data_arguments(parser: argparse.ArgumentParser, *, subset: str = "test") -> None:
     """``--data``, ``--subset``, ``--workers`` and ``--device``: which images are evaluated, and where."""
     parser.add_argument(
-        "--data", type=Path, help="prepared folder; default: that of the (first) checkpoint's training"
+        "--data",
+        "--coco-path",
+        type=Path,
+        help="prepared folder, or for boxes COCO's; default: that of the (first) checkpoint's training",
     )
     parser.add_argument("--subset", default=subset, help=f"subset of the prepared folder (default: {subset})")
     parser.add_argument("--workers", type=int, default=2, help="processes that read images; 0: none")
