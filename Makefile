@@ -9,6 +9,7 @@ PHANTOMS := data/phantom
 DEMO := runs/demo
 CHALLENGE := outputs/challenge
 BENCHMARKS := outputs/benchmarks
+GPU := outputs/gpu
 
 PYTHON ?= $(shell for python in python3.11 python3.12 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info[:2] not in [(3, 11), (3, 12)])' 2>/dev/null \
@@ -19,7 +20,7 @@ export MPLBACKEND := Agg
 export UV_HTTP_TIMEOUT := 300
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-all challenge check format bench lock venv clean-venv help
+.PHONY: demo test test-all challenge check format bench gpu lock venv clean-venv help
 
 help:
 	@echo "make demo     set up, generate phantoms, train, evaluate, show where to look (at most 10 minutes)"
@@ -29,6 +30,7 @@ help:
 	@echo "make check    ruff, formatting, pyright"
 	@echo "make format   let ruff rewrite what it can"
 	@echo "make bench    speed of the models (also the README's table) and of the data pipeline -> $(BENCHMARKS)"
+	@echo "make gpu      everything that only a GPU can show -> $(GPU) (at most 8 minutes; PY=python3: installs nothing)"
 	@echo "make lock     resolve requirements-lock.txt anew (LOCK_ARGS=--upgrade for newer versions)"
 
 # The stamp is removed before anything changes and written last. So an environment without one was
@@ -99,6 +101,11 @@ bench: $(STAMP) $(PHANTOMS)/dataset.json
 	$(PY) tools/benchmark_model.py --size 512 416 --json $(BENCHMARKS)/model.json --readme README.md \
 		--model-config configs/models/landmark_detr_resnet18.py configs/models/landmark_detr_resnet50.py
 	$(PY) tools/benchmark_data.py --data $(PHANTOMS) --json $(BENCHMARKS)/data.json
+
+# PY=python3 takes that interpreter as it is: nothing is installed. Exit code 3: no GPU here.
+gpu: $(if $(filter command line,$(origin PY)),,$(STAMP))
+	rm -rf $(GPU)
+	$(PY) tools/check_gpu.py --output $(GPU)
 
 # Versions already in the lock stay unless LOCK_ARGS says otherwise. torch and torchvision move together, and
 # both builds come from PyPI: the separate CPU builds have shipped without torchvision's operators.
