@@ -115,7 +115,7 @@ def build_trainer(
     seed_everything(settings.seed)
     model = starting_model(cfg.model, settings, task, task.meaning(upright), resumed=resumed)
     task.begin(model, upright)
-    optimizer = instantiate(cfg.optimizer, params=parameter_groups(model))
+    optimizer = instantiate(cfg.optimizer, params=parameter_groups(model, settings.encoder_lr))
     criterion = instantiate(cfg.criterion)
     return Trainer(model, criterion, optimizer, task=task, settings=settings, accelerator=accelerator)
 

@@ -11,6 +11,7 @@ from models.masks.neck_net import NeckMaskNet
 from models.masks.smp_net import SmpMaskNet
 from tests.support.small_detr import small_detr
 from util.training.optim import parameter_groups
+from util.training.settings import TrainSettings
 
 MODELS = {
     "smp": lambda: SmpMaskNet(num_classes=2, architecture="Unet", encoder="tu-resnet10t"),
@@ -55,3 +56,9 @@ def test_a_backbone_by_that_name_is_an_encoder() -> None:
 def test_a_model_without_an_encoder_is_refused() -> None:
     with pytest.raises(ValueError, match="has no encoder of its own"):
         parameter_groups(nn.Linear(2, 2), encoder_lr=1e-4)
+
+
+@pytest.mark.parametrize("rate", [-1e-4, "2e-5", True])
+def test_a_rate_that_is_none_is_refused(rate) -> None:
+    with pytest.raises(ValueError, match=r"train\.encoder_lr.*at least 0, or null"):
+        TrainSettings(output_dir="runs/x", iterations=1, batch_size=1, encoder_lr=rate)

@@ -29,6 +29,7 @@ class TrainSettings:
     patience: int | None = None  # evaluations without improvement before the training stops; None: never
     select: str | None = None  # what makes the best checkpoint, one of the task's criteria; None: its first
     mixed_precision: str = "no"  # "fp16" on a GPU, "bf16" on a CPU
+    encoder_lr: float | None = None  # the encoder's own learning rate; None: that of the optimizer
     seed: int = 0
     init_checkpoint: str | None = None  # a file whose averaged weights the model starts from
     init_parts: Sequence[str] | None = None  # its modules to take over, such as ["backbone"]; None: all
@@ -40,6 +41,8 @@ class TrainSettings:
         self._require("seed", int, 0, "a whole number of at least 0")
         self._require("save_minutes", (int, float), 0, "minutes, at least 0")
         self._require("clip_norm", (int, float), 1e-12, "a positive number")
+        if self.encoder_lr is not None:
+            self._require("encoder_lr", (int, float), 0, "a number of at least 0, or null")
         if self.patience is not None:
             self._require("patience", int, 1, "a whole number of at least 1, or null")
         for name in ("warmup", "ema_decay"):
