@@ -17,9 +17,7 @@ from tests.support.run_tool import ROOT
 from tests.support.small_detr import draw_blobs, random_images, random_targets, small_detr, wake
 from util.config import instantiate, load_config
 
-DETR_CONFIGS = [
-    file for file in CONFIGS if "landmark_detr" in OmegaConf.to_yaml(load_config(ROOT / file).model)
-]
+DETR_CONFIGS = [file for file in CONFIGS if "landmark_detr" in str(load_config(ROOT / file).get("model"))]
 
 
 @pytest.fixture

@@ -1,0 +1,9 @@
+"""Lungs, heart and clavicles on chest X-rays (tools/prepare_masks.py with the masks of JSRT/SCR)."""
+
+from configs.masks.parts.augmentation import eval_transforms, size, train_transforms
+from configs.masks.parts.data import data, task
+from configs.masks.parts.experiment import optimizer, train
+from configs.masks.parts.loss import criterion
+from configs.masks.parts.model import model
+
+data.update(folder="data/jsrt")

@@ -1,0 +1,7 @@
+"""Segformer of segmentation-models-pytorch over ResNet-18."""
+
+from models.masks.smp_net import SmpMaskNet
+from util.config import L
+
+size = (256, 256)
+model = L(SmpMaskNet)(architecture="Segformer", encoder="tu-resnet18")

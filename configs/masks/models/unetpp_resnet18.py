@@ -1,0 +1,7 @@
+"""UnetPlusPlus of segmentation-models-pytorch over ResNet-18."""
+
+from models.masks.smp_net import SmpMaskNet
+from util.config import L
+
+size = (256, 256)
+model = L(SmpMaskNet)(architecture="UnetPlusPlus", encoder="tu-resnet18")

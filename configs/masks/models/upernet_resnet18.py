@@ -1,0 +1,7 @@
+"""UPerNet of segmentation-models-pytorch over ResNet-18."""
+
+from models.masks.smp_net import SmpMaskNet
+from util.config import L
+
+size = (256, 256)
+model = L(SmpMaskNet)(architecture="UPerNet", encoder="tu-resnet18")

@@ -1,0 +1,17 @@
+"""The embedded default: 29 bones of phantom hands, which need no download. `make demo-masks` runs this."""
+
+from configs.masks.jsrt import (
+    criterion,
+    data,
+    eval_transforms,
+    model,
+    optimizer,
+    size,
+    task,
+    train,
+    train_transforms,
+)
+
+size = (256, 256)
+data.update(folder="data/phantom_hand")
+train.update(output_dir="runs/phantom_hand", iterations=300, eval_every=100)

@@ -1,0 +1,113 @@
+"""A mask model as one ONNX graph: small float maps, or bytes as large as the canvas."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from datasets.masks.class_set import ClassSet
+from models.masks.mask_model import MaskModel, enlarged
+
+if TYPE_CHECKING:
+    import onnx
+
+INPUT, LOGITS, SHARES = "images", "logits", "probabilities"
+OPSETS = range(18, 24)  # what PyTorch's exporter writes and ONNX Runtime reads
+FORMAT = "cephdetr-masks-1"
+_TASK = "tasks.masks:MaskTask"
+_EXAMPLE_BATCH = 2  # a dynamic batch must not be shown a batch of 1, which would be taken for a constant
+
+
+class SmallMaps(nn.Module):
+    """A mask model reduced to its maps, as small as it makes them."""
+
+    def __init__(self, model: MaskModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) images in [0, 1] -> (B, K, H / stride, W / stride) float32 logits."""
+        return self.model(images).logits.float()
+
+
+class ByteMaps(SmallMaps):
+    """The same as probabilities on the whole canvas, a byte each: a quarter of the memory of floats."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) images in [0, 1] -> (B, K, H, W) uint8, 255 times the probability, rounded."""
+        probabilities = enlarged(self.model(images).logits.float(), images.shape[-2:]).sigmoid()
+        return (probabilities * 255.0 + 0.5).to(torch.uint8)
+
+
+@dataclass(frozen=True)
+class MaskGraphFacts:
+    """What an exported mask model says of itself."""
+
+    mask_classes: ClassSet
+    labels: str
+    size: tuple[int, int]  # (height, width) of the canvas
+    channels: int  # of the images: 1 grey, 3 RGB
+    thresholds: tuple[float, ...]  # (K,) probabilities from which a pixel belongs to its class
+    stride: int  # canvas pixels a cell of the maps; 1 for bytes
+    bytes_out: bool
+    checkpoint: str
+
+    def to_properties(self) -> dict[str, str]:
+        """Key and text, as ONNX keeps them: text as it is, everything else as JSON."""
+        values: dict[str, Any] = asdict(self) | {"mask_classes": self.mask_classes.to_dict()}
+        texts = {
+            "format": FORMAT,
+            "task": _TASK,
+            "input": f"{INPUT}: (B, C, H, W) float32 in [0, 1], letterboxed",
+            "output": f"{SHARES}: (B, K, H, W) uint8, 255 times the probability of each class"
+            if self.bytes_out
+            else f"{LOGITS}: (B, K, H / stride, W / stride) float32; enlarge bilinearly "
+            "(align_corners=False), then sigmoid",
+        }
+        return texts | {key: json.dumps(value) for key, value in values.items()}
+
+    @classmethod
+    def from_properties(cls, properties: Mapping[str, str], file: Path) -> MaskGraphFacts:
+        """Raises ValueError naming ``file`` when the properties are not those of an exported mask model."""
+        try:
+            if properties.get("format") != FORMAT:
+                raise ValueError(f"format {properties.get('format')!r}, expected {FORMAT!r}")
+            values = {key: json.loads(properties[key]) for key in cls.__dataclass_fields__}
+            values["mask_classes"] = ClassSet.from_dict(values["mask_classes"], str(file))
+            values["size"] = (int(values["size"][0]), int(values["size"][1]))
+            values["thresholds"] = tuple(map(float, values["thresholds"]))
+        except (KeyError, ValueError, TypeError, IndexError) as error:
+            raise ValueError(
+                f"{file}: its metadata are not those of a mask model ({error}). "
+                "Export it with tools/pytorch2onnx.py."
+            ) from error
+        return cls(**values)
+
+
+def export_graph(graph: SmallMaps, example: Tensor, *, opset: int, dynamic: bool) -> onnx.ModelProto:
+    """``graph`` on images like ``example`` (1, C, H, W), float32, weights inside; ``dynamic``: any batch."""
+    shapes = {INPUT: {0: torch.export.Dim("batch", min=1)}} if dynamic else None
+    images = example.expand(_EXAMPLE_BATCH, -1, -1, -1) if dynamic else example
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about the insides of the exporter; what matters is verified
+        program = torch.onnx.export(
+            graph.eval(),
+            (images.contiguous(),),
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+            opset_version=opset,
+            input_names=[INPUT],
+            output_names=[SHARES if isinstance(graph, ByteMaps) else LOGITS],
+            dynamic_shapes=shapes,
+        )
+    if program is None:
+        raise RuntimeError("torch.onnx.export(dynamo=True) returned no program")
+    return program.model_proto
