@@ -20,10 +20,11 @@ export MPLBACKEND := Agg
 export UV_HTTP_TIMEOUT := 300
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-all challenge check format bench gpu lock venv clean-venv help
+.PHONY: demo demo-boxes demo-masks test test-all challenge check format bench gpu lock venv clean-venv help
 
 help:
 	@echo "make demo     set up, generate phantoms, train, evaluate, show where to look (at most 10 minutes)"
+	@echo "make demo-boxes, demo-masks  the same for boxes and for masks"
 	@echo "make test     set up, run the quick tests (two processes)"
 	@echo "make test-all the same and what is marked slow: all scripts in a row, every baseline, a browser"
 	@echo "make challenge  CL-Detection 2023 from a stack to the package, six steps (at most 5 minutes)"
@@ -73,6 +74,23 @@ demo: $(STAMP) $(PHANTOMS)/dataset.json
 	@echo "Training:   $(PY) -m tensorboard.main --logdir $(DEMO)"
 	@$(PY) -c 'import json; result = json.load(open("$(DEMO)/test.json")); \
 		print("MRE on {num_images} held-out phantoms: {mre_mm:.2f} mm".format(**result))'
+
+# Boxes of teeth and bones, masks of hand bones: both draw their own phantoms first.
+demo-boxes: $(STAMP)
+	rm -rf $(DEMO)_boxes
+	test -e $(PHANTOMS)_boxes || $(PY) tools/prepare_phantom.py --task boxes --output $(PHANTOMS)_boxes
+	$(PY) main.py --config-file configs/boxes/phantom.py data.folder=$(PHANTOMS)_boxes \
+		train.output_dir=$(DEMO)_boxes
+	$(PY) test.py --checkpoint $(DEMO)_boxes/best.pt --data $(PHANTOMS)_boxes --subset test \
+		--show-dir $(DEMO)_boxes/overlays --json $(DEMO)_boxes/test.json --report $(DEMO)_boxes/report.html
+
+demo-masks: $(STAMP)
+	rm -rf $(DEMO)_masks
+	test -e $(PHANTOMS)_hand || $(PY) tools/prepare_hand_phantom.py --output $(PHANTOMS)_hand
+	$(PY) main.py --config-file configs/masks/phantom_hand.py data.folder=$(PHANTOMS)_hand \
+		train.output_dir=$(DEMO)_masks
+	$(PY) test.py --checkpoint $(DEMO)_masks/best.pt --data $(PHANTOMS)_hand --subset test \
+		--show-dir $(DEMO)_masks/overlays --json $(DEMO)_masks/test.json --report $(DEMO)_masks/report.html
 
 PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -q -rs -n 2 --dist loadfile --durations=10
 
