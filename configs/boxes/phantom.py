@@ -7,6 +7,7 @@ python main.py --config-file configs/boxes/phantom.py
 from torch.optim import AdamW
 
 from configs.boxes.models.salience_detr_resnet18_320 import criterion, embed_dim, model, size
+from configs.train_config import train
 from tasks.boxes import BoxTask
 from transforms.augment import EvalTransforms, TrainTransforms
 from transforms.intensity import Intensity
@@ -17,15 +18,11 @@ train_transforms = L(TrainTransforms)(size="${size}", rotation=5.0, intensity=L(
 eval_transforms = L(EvalTransforms)(size="${size}")
 data = dict(folder="data/phantom_boxes", train="train", val="val", test="test", workers=2)
 optimizer = L(AdamW)(lr=4e-4, weight_decay=1e-4)
-train = dict(
+train.update(
     output_dir="runs/phantom_boxes",
     iterations=400,
-    batch_size=8,
-    warmup=0.05,
     clip_norm=0.1,
     ema_decay=0.99,
     eval_every=200,
-    eval_batch_size=8,
-    log_every=20,
     select="ap",
 )
