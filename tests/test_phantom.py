@@ -171,7 +171,7 @@ def test_prepared_phantoms_do_not_depend_on_the_number_of_processes(tmp_path):
 
 
 def test_the_statistics_hold_no_image_of_the_38_landmarks_test_split():
-    """The split of docs/results.md: 198 images, 40 of them held out."""
+    """The split of docs/ledger.md: 198 images, 40 of them held out."""
     names = [f"{number:03d}" for number in range(1, 199)]
     split = split_by_image(names, {"train": 138, "val": 20, "test": 40}, seed=2023)
     measured = set(load_statistics().cases)
