@@ -128,13 +128,15 @@ def parse_arguments() -> tuple[argparse.Namespace, Task]:
 
 def predict_at_once(args: argparse.Namespace, task: Task) -> tuple[int, int]:
     """Predict everything in this process and write the result; the numbers of images and of failures."""
-    looks = task.looks(args)
+    looks, as_read = task.looks(args), task.as_read(args)
     predictor = load(looks, task, args)
     found = Found()
     files = some_files(args.input, found)
     show = OverlayWriter(args.show_dir, predictor.answers) if args.show_dir else lambda _image, _found: None
     with tqdm(total=len(files), unit="file") as bar:
-        predict = FilePredictor(predictor, args.batch_size, args.spacing, on_file=bar.update, on_image=show)
+        predict = FilePredictor(
+            predictor, args.batch_size, args.spacing, as_read, on_file=bar.update, on_image=show
+        )
         rest = iter(files)
         while chunk := list(islice(rest, predict.chunk_size)):
             part = predict(chunk)
@@ -152,11 +154,11 @@ def predict_shard(args: argparse.Namespace, task: Task) -> tuple[int | None, int
     from util.files import sha256
     from util.prediction.archive import Archive
 
-    looks, shard = task.looks(args), args.shard
+    looks, as_read, shard = task.looks(args), task.as_read(args), args.shard
     predictor = load(looks, task, args)
     pause = 0.1 if sys.stderr.isatty() else 30.0  # seconds between updates: a log file wants few lines
     with tqdm(desc=f"shard {shard.index}/{shard.count}", unit="file", mininterval=pause) as bar:
-        predict = FilePredictor(predictor, args.batch_size, args.spacing, on_file=bar.update)
+        predict = FilePredictor(predictor, args.batch_size, args.spacing, as_read, on_file=bar.update)
         settings = {
             "checkpoint_sha256": [sha256(file) for file in looks.checkpoints],
             **looks.settings(),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,6 +20,7 @@ from util.prediction.landmarks.looks import Looks, add_arguments
 from util.training.task import Criterion, Headline, Say, Task, Transforms
 
 if TYPE_CHECKING:
+    from datasets.files.image_files import SourceImage
     from datasets.landmarks.batch import PointBatch
     from datasets.prepared.prepared import PreparedDataset
     from models.landmarks.landmark_model import LandmarkModel
@@ -61,7 +63,7 @@ class LandmarkTask(Task):
     # Model
 
     def meaning(self, data: PreparedDataset) -> LandmarkMeaning:
-        return LandmarkMeaning(data.landmark_set, data.labels)
+        return LandmarkMeaning(data.landmark_set, data.labels, data.landmark_shapes)
 
     def meaning_of(self, checkpoint: Mapping[str, Any], file: Path) -> LandmarkMeaning:
         return LandmarkMeaning.from_dict(checkpoint, file)
@@ -151,23 +153,42 @@ class LandmarkTask(Task):
         return Looks.of(args)
 
     def add_inference_arguments(self, parser: argparse.ArgumentParser) -> None:
+        from util.prediction.landmarks.measured import add_measurement_arguments
+
         parser.add_argument(
             "--orientation",
             choices=("auto", "as-is"),
             default="auto",
             help="auto: put mirrored and turned pictures right (docs/files.md)",
         )
+        add_measurement_arguments(parser)
+
+    def as_read(self, args: argparse.Namespace) -> Callable[[SourceImage], SourceImage]:
+        """With the spacing that its ruler tells, if asked."""
+        from datasets.files.ruler import by_ruler
+
+        if args.ruler is None:
+            return super().as_read(args)
+        if args.spacing is not None:
+            raise ValueError("--ruler, --spacing: expected one of the two.")
+        return partial(by_ruler, pitch_mm=args.ruler)
 
     def inferring(self, predictor: Any, args: argparse.Namespace) -> Predictor:
-        """Turned pictures put right, and each told whether what is found is plausible."""
+        """Turned pictures put right, each told whether what is found is plausible, and measured if asked."""
+        from util.prediction.landmarks.measured import Measured, measurer_of, shapes_of_file
         from util.prediction.landmarks.plausibility import read_limits
         from util.prediction.landmarks.posed import Posed
 
         limits = read_limits(predictor.file, predictor.landmark_set)
-        return Posed(predictor, limits, search=args.orientation == "auto")
+        posed = Posed(predictor, limits, search=args.orientation == "auto")
+        if not args.analysis:
+            return posed
+        return Measured(posed, measurer_of(args, predictor.landmark_set, shapes_of_file(predictor.file)))
 
     def inference_settings(self, args: argparse.Namespace) -> dict[str, Any]:
-        return {"orientation": args.orientation}
+        from util.prediction.landmarks.measured import measurement_settings
+
+        return {"orientation": args.orientation, **measurement_settings(args)}
 
     def predictor(self, loaded: LoadedModel) -> LandmarkPredictor:
         from util.prediction.landmarks.predict import LandmarkPredictor

@@ -14,6 +14,7 @@ class LandmarkMeaning:
 
     landmark_set: LandmarkSet
     labels: str
+    landmark_shapes: Mapping[str, Any] | None = None  # which way their readers are unsure, as plain data
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -24,7 +25,8 @@ class LandmarkMeaning:
         return self.landmark_set.counterparts(other.landmark_set)
 
     def to_dict(self) -> dict[str, Any]:
-        return {"landmark_set": self.landmark_set.to_dict(), "labels": self.labels}
+        known = {} if self.landmark_shapes is None else {"landmark_shapes": dict(self.landmark_shapes)}
+        return {"landmark_set": self.landmark_set.to_dict(), "labels": self.labels, **known}
 
     @classmethod
     def from_dict(cls, checkpoint: Mapping[str, Any], source: str | Path) -> "LandmarkMeaning":
@@ -32,6 +34,5 @@ class LandmarkMeaning:
         absent = {"landmark_set", "labels"} - checkpoint.keys()
         if absent:
             raise ValueError(f"{source}: no {sorted(absent)}: not a checkpoint of a landmark model.")
-        return cls(
-            LandmarkSet.from_dict(checkpoint["landmark_set"], source=str(source)), checkpoint["labels"]
-        )
+        landmark_set = LandmarkSet.from_dict(checkpoint["landmark_set"], source=str(source))
+        return cls(landmark_set, checkpoint["labels"], checkpoint.get("landmark_shapes"))

@@ -38,6 +38,7 @@ class FilePredictor:
     predictor: Predictor
     batch_size: int
     spacing: Sequence[float] | None = None  # mm per pixel, one number or x and y; None: what the files say
+    as_read: Callable[[SourceImage], SourceImage] = lambda image: image  # ValueError: the file failed
     on_file: Callable[[], object] = lambda: None
     on_image: Callable[[SourceImage, Any], object] = lambda _image, _found: None
 
@@ -61,7 +62,8 @@ class FilePredictor:
     def _read(self, files: Iterable[Path], result: Found) -> Iterator[SourceImage]:
         for file in files:
             try:
-                yield from read_images(file, self.spacing)
+                for image in read_images(file, self.spacing):
+                    yield self.as_read(image)
             except (ValueError, OSError) as error:
                 result.note_failure(file, error)
             self.on_file()

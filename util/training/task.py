@@ -24,6 +24,7 @@ import numpy as np
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from datasets.files.image_files import SourceImage
     from datasets.sample import Batch
     from transforms.sample import Sample
     from util.evaluation.report import Evaluation
@@ -177,12 +178,19 @@ class Task(ABC):
     def add_inference_arguments(self, parser: ArgumentParser) -> None:  # noqa: B027
         """What inference.py alone can be asked besides."""
 
+    def as_read(self, args: Namespace) -> Callable[[SourceImage], SourceImage]:
+        """What inference.py makes of each image it has read; raises ValueError naming the file it refuses.
+
+        Raises ValueError at once for ``args`` that do not go together.
+        """
+        return lambda image: image
+
     def inferring(self, predictor: Predictor, args: Namespace) -> Predictor:
         """``predictor`` as inference.py uses it, on pictures that nobody has looked at."""
         return predictor
 
     def inference_settings(self, args: Namespace) -> dict[str, Any]:
-        """What ``inferring`` depends on; JSON-ready."""
+        """What ``as_read`` and ``inferring`` depend on; JSON-ready."""
         return {}
 
     @abstractmethod

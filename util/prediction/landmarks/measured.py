@@ -1,0 +1,110 @@
+"""A predictor whose records hold the measurements of what it finds, too: inference.py --analysis."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from datasets.files.image_files import SourceImage
+from datasets.landmarks.landmark_set import LandmarkSet
+from measurements.analysis import load_analysis, shipped_analyses
+from measurements.norm import Patient
+from measurements.shapes import LandmarkShapes
+from util.arguments import positive
+from util.files import printable
+from util.prediction.landmarks.answers import LandmarkAnswers
+from util.prediction.landmarks.image_landmarks import ImageLandmarks
+from util.prediction.landmarks.measuring import Measurer, shapes_of
+from util.prediction.landmarks.predict import Predictor
+
+
+class Measured(Predictor):
+    """Finds what another predictor finds; its answers measure each image."""
+
+    def __init__(self, predictor: Predictor, measurer: Measurer) -> None:
+        super().__init__(predictor.landmark_set, predictor.labels, predictor.file)
+        self._predictor = predictor
+        self.answers = MeasuredAnswers(predictor.landmark_set, predictor.labels, measurer)
+
+    def __call__(self, images: Sequence[SourceImage]) -> list[ImageLandmarks]:
+        """Landmarks of each image, in order. Raises ValueError when a prediction is not finite."""
+        return self._predictor(images)
+
+
+@dataclass(frozen=True)
+class MeasuredAnswers(LandmarkAnswers):
+    """Records with ``analyses`` beside the landmarks; none, and why not, where a head cannot be measured."""
+
+    measurer: Measurer
+
+    def about(self) -> dict[str, Any]:
+        return super().about() | {"measurements": self.measurer.to_dict()}
+
+    def record(self, image: SourceImage, found: ImageLandmarks) -> dict[str, Any]:
+        record = super().record(image, found)
+        try:
+            return record | {"analyses": self.measurer(record, printable(image.file))}
+        except ValueError as error:
+            return record | {"analyses": [], "not_measured": str(error)}
+
+
+def add_measurement_arguments(parser: argparse.ArgumentParser) -> None:
+    """``--analysis`` and what is known of patient and scale, for ``measurer_of``."""
+    parser.add_argument(
+        "--analysis",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help=f"cephalometric measurements: {', '.join(shipped_analyses())}, or FILE.json of your own",
+    )
+    parser.add_argument(
+        "--ruler",
+        type=positive(float),
+        metavar="PITCH_MM",
+        help="mm between the teeth of a ruler on the images, by which their spacing is found",
+    )
+    parser.add_argument("--age", type=float, help="of the patient, in years; chooses norms")
+    parser.add_argument("--sex", choices=("female", "male"), help="of the patient; chooses norms")
+    parser.add_argument("--population", help='of the patient, in the words of a norm, such as "white adults"')
+    parser.add_argument(
+        "--scale-error",
+        type=_percent,
+        default=0.0,
+        metavar="PERCENT",
+        help="standard deviation of the spacing, which widens the intervals of lengths (0)",
+    )
+
+
+def measurer_of(args: argparse.Namespace, landmark_set: LandmarkSet, shapes: LandmarkShapes) -> Measurer:
+    """What ``args`` ask for. Raises ValueError for an analysis that is unknown or cannot be made."""
+    return Measurer(
+        landmark_set=landmark_set,
+        analyses=[load_analysis(name) for name in args.analysis],
+        patient=Patient(age=args.age, sex=args.sex, population=args.population),
+        shapes=shapes,
+        scale_error=args.scale_error / 100.0,
+    )
+
+
+def measurement_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """All of ``args`` that measurements depend on; JSON-ready."""
+    return {
+        key: getattr(args, key) for key in ("analysis", "age", "sex", "population", "scale_error", "ruler")
+    }
+
+
+def shapes_of_file(file: Path) -> LandmarkShapes:
+    """The landmark shapes that a checkpoint keeps; those that ship for one without, and for a graph."""
+    if file.suffix == ".onnx":
+        return shapes_of({}, str(file))
+    from util.checkpoints.checkpoint import load_checkpoint
+
+    return shapes_of(load_checkpoint(file), str(file))
+
+
+def _percent(text: str) -> float:
+    value = float(text)
+    if not 0.0 <= value < 100.0:
+        raise argparse.ArgumentTypeError(f"{value:g}, expected percent from 0 to below 100")
+    return value
