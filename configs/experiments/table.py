@@ -1,4 +1,4 @@
-"""Rows of docs/results.md, each told by its difference from another row or from a config file.
+"""Rows of docs/ledger.md, each told by its difference from another row or from a config file.
 
     python main.py --config-file configs/experiments/table.py:parts/l1 [key=value ...]
 

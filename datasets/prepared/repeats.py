@@ -1,7 +1,7 @@
 """The same X-ray under two names: where one of them trains and the other tests, the test is not blind.
 
 ISBI 2015 has 23 such pairs, 20 of them between TrainingData and Test1Data, each marked anew by the same
-doctors (docs/results.md). Another film of the same patient is not found: it is another picture.
+doctors (docs/ledger.md). Another film of the same patient is not found: it is another picture.
 """
 
 from collections.abc import Mapping
