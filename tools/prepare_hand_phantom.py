@@ -8,10 +8,8 @@ side, half of those of test (--bent, --test-bent): a model that never saw a bent
 
 import argparse
 import sys
-from collections.abc import Iterator
 from functools import partial
 from multiprocessing import get_context
-from multiprocessing.pool import Pool
 from pathlib import Path
 
 import cv2
@@ -19,12 +17,10 @@ import cv2
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # run as a script, from anywhere
 
-from datasets.masks.case import MaskCase  # noqa: E402
 from datasets.masks.hand_task import HAND  # noqa: E402
 from datasets.masks.writer import write_masks  # noqa: E402
 from datasets.phantoms.hand import HandPhantom  # noqa: E402
-
-_STEP = 16  # cases drawn before they are asked for
+from datasets.phantoms.lazily import lazily  # noqa: E402
 
 
 def main() -> None:
@@ -40,7 +36,9 @@ def main() -> None:
     with get_context("spawn").Pool(args.processes, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
         streams, start = {}, 0
         for name, count in counts.items():
-            streams[name] = lazily(pool, phantoms[name], range(start, start + count))
+            streams[name] = lazily(
+                pool, partial(HandPhantom.case, phantoms[name]), range(start, start + count)
+            )
             start += count
         write_masks(
             args.output,
@@ -53,17 +51,6 @@ def main() -> None:
             seed=args.seed,
         )
     print(", ".join(f"{name} {count}" for name, count in counts.items()), f"-> {args.output}")
-
-
-def lazily(pool: Pool, phantom: HandPhantom, indices: range) -> Iterator[MaskCase]:
-    """Cases in order, made a few at a time and only once someone asks, so that memory stays small."""
-    for start in range(indices.start, indices.stop, _STEP):
-        several = range(start, min(start + _STEP, indices.stop))
-        yield from pool.map(partial(make, phantom), several, chunksize=2)
-
-
-def make(phantom: HandPhantom, index: int) -> MaskCase:
-    return phantom.case(index)
 
 
 def parse_args() -> argparse.Namespace:

@@ -8,19 +8,19 @@ Case i is a pure function of (seed, i), so the number of processes changes nothi
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from itertools import islice
 from multiprocessing import get_context
 from multiprocessing.pool import Pool
 from pathlib import Path
-from typing import Any
 
 import cv2
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
 from datasets.boxes.writer import write_boxes
+from datasets.phantoms.lazily import lazily
 from datasets.phantoms.parts import PART_CLASSES
 from datasets.phantoms.phantom import Phantom
 from datasets.prepared.writer import PreparedCase, write_prepared
@@ -75,13 +75,6 @@ def case_streams(phantom: Phantom, counts: dict[str, int], pool: Pool) -> dict[s
         streams[name] = lazily(pool, partial(Phantom.case, phantom), range(start, start + count))
         start += count
     return streams
-
-
-def lazily(pool: Pool, make: Callable[[int], Any], indices: range) -> Iterator[Any]:
-    """Cases in order, made a few at a time and only once someone asks, so that memory stays small."""
-    step = 16
-    for start in range(indices.start, indices.stop, step):
-        yield from pool.map(make, range(start, min(start + step, indices.stop)), chunksize=2)
 
 
 def parse_args() -> argparse.Namespace:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch.utils.data import Dataset
 
 from datasets.boxes.class_set import BoxClasses
 from datasets.boxes.coco_file import coco_classes, read_coco
@@ -15,6 +14,7 @@ from datasets.boxes.faults import Faults
 from datasets.boxes.objects import BoxRecord, warn_of_absent
 from datasets.boxes.sample import BoxSample
 from datasets.files.colour import as_colour, as_grey, picture_size, read_picture
+from datasets.prepared.drawn import DrawnCases
 from datasets.prepared.subsets import (
     read_colour_png,
     read_header,
@@ -28,7 +28,7 @@ Transforms = Callable[[Any, np.random.Generator], Any]
 ReadPixels = Callable[[Path, tuple[int, int]], np.ndarray]
 
 
-class BoxDataset(Dataset[BoxSample]):
+class BoxDataset(DrawnCases[BoxSample]):
     """One subset of images with boxes; ``open_boxes`` makes it from a folder.
 
     Augmentation is a pure function of (seed, draw, index): ``dataset[index, draw]`` is the same on every
@@ -61,19 +61,10 @@ class BoxDataset(Dataset[BoxSample]):
         record = self.records[index]
         return self._sample(index, self._read_pixels(record.file, record.size))
 
-    def __getitem__(self, key: int | tuple[int, int]) -> BoxSample:
-        index, draw = key if isinstance(key, tuple) else (key, 0)
-        return self._transformed(self.load(index), index, draw)
-
     def without_pixels(self, index: int) -> BoxSample:
         """Like ``dataset[index]`` but from a black image: where the boxes go, without reading a file."""
         black = np.zeros(self.records[index].size[::-1], np.uint8)
         return self._transformed(self._sample(index, black), index, 0)
-
-    def _transformed(self, sample: BoxSample, index: int, draw: int) -> BoxSample:
-        if self.transforms is None:
-            return sample
-        return self.transforms(sample, np.random.default_rng([self.seed, draw, index]))
 
     def _sample(self, index: int, image: np.ndarray) -> BoxSample:
         record = self.records[index]

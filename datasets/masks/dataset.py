@@ -5,15 +5,15 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from torch.utils.data import Dataset
 
 from datasets.masks.class_set import ClassSet
 from datasets.masks.records import MaskRecord, read_mask_records
 from datasets.masks.sample import MaskSample
+from datasets.prepared.drawn import DrawnCases
 from datasets.prepared.subsets import read_header, read_png, read_subset, repeated_cases
 
 
-class MaskDataset(Dataset[MaskSample]):
+class MaskDataset(DrawnCases[MaskSample]):
     """One split of a prepared folder; the prepared image is the source that ``to_source`` leads to.
 
     ``subset``, ``repeated`` and the augmentation are as those of
@@ -50,19 +50,10 @@ class MaskDataset(Dataset[MaskSample]):
         record = self._records[index]
         return self._sample(record, read_png(record.file, record.size))
 
-    def __getitem__(self, key: int | tuple[int, int]) -> MaskSample:
-        index, draw = key if isinstance(key, tuple) else (key, 0)
-        return self._transformed(self.load(index), index, draw)
-
     def without_pixels(self, index: int) -> MaskSample:
         """Like ``dataset[index]`` but from a black image: where the structures go, without reading a file."""
         record = self._records[index]
         return self._transformed(self._sample(record, np.zeros(record.size[::-1], np.uint8)), index, 0)
-
-    def _transformed(self, sample: MaskSample, index: int, draw: int) -> MaskSample:
-        if self.transforms is None:
-            return sample
-        return self.transforms(sample, np.random.default_rng([self.seed, draw, index]))
 
     def _sample(self, record: MaskRecord, image: np.ndarray) -> MaskSample:
         planes = np.zeros((*image.shape, self.class_set.num_bytes), np.uint8)

@@ -8,20 +8,19 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 
 from datasets.masks.case import MaskCase, check_mask_case
 from datasets.masks.class_set import ClassSet
-from datasets.prepared.folder import PreparedFolder
+from datasets.prepared.folder import CaseWriter, PreparedFolder
 
 _COORDINATES = "continuous: x to the right, y down, in pixels; the centre of the top-left pixel is (0.5, 0.5)"
 _DECIMALS = 4  # of a pixel, in files
 
 
-class MaskWriter:
+class MaskWriter(CaseWriter):
     """Streams cases into a prepared folder, which appears, whole, only when the ``with`` block succeeds.
 
     folds: lists of cases that make up equal parts of train and val together, by the number of parts
@@ -53,19 +52,6 @@ class MaskWriter:
             "coordinates": _COORDINATES,
             "folds": {count: [list(part) for part in parts] for count, parts in (folds or {}).items()},
         }
-
-    def __enter__(self) -> "MaskWriter":
-        self._folder.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if kind is None:
-                self._finish()
-        finally:
-            self._folder.__exit__(kind, error, trace)
 
     def add(self, split: str, case: MaskCase) -> None:
         """Write the image of ``case`` now and keep its structures for ``split``."""
@@ -111,13 +97,7 @@ def write_masks(
         seed=seed,
         folds=folds,
     )
-    with writer:
-        for split, cases in cases_by_split.items():
-            count = 0
-            for count, case in enumerate(cases, start=1):  # noqa: B007 (counts a stream)
-                writer.add(split, case)
-            if count == 0:
-                raise ValueError(f"{folder}: split {split!r} has no case. Leave it out, or give it one.")
+    writer.write(cases_by_split)
 
 
 def _coco(cases: Sequence[tuple[MaskCase, tuple[int, int]]], class_set: ClassSet) -> dict[str, Any]:

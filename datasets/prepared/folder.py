@@ -8,10 +8,11 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import cv2
 import numpy as np
@@ -34,6 +35,7 @@ class PreparedFolder:
     """
 
     def __init__(self, folder: str | Path) -> None:
+        self.given = folder  # as the caller names it, in errors
         self.folder = Path(folder).absolute()
         self.partial = self.folder.with_name(f".{self.folder.name}.{os.getpid()}.partial")
         self.split_of: dict[str, str] = {}
@@ -102,6 +104,45 @@ class PreparedFolder:
                 ", ".join(named[:5]),
                 more,
             )
+
+
+class CaseWriter(ABC):
+    """Streams cases into a ``PreparedFolder``, which appears only when the ``with`` block succeeds."""
+
+    _folder: PreparedFolder
+
+    @abstractmethod
+    def add(self, split: str, case: Any) -> None:
+        """Write the image of ``case`` now and keep what is annotated for ``split``."""
+
+    @abstractmethod
+    def _finish(self) -> None:
+        """Write what was kept, and finish the folder."""
+
+    def __enter__(self) -> Self:
+        self._folder.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._finish()
+        finally:
+            self._folder.__exit__(kind, error, trace)
+
+    def write(self, cases_by_split: Mapping[str, Iterable[Any]]) -> None:
+        """Write the whole folder, or nothing, one image at a time. Raises ValueError for an empty split."""
+        with self:
+            for split, cases in cases_by_split.items():
+                count = 0
+                for count, case in enumerate(cases, start=1):  # noqa: B007 (counts a stream)
+                    self.add(split, case)
+                if count == 0:
+                    raise ValueError(
+                        f"{self._folder.given}: split {split!r} has no case. Leave it out, or give it one."
+                    )
 
 
 def write_json(file: Path, data: Mapping[str, Any]) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch.utils.data import Dataset
 
 from datasets.landmarks.landmark_set import LandmarkSet
 from datasets.prepared.case import INDEX_TO_CONTINUOUS, PreparedCase
+from datasets.prepared.drawn import DrawnCases
 from datasets.prepared.records import Record, read_records
 from datasets.prepared.subsets import read_header, read_png, read_subset, repeated_cases
 from datasets.prepared.writer import PreparedWriter, write_prepared
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 
-class PreparedDataset(Dataset[PointSample]):
+class PreparedDataset(DrawnCases[PointSample]):
     """One split of a prepared folder; the prepared image is the source that ``to_source`` leads to.
 
     ``subset`` is a split of the folder, or ``train@1/5`` or ``val@1/5``: the images of train and val dealt
@@ -78,10 +78,6 @@ class PreparedDataset(Dataset[PointSample]):
         record = self._records[index]
         return _sample(record, read_png(record.file, record.size))
 
-    def __getitem__(self, key: int | tuple[int, int]) -> PointSample:
-        index, draw = key if isinstance(key, tuple) else (key, 0)
-        return self._transformed(self.load(index), index, draw)
-
     def without_pixels(self, index: int) -> PointSample:
         """Like ``dataset[index]`` but black: where the landmarks go, without reading or resampling a file."""
         record = self._records[index]
@@ -93,11 +89,6 @@ class PreparedDataset(Dataset[PointSample]):
         if not np.isfinite(sample.spacing).all():
             raise ValueError(f"{self.folder}: spacing of {sample.case} unknown, expected mm per pixel.")
         return sample
-
-    def _transformed(self, sample: PointSample, index: int, draw: int) -> PointSample:
-        if self.transforms is None:
-            return sample
-        return self.transforms(sample, np.random.default_rng([self.seed, draw, index]))
 
 
 def require_spacing(dataset: PreparedDataset) -> None:

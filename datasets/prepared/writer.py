@@ -8,20 +8,19 @@ import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 
 from datasets.landmarks.landmark_set import LandmarkSet
 from datasets.prepared.case import INDEX_TO_CONTINUOUS, PreparedCase, check_case
-from datasets.prepared.folder import PreparedFolder, write_json
+from datasets.prepared.folder import CaseWriter, PreparedFolder, write_json
 
 _COORDINATES = "index: x to the right, y down, in pixels; the centre of the top-left pixel is (0, 0)"
 _DECIMALS = 4  # of a pixel, in files
 
 
-class PreparedWriter:
+class PreparedWriter(CaseWriter):
     """Streams cases into a prepared folder, which appears, whole, only when the ``with`` block succeeds.
 
     Raises ValueError when ``folder`` holds something already, and for a case that is unsound or was already
@@ -53,19 +52,6 @@ class PreparedWriter:
         }
         if landmark_shapes is not None:
             self._header["landmark_shapes"] = dict(landmark_shapes)
-
-    def __enter__(self) -> "PreparedWriter":
-        self._folder.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if kind is None:
-                self._finish()
-        finally:
-            self._folder.__exit__(kind, error, trace)
 
     def add(self, split: str, case: PreparedCase) -> None:
         """Write the image of ``case`` now and keep its numbers for ``split``."""
@@ -109,13 +95,7 @@ def write_prepared(
         seed=seed,
         landmark_shapes=landmark_shapes,
     )
-    with writer:
-        for split, cases in cases_by_split.items():
-            count = 0
-            for count, case in enumerate(cases, start=1):  # noqa: B007 (counts a stream)
-                writer.add(split, case)
-            if count == 0:
-                raise ValueError(f"{folder}: split {split!r} has no case. Leave it out, or give it one.")
+    writer.write(cases_by_split)
 
 
 def _coco(
