@@ -1,15 +1,13 @@
 """The evaluation as one self-contained HTML file: nothing is loaded from elsewhere."""
 
-import base64
 from collections.abc import Callable
-from html import escape
 from pathlib import Path
 
 import numpy as np
 
 from util.evaluation.landmarks.evaluation import LandmarkEvaluation, table_header, table_rows
-from util.files import write_atomic
 from util.reporting import figures
+from util.reporting.frame import facts, figure, heading, note, table, tiles, write_page
 from util.reporting.visualise import crop, encode_png, fit, overlay
 
 _WORST_CASES = 6
@@ -26,8 +24,6 @@ _CAPTIONS = (
     "distance from that line, as a share of what was predicted (Levi et al., 2022).",
 )
 
-_STYLE = Path(__file__).with_name("report.css")
-
 
 def write_report(
     file: str | Path, evaluation: LandmarkEvaluation, load_image: Callable[[int], np.ndarray]
@@ -37,22 +33,18 @@ def write_report(
     ``load_image`` reads image n (H, W) uint8 again; it is asked for the few worst only.
     """
     sections = [
-        f"<h1>Landmarks of {escape(evaluation.folder.name)}, {escape(evaluation.subset)}</h1>",
+        heading(f"Landmarks of {evaluation.folder.name}, {evaluation.subset}", level=1),
         _origin(evaluation),
         _headline(evaluation),
-        "<h2>Every landmark</h2>",
+        heading("Every landmark"),
         _table(evaluation),
-        "<h2>Errors</h2>",
+        heading("Errors"),
         _figures(evaluation),
-        "<h2>Worst cases</h2>",
+        heading("Worst cases"),
         _worst_cases(evaluation, load_image),
     ]
-    title = escape(f"{evaluation.folder.name} {evaluation.subset}: {evaluation.summary.mre_mm:.3f} mm")
-    head = f'<meta charset="utf-8"><title>{title}</title><style>{_STYLE.read_text(encoding="utf-8")}</style>'
-    body = "\n".join(sections)
-    write_atomic(
-        file, f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
-    )
+    title = f"{evaluation.folder.name} {evaluation.subset}: {evaluation.summary.mre_mm:.3f} mm"
+    write_page(file, title, sections)
 
 
 def worst_images(radial_mm: np.ndarray, count: int) -> list[int]:
@@ -64,7 +56,7 @@ def worst_images(radial_mm: np.ndarray, count: int) -> list[int]:
 
 
 def _origin(evaluation: LandmarkEvaluation) -> str:
-    facts = {
+    known = {
         "Checkpoint": str(evaluation.looks or evaluation.checkpoint),
         "Data": f"{evaluation.folder}, subset {evaluation.subset}",
         "Measured against": f"{evaluation.labels} labels",
@@ -72,7 +64,7 @@ def _origin(evaluation: LandmarkEvaluation) -> str:
         "Landmark set": f"{evaluation.landmark_set.name}, {len(evaluation.landmark_set)} landmarks",
         "Landmark names": evaluation.landmark_set.note or "no note given by the landmark set",
     }
-    return f"<dl>{''.join(f'<dt>{key}</dt><dd>{escape(value)}</dd>' for key, value in facts.items())}</dl>"
+    return facts(known)
 
 
 def _repeated(evaluation: LandmarkEvaluation) -> dict[str, str]:
@@ -91,7 +83,7 @@ def _headline(evaluation: LandmarkEvaluation) -> str:
     summary = evaluation.summary
     low, high = summary.mre_ci95_mm
     sdr_low, sdr_high = summary.sdr_ci95_percent["2.0"]
-    tiles = {
+    numbers = {
         "mean radial error": (f"{summary.mre_mm:.3f} mm", f"95 % interval {low:.3f} to {high:.3f}"),
         "within 2 mm": (
             f"{summary.sdr_percent['2.0']:.1f} %",
@@ -111,23 +103,17 @@ def _headline(evaluation: LandmarkEvaluation) -> str:
             f"of the errors; {evaluation.reliability.coverage_percent['68']:.1f} % within the 68 % radius",
         ),
     }
-    cells = "".join(f"<div>{name}<b>{value}</b>{note}</div>" for name, (value, note) in tiles.items())
-    return f'<div class="numbers">{cells}</div>'
+    return tiles(numbers)
 
 
 def _table(evaluation: LandmarkEvaluation) -> str:
-    header = "".join(f"<th>{escape(title)}</th>" for title in table_header(evaluation))
-    rows = [
-        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in table_rows(evaluation)
-    ]
-    note = (
+    explained = (
         "n: annotated landmarks. MRE, SD and median of the radial error in mm; SDR: percent within that "
         "many mm; 95 %: bootstrap interval over images; offset: the mean error to the right and down in mm, "
         "and the MRE that is left without it. No training takes it away where these labels follow another "
         "protocol than those learnt from."
     )
-    table = f"<table><thead><tr>{header}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-    return f'<p class="note">{note}</p><div class="wide">{table}</div>'
+    return note(explained) + table(table_header(evaluation), table_rows(evaluation))
 
 
 def _figures(evaluation: LandmarkEvaluation) -> str:
@@ -140,9 +126,7 @@ def _figures(evaluation: LandmarkEvaluation) -> str:
         figures.cumulative_curve(radial),
         figures.reliability_curve(radial, errors.uncertainty_mm, evaluation.reliability),
     )
-    return "".join(
-        _figure(figures.png(figure), caption) for figure, caption in zip(drawn, _CAPTIONS, strict=True)
-    )
+    return "".join(figure(figures.png(plot), caption) for plot, caption in zip(drawn, _CAPTIONS, strict=True))
 
 
 def _worst_cases(evaluation: LandmarkEvaluation, load_image: Callable[[int], np.ndarray]) -> str:
@@ -152,7 +136,7 @@ def _worst_cases(evaluation: LandmarkEvaluation, load_image: Callable[[int], np.
         _worst_case(evaluation, index, load_image(index))
         for index in worst_images(evaluation.errors.radial_mm, _WORST_CASES)
     ]
-    return f'<p class="note">{legend}</p>{"".join(cases)}'
+    return note(legend) + "".join(cases)
 
 
 def _worst_case(evaluation: LandmarkEvaluation, index: int, image: np.ndarray) -> str:
@@ -169,13 +153,7 @@ def _worst_case(evaluation: LandmarkEvaluation, index: int, image: np.ndarray) -
     name = f"{worst + 1} {evaluation.landmark_set.landmarks[worst]}"
     mean = f"{errors.cases[index]}: mean error {np.nanmean(radial):.2f} mm"
     close = f"{name}: {radial[worst]:.1f} mm; the window is {span_mm:.0f} mm wide"
-    pictures = _figure(encode_png(fit(whole, _WHOLE_SIDE)), mean) + _figure(
+    pictures = figure(encode_png(fit(whole, _WHOLE_SIDE)), mean) + figure(
         encode_png(fit(window, _CROP_SIDE)), close
     )
     return f'<div class="case">{pictures}</div>'
-
-
-def _figure(data: bytes, caption: str) -> str:
-    source = f"data:image/png;base64,{base64.b64encode(data).decode()}"
-    text = escape(caption)
-    return f'<figure><img src="{source}" alt="{text}"><figcaption>{text}</figcaption></figure>'
