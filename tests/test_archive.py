@@ -199,6 +199,12 @@ def test_failed_file_is_read_again_on_demand_only(images, undisturbed, tmp_path)
     assert str(mended / "0" / "broken.png") in files and files == sorted(files)
 
 
+def test_a_setting_that_is_no_more_is_named(images, tmp_path):
+    archive_of(images / "1", tmp_path / "out.json", 2, older=True)
+    with pytest.raises(ValueError, match="begun with older True, now None"):
+        archive_of(images / "1", tmp_path / "out.json", 2)
+
+
 def test_other_settings_are_refused_and_later_files_wait(images, tmp_path):
     mine, output = tmp_path / "images", tmp_path / "out.json"
     shutil.copytree(images / "1", mine)

@@ -20,11 +20,11 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # run as a script, from anywhere
 
-from measurements.analysis import load_analysis, shipped_analyses  # noqa: E402
-from measurements.norm import Patient  # noqa: E402
+from measurements.analysis import shipped_analyses  # noqa: E402
 from measurements.table import text_table  # noqa: E402
 from util.arguments import positive  # noqa: E402
 from util.files import write_atomic  # noqa: E402
+from util.prediction.landmarks.measured import measurer_of  # noqa: E402
 from util.prediction.landmarks.measuring import (  # noqa: E402
     Measurer,
     by_its_ruler,
@@ -37,13 +37,8 @@ from util.prediction.landmarks.measuring import (  # noqa: E402
 def main() -> int:
     args = parse_args()
     content = read_landmark_file(args.landmarks)
-    measurer = Measurer(
-        landmark_set=landmark_set_of(content),
-        analyses=[load_analysis(name) for name in args.analysis],
-        patient=Patient(age=args.age, sex=args.sex, population=args.population),
-        shapes=shapes_of(content["model"], str(args.landmarks)),
-        scale_error=args.scale_error / 100.0,
-    )
+    shapes = shapes_of(content["model"], str(args.landmarks))
+    measurer = measurer_of(args, landmark_set_of(content), shapes)
     if args.nominal:
         content["images"] = [{**image, "spacing_source": "nominal"} for image in content["images"]]
     images, failed = measure_all(measurer, content["images"], args.ruler)

@@ -43,7 +43,7 @@ def add_data_arguments(parser: argparse.ArgumentParser, *, subset: str = "test")
 
 
 def add_device_argument(parser: argparse.ArgumentParser, *, default: str = "auto") -> None:
-    """``--device``, for ``util.prediction.landmarks.predict.pick_device``."""
+    """``--device``, for ``util.prediction.predictor.pick_device``."""
     parser.add_argument("--device", default=default, help=f"auto, cpu, cuda or cuda:N (default: {default})")
 
 

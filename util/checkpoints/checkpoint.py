@@ -37,7 +37,7 @@ from util.checkpoints.renamed import renamed_targets
 from util.checkpoints.weights_file import SUFFIX, read_weights
 from util.config import instantiate, load_config, require_plain, require_sections, require_targets_in
 from util.files import write_atomic
-from util.training.task import Task
+from util.training.task import FIRST_TASK, Task
 
 FORMAT = "cephdetr-checkpoint-1"
 PREVIOUS = {"last.pt": "last.previous.pt"}
@@ -47,7 +47,6 @@ PACKAGES = {
     "model": ("models",),
     "eval_transforms": ("transforms",),
 }  # what a file may name
-FIRST_TASK = {"_target_": "tasks.landmarks:LandmarkTask"}  # of configs from when there was no other
 _ELSEWHERE = re.compile(r"://|^\s*(hf[-_]hub|local-dir):", re.IGNORECASE)  # URLs, and timm's ways to fetch
 
 
@@ -183,7 +182,7 @@ def config_of(checkpoint: Mapping[str, Any], file: str | Path) -> DictConfig:
 def with_task(config: DictConfig) -> DictConfig:
     """``config``, read-only, naming its task: one from when there was no other is of landmarks."""
     content = cast(dict[str, Any], OmegaConf.to_container(config))
-    named = cast(DictConfig, OmegaConf.create({"task": FIRST_TASK} | content))
+    named = cast(DictConfig, OmegaConf.create({"task": {"_target_": FIRST_TASK}} | content))
     OmegaConf.set_readonly(named, True)
     return named
 

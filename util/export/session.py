@@ -8,9 +8,9 @@ from typing import Any
 import onnxruntime
 
 from util.config import instantiate, require_targets_in
+from util.training.task import FIRST_TASK
 
 TASK = "task"  # the property that names the task; graphs from when there was no other lack it
-_FIRST_TASK = "tasks.landmarks:LandmarkTask"
 
 
 def read_graph(file: Path) -> bytes:
@@ -39,7 +39,7 @@ def properties_of(session: onnxruntime.InferenceSession) -> dict[str, str]:
 
 def task_of_graph(file: Path, packages: Collection[str] = ("tasks",)) -> Any:
     """The ``Task`` of an exported file. Raises ValueError for one that is missing or names other code."""
-    target = {"_target_": properties_of(open_session(read_graph(file), file)).get(TASK, _FIRST_TASK)}
+    target = {"_target_": properties_of(open_session(read_graph(file), file)).get(TASK, FIRST_TASK)}
     require_targets_in(target, packages, file)
     return instantiate(target)
 

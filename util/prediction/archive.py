@@ -51,9 +51,10 @@ class Archive:
                 self._write_list(list_files)
         before = self._header()["settings"]
         if before != self._settings:
-            key = next(key for key, value in self._settings.items() if before.get(key) != value)
+            settings = self._settings
+            key = next(key for key in settings | before if before.get(key) != settings.get(key))
             raise ValueError(
-                f"{self.folder}: begun with {key} {before.get(key)!r}, now {self._settings[key]!r}. Give "
+                f"{self.folder}: begun with {key} {before.get(key)!r}, now {settings.get(key)!r}. Give "
                 "what it was begun with, or another --output, or delete the folder to begin anew."
             )
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from util.evaluation.report import Evaluation
     from util.prediction.protocols import Looks, Predictor
 
+FIRST_TASK = "tasks.landmarks:LandmarkTask"  # of configs, checkpoints and graphs from when there was no other
+
 Headline = Mapping[str, Any]
 Criterion = Callable[[Headline], float]  # lower is better
 Say = Callable[[str], object]  # tells a person one sentence
