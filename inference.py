@@ -9,7 +9,8 @@ The first line uses the weights that ship, of the 38 landmarks of a lateral ceph
 finds. Several checkpoints are averaged as one ensemble; --scales and --crop look at each image more than
 once (docs/test_time.md).
 
-Large archives in shards that can be killed and started again (docs/scaling.md): ``--shard 3/100``, or
+A run that was killed goes on where it was when the same command is given again. Several processes share the
+work (docs/scaling.md) by ``--shard 3/100``, or by
 
     torchrun --nproc_per_node 2 inference.py ... --output landmarks.json
 
@@ -22,7 +23,7 @@ import argparse
 import logging
 import os
 import sys
-from itertools import islice
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +38,12 @@ from util.arguments import (
     escape_on_console,
     positive,
 )
+from util.files import printable, sha256
+from util.prediction.archive import Archive
 from util.prediction.predict_files import FilePredictor, Found, list_files
 from util.prediction.predictor import load_predictor, task_of_file
 from util.prediction.protocols import Answers, Looks, Predictor
-from util.prediction.shard import Shard, num_gpus, take_own_gpu
+from util.prediction.shard import ALONE, Shard, num_gpus, take_own_gpu
 from util.training.task import Task
 
 SHIPPED = Path(__file__).resolve().parent / "weights" / "cephdetr38.safetensors"
@@ -52,17 +55,19 @@ def main() -> int:
     logging.basicConfig(format="inference.py: %(message)s")
     try:
         args, task = parse_arguments()
-        if args.shard is None:
-            images, failures = predict_at_once(args, task)
-        else:
-            if args.device == "auto" and (taken := take_own_gpu(args.shard, os.environ, num_gpus())):
-                print(taken)
-            images, failures = predict_shard(args, task)
+        if (
+            args.shard
+            and args.device == "auto"
+            and (taken := take_own_gpu(args.shard, os.environ, num_gpus()))
+        ):
+            print(taken)
+        counted = predict_share(args, task)
     except ValueError as error:
         print(f"inference.py: {error}", file=sys.stderr)
         return 2
-    if images is None:
+    if counted is None:
         return 0
+    images, failures = counted
     print(f"{images} images, {failures} failed: {args.output.with_suffix('.json')} and .csv")
     if args.show_dir:
         print(f"Overlays: {args.show_dir}")
@@ -126,58 +131,61 @@ def parse_arguments() -> tuple[argparse.Namespace, Task]:
     return args, task
 
 
-def predict_at_once(args: argparse.Namespace, task: Task) -> tuple[int, int]:
-    """Predict everything in this process and write the result; the numbers of images and of failures."""
-    looks, as_read = task.looks(args), task.as_read(args)
+def predict_share(args: argparse.Namespace, task: Task) -> tuple[int, int] | None:
+    """Do this process's share, or what is left of it; if it is the last, write the result of all.
+
+    The numbers of images and of failures; None while other shares are not done.
+    """
+    looks, shard = task.looks(args), args.shard or ALONE
     predictor = load(looks, task, args)
-    found = Found()
-    files = some_files(args.input, found)
-    show = OverlayWriter(args.show_dir, predictor.answers) if args.show_dir else lambda _image, _found: None
-    with tqdm(total=len(files), unit="file") as bar:
+    overlays = OverlayWriter(args.show_dir, predictor.answers) if args.show_dir else None
+    with progress(args.shard) as bar:
         predict = FilePredictor(
-            predictor, args.batch_size, args.spacing, as_read, on_file=bar.update, on_image=show
+            predictor,
+            args.batch_size,
+            args.spacing,
+            task.as_read(args),
+            on_file=bar.update,
+            on_image=overlays or (lambda _image, _found: None),
         )
-        rest = iter(files)
-        while chunk := list(islice(rest, predict.chunk_size)):
-            part = predict(chunk)
-            found.images += part.images
-            found.failed += part.failed
-    model = describe(predictor, looks)
-    written = predictor.answers.write(
-        args.output, model=model, left_out=found.left_out, images=found.images, failed=found.failed
-    )
-    return written, len(found.failed)
-
-
-def predict_shard(args: argparse.Namespace, task: Task) -> tuple[int | None, int]:
-    """Do this process's share; if it is the last, merge, and give the numbers of images and of failures."""
-    from util.files import sha256
-    from util.prediction.archive import Archive
-
-    looks, as_read, shard = task.looks(args), task.as_read(args), args.shard
-    predictor = load(looks, task, args)
-    pause = 0.1 if sys.stderr.isatty() else 30.0  # seconds between updates: a log file wants few lines
-    with tqdm(desc=f"shard {shard.index}/{shard.count}", unit="file", mininterval=pause) as bar:
-        predict = FilePredictor(predictor, args.batch_size, args.spacing, as_read, on_file=bar.update)
-        settings = {
-            "checkpoint_sha256": [sha256(file) for file in looks.checkpoints],
-            **looks.settings(),
-            **task.inference_settings(args),
-            "input": [str(path.absolute()) for path in args.input],
-            "spacing": args.spacing,
-            "shards": shard.count,
-            "batch_size": args.batch_size,
-            "chunk_size": predict.chunk_size,
-        }
+        settings = settings_of(args, task, looks) | {"shards": shard.count, "chunk_size": predict.chunk_size}
         archive = Archive(args.output, settings, describe(predictor, looks), predictor.answers)
         archive.prepare(lambda found: some_files(args.input, found))
+        bar.total, done = archive.progress(shard)
+        if done:
+            print(f"{archive.folder}: goes on, {done} of {bar.total} files were done before.")
+        bar.update(done)
+        if overlays:
+            overlays.pass_over(archive.found(shard))
         if args.retry_failed:
             archive.retry_failed(shard, predict)
         archive.work(shard, predict)
     if open_shards := archive.unfinished(shard.count):
         print(f"shard {shard.index}/{shard.count} is done, {len(open_shards)} others are not.")
-        return None, 0
-    return archive.merge(shard.count)
+        return None
+    counted = archive.merge(shard.count)
+    if args.shard is None:
+        archive.remove()
+    return counted
+
+
+def settings_of(args: argparse.Namespace, task: Task, looks: Looks) -> dict[str, Any]:
+    """All that the result depends on; a run that was killed goes on only with the same."""
+    return {
+        "checkpoint_sha256": [sha256(file) for file in looks.checkpoints],
+        **looks.settings(),
+        **task.inference_settings(args),
+        "input": [str(path.absolute()) for path in args.input],
+        "spacing": args.spacing,
+        "show_dir": args.show_dir and str(args.show_dir.absolute()),
+        "batch_size": args.batch_size,
+    }
+
+
+def progress(shard: Shard | None) -> tqdm:
+    """A bar of files; a log file wants few lines."""
+    name = f"shard {shard.index}/{shard.count}" if shard else None
+    return tqdm(desc=name, unit="file", mininterval=0.1 if sys.stderr.isatty() else 30.0)
 
 
 def load(looks: Looks, task: Task, args: argparse.Namespace) -> Predictor:
@@ -206,11 +214,17 @@ class OverlayWriter:
     def __call__(self, image: SourceImage, found: Any) -> None:
         from util.reporting.visualise import write_png  # with the models' classes comes PyTorch
 
-        write_png(self._folder / self._name(image), self._answers.overlay(image, found))
+        name = self._name(printable(image.file), image.slice)
+        write_png(self._folder / name, self._answers.overlay(image, found))
 
-    def _name(self, image: SourceImage) -> str:
+    def pass_over(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Keep the names of what an earlier process has drawn."""
+        for record in records:
+            self._name(record["file"], record["slice"])
+
+    def _name(self, file: str, slice_number: int | None) -> str:
         """Numbered where files of two folders share a name."""
-        stem = image.file.stem if image.slice is None else f"{image.file.stem}_slice{image.slice:04d}"
+        stem = Path(file).stem if slice_number is None else f"{Path(file).stem}_slice{slice_number:04d}"
         name, number = f"{stem}.png", 2
         while name in self._taken:
             name, number = f"{stem}_{number}.png", number + 1

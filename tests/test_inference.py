@@ -3,10 +3,15 @@
 import csv
 import json
 import math
+import multiprocessing
 import os
+import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,12 +24,15 @@ from datasets.landmarks.landmark_set import LandmarkSet
 from datasets.landmarks.meaning import LandmarkMeaning
 from tasks.landmarks import LandmarkTask
 from tests.support.mean_shape_model import SCALE, MeanShapeModel, write_mean_shape_checkpoint
+from tests.support.run_script import run as run_script
 from util.checkpoints.checkpoint import LoadedModel
 from util.prediction.landmarks.landmark_files import image_record
 from util.prediction.landmarks.looks import Looks
 from util.prediction.landmarks.predict import LandmarkPredictor
+from util.prediction.part_file import PartFile
 from util.prediction.predictor import pick_device, stream
 
+FORK = multiprocessing.get_context("fork")
 ROOT = Path(__file__).parent.parent
 CANVAS = (128, 96)  # (height, width)
 SET = LandmarkSet("own", ("first", "second"), ("F", "S"), note="second is inferred")
@@ -165,8 +173,59 @@ def test_shards_merge_to_what_one_process_writes(inferred, checkpoint: Path, ima
     assert max(process.returncode for process in running) == 1 and "Traceback" not in errors, errors
     assert (tmp_path / "o.json").read_bytes() == (inferred[0] / "landmarks.json").read_bytes()
     assert (tmp_path / "o.csv").read_bytes() == (inferred[0] / "landmarks.csv").read_bytes()
-    parts = sorted(file.name for file in (tmp_path / "o.parts").iterdir())
+    parts = sorted(file.name for file in (tmp_path / "o.parts").glob("*.jsonl"))
     assert parts == ["archive.jsonl", "shard-001-of-002.jsonl", "shard-002-of-002.jsonl"]
+
+
+def run_to_second_chunk(*arguments: str | Path | float) -> None:
+    """SIGKILL ends the process when its second chunk is drawn and is to be written down."""
+    append = PartFile.append
+
+    def append_one(part: PartFile, record: Mapping[str, Any]) -> None:
+        if part.num_lines == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        append(part, record)
+
+    PartFile.append = append_one
+    run_script(["inference.py", *map(str, arguments)])
+
+
+def test_a_killed_run_goes_on_where_it_was(checkpoint: Path, images: Path, tmp_path: Path):
+    """20 pictures of one name in chunks of 8: the second process keeps what the first has found and drawn."""
+    for number in range(20):
+        shutil.copytree(images / "a", tmp_path / "images" / f"{number:02d}")
+    arguments = ("--checkpoint", checkpoint, "--input", tmp_path / "images", "--batch-size", 1)
+    arguments += ("--output", tmp_path / "o.json", "--show-dir", tmp_path / "show")
+    killed = FORK.Process(target=run_to_second_chunk, args=arguments)
+    killed.start()
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL and not (tmp_path / "o.json").exists()
+    first = tmp_path / "show" / "x.png"
+    drawn = first.stat().st_mtime_ns
+
+    other = run(*arguments, "--spacing", 0.5)
+    assert other.returncode == 2 and "o.parts: begun with spacing None, now [0.5]" in other.stderr
+    done = run(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert "o.parts: goes on, 8 of 20 files were done before." in done.stdout
+    record = json.loads((tmp_path / "o.json").read_text())
+    names = [Path(image["file"]).parent.name for image in record["images"]]
+    assert names == [f"{number:02d}" for number in range(20)]
+    assert len(list((tmp_path / "show").iterdir())) == 20 and first.stat().st_mtime_ns == drawn
+    assert not (tmp_path / "o.parts").exists()
+
+
+def test_what_fails_at_the_start_leaves_nothing(checkpoint: Path, images: Path, tmp_path: Path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    done = run("--checkpoint", checkpoint, "--input", empty, "--output", tmp_path / "out" / "o.json")
+    assert done.returncode == 2 and "no image among" in done.stderr
+    broken = write_mean_shape_checkpoint(
+        tmp_path / "nan.pt", SHAPE * math.nan, SET, size=CANVAS, folder=tmp_path
+    )
+    done = run("--checkpoint", broken, "--input", images / "a", "--output", tmp_path / "out" / "o.json")
+    assert done.returncode == 2 and "the prediction is not finite" in done.stderr
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 @pytest.mark.parametrize(

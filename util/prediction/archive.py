@@ -1,4 +1,4 @@
-"""Inference on an archive in shards, each a process that may be killed and started again.
+"""Inference on many files, in one process or in shards, each of which may be killed and started again.
 
 Beside OUTPUT.json, the folder OUTPUT.parts holds ``archive.jsonl``, the settings and then a file name a line,
 written once before all else; and ``shard-I-of-N.jsonl``, what shard I found, a line a chunk of files.
@@ -7,9 +7,8 @@ Chunk c is the work of shard c % N and stands in line c // N of its part. So a p
 number of lines, the merged result has the order of the list, and nothing but one chunk is ever in memory.
 """
 
-import fcntl
 import json
-import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
@@ -17,11 +16,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from util.files import cannot_write, open_atomic
-from util.prediction.part_file import PartFile, ends_with, read_lines
+from util.prediction.part_file import PartFile, ends_with, read_lines, whole_lines
 from util.prediction.predict_files import Found
 from util.prediction.protocols import Answers
-from util.prediction.shard import Shard
+from util.prediction.shard import ALONE, Shard
 
 _FORMAT = "cephdetr-archive-1"
 _FINISHED = {"finished": True}  # last line of a part whose shard is done
@@ -48,7 +49,11 @@ class Archive:
         """List the files, unless that was done before; ValueError if it was with other settings."""
         with self._locked():
             if not self._list.is_file():
-                self._write_list(list_files)
+                try:
+                    self._write_list(list_files)
+                except BaseException:
+                    self.remove()
+                    raise
         before = self._header()["settings"]
         if before != self._settings:
             settings = self._settings
@@ -59,13 +64,37 @@ class Archive:
             )
 
     def work(self, shard: Shard, predict: PredictChunk) -> None:
-        """Predict the chunks of ``shard`` that no earlier process has done."""
+        """Predict the chunks of ``shard`` that no earlier process has done.
+
+        A process alone that fails before its first chunk is done leaves nothing.
+        """
         if ends_with(self._part(shard), _FINISHED):
             return
         with PartFile(self._part(shard)) as part:
-            for number, files in self._chunks(shard, first=part.num_lines):
-                part.append({"chunk": number, **asdict(predict(files))})
-            part.append(_FINISHED)
+            try:
+                for number, files in self._chunks(shard, first=part.num_lines):
+                    part.append({"chunk": number, **asdict(predict(files))})
+                part.append(_FINISHED)
+            except BaseException:
+                if shard == ALONE and part.num_lines == 0:
+                    self.remove()
+                raise
+
+    def progress(self, shard: Shard) -> tuple[int, int]:
+        """How many files ``shard`` has in all, and how many of them earlier processes have done."""
+        size, num_files = self._settings["chunk_size"], self._header()["num_files"]
+        chunks = range(shard.index - 1, self._num_chunks(), shard.count)
+        sizes = [min(size, num_files - number * size) for number in chunks]
+        file = self._part(shard)
+        return sum(sizes), sum(sizes[: whole_lines(file)[0] if file.is_file() else 0])
+
+    def found(self, shard: Shard) -> Iterator[dict]:
+        """The records that earlier processes found in ``shard``, in the order of the list."""
+        return (record for line in self._lines(shard) for record in line["images"])
+
+    def remove(self) -> None:
+        """Delete the folder, which has served its time once the result is written."""
+        shutil.rmtree(self.folder)
 
     def retry_failed(self, shard: Shard, predict: PredictChunk) -> None:
         """Predict again the chunks of ``shard`` in which a file failed; what was found replaces its line."""
@@ -111,6 +140,11 @@ class Archive:
                 failed += line["failed"]
                 yield from line["images"]
 
+    def _lines(self, shard: Shard) -> Iterator[dict]:
+        """What is done of ``shard``, a chunk at a time."""
+        file = self._part(shard)
+        return (line for line in (read_lines(file) if file.is_file() else ()) if line != _FINISHED)
+
     def _chunks(self, shard: Shard, first: int) -> Iterator[tuple[int, list[Path]]]:
         """The chunks of ``shard`` with their numbers, without the ``first`` ones."""
         size = self._settings["chunk_size"]
@@ -154,11 +188,8 @@ class Archive:
         """One process at a time; the others wait."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock = os.open(self.folder, os.O_RDONLY)
+            taken = FileLock(self.folder / "archive.lock").acquire()
         except OSError as error:
             raise cannot_write(self.folder, error) from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with taken:
             yield
-        finally:
-            os.close(lock)

@@ -1,12 +1,13 @@
 """A file of JSON lines that grows while its writer may be killed at any moment."""
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from util.files import cannot_write
 
@@ -20,15 +21,14 @@ class PartFile:
 
     def __init__(self, file: Path) -> None:
         self.file = file
+        self._lock = FileLock(file.with_suffix(".lock"), timeout=0)
         try:
+            self._lock.acquire()
             self._stream = file.open("ab", buffering=0)  # what could not be written is not tried again
+        except Timeout as error:
+            raise ValueError(f"{file}: another process is at work on it. Wait for it, or stop it.") from error
         except OSError as error:
             raise cannot_write(file, error) from error
-        try:
-            fcntl.flock(self._stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self._stream.close()
-            raise ValueError(f"{file}: another process is at work on it. Wait for it, or stop it.") from error
         self.num_lines = self._drop_torn_line()
 
     def __enter__(self) -> "PartFile":
@@ -38,6 +38,7 @@ class PartFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stream.close()
+        self._lock.release()
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Write a line; when this returns it is on the disk."""
@@ -52,13 +53,19 @@ class PartFile:
 
     def _drop_torn_line(self) -> int:
         """Number of whole lines, after which the file now ends."""
-        count = end = 0
-        with self.file.open("rb") as lines:
-            for line in lines:
-                if line.endswith(b"\n"):
-                    count, end = count + 1, end + len(line)
+        count, end = whole_lines(self.file)
         self._stream.truncate(end)
         return count
+
+
+def whole_lines(file: Path) -> tuple[int, int]:
+    """Number of whole lines, and where the last of them ends, in bytes."""
+    count = end = 0
+    with file.open("rb") as lines:
+        for line in lines:
+            if line.endswith(b"\n"):
+                count, end = count + 1, end + len(line)
+    return count, end
 
 
 def read_lines(file: Path) -> Iterator[dict[str, Any]]:

@@ -32,6 +32,9 @@ class Shard:
         return cls.parse(f"{int(environment['RANK']) + 1}/{environment['WORLD_SIZE']}")
 
 
+ALONE = Shard(1, 1)  # a process that shares its work with no other
+
+
 def take_own_gpu(shard: Shard, environment: MutableMapping[str, str], count: int) -> str:
     """Let this process see one of the machine's ``count`` GPUs, in turn; a sentence that says which.
 

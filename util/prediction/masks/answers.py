@@ -17,7 +17,7 @@ from pycocotools import mask as coco
 
 from datasets.files.image_files import SourceImage
 from datasets.masks.class_set import ClassSet
-from util.files import open_atomic, write_atomic
+from util.files import open_atomic, printable, write_atomic
 from util.prediction.masks.image_masks import ImageMasks
 from util.prediction.masks.measurements import COLUMNS, csv_text, measured
 from util.prediction.masks.run_lengths import encode_rows
@@ -47,7 +47,7 @@ class MaskAnswers:
             runs = {"size": list(mask.shape), "counts": code["counts"].decode()}
             masks.append({"class": name, "area_px": 0, **sizes.get(name, {}), "rle": runs})
         return {
-            "file": str(image.file),
+            "file": printable(image.file),
             "slice": image.slice,
             "width": found.size[0],
             "height": found.size[1],
