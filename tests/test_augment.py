@@ -215,3 +215,39 @@ def test_ranges_that_make_no_sense_are_refused():
     for strength in (-0.1, 2.5):
         with pytest.raises(ValueError, match=r"strength=.*from 0 to 2"):
             Intensity(strength)
+
+
+def sided(pairs: tuple[tuple[int, int], ...]) -> PointSample:
+    """A dark, a middle and a bright blob; the first and the last are left and right of each other."""
+    points = np.array([[60.3, 50.8], [110.6, 120.2], [180.9, 200.5]])
+    image = draw_blobs(points, np.array([6.0] * 3), (231, 274)) * 0
+    for level, point in zip((80, 140, 240), points, strict=True):
+        image = np.maximum(image, level * draw_blobs(point[None], np.array([6.0]), (231, 274)))
+    return replace(blob_sample(), image=np.round(image).astype(np.uint8), points=points, pairs=pairs)
+
+
+def test_a_flipped_picture_exchanges_the_names_of_its_pairs():
+    plain, flipped = (
+        geometry_only(zoom=(1.0, 1.0), rotation=0.0, shift=0.0, flip=flip)(
+            sided(((0, 2),)), np.random.default_rng(0)
+        )
+        for flip in (0.0, 1.0)
+    )
+    mirrored = geometry.warp_points(plain.points, geometry.flip_x(SIZE[1]))
+    np.testing.assert_allclose(flipped.points, mirrored[[2, 1, 0]], atol=1e-9)
+    assert np.abs(flipped.image.astype(int) - plain.image[:, ::-1]).max() <= 2
+    # the blob that was landmark 0, the darkest, carries the name of landmark 2 now
+    greys = [flipped.image[int(y), int(x)] for x, y in flipped.points]
+    assert greys[2] < greys[1] < greys[0]
+    np.testing.assert_allclose(flipped.source_points, sided(()).points[[2, 1, 0]], atol=1e-9)
+
+
+def test_a_missing_side_stays_missing_under_its_other_name():
+    sample = replace(sided(((0, 2),)), points=np.array([[60.3, 50.8], [110.6, 120.2], [np.nan, np.nan]]))
+    flipped = geometry_only(flip=1.0)(sample, np.random.default_rng(1))
+    assert np.isnan(flipped.points).any(-1).tolist() == [True, False, False]
+
+
+def test_a_set_without_pairs_refuses_a_mirror_image():
+    with pytest.raises(ValueError, match=r"names no pairs.*flip=0"):
+        geometry_only(flip=1.0)(sided(()), np.random.default_rng(0))

@@ -169,6 +169,27 @@ def test_a_wide_table_and_names_as_people_spell_them(tmp_path, images):
     assert "9 images have no annotation" in report
 
 
+def test_a_table_by_number_as_prepared_folders_have_it(tmp_path, images):
+    (tmp_path / "n.csv").write_text("file,split,scale,p1x,p1y,p3x,p3y,p2x,p2y\np0_0.png,train,,1,2,3,4,,\n")
+    matched = match(read_export("csv", tmp_path / "n.csv"), sorted(images.iterdir()), SET)
+    assert pairs_of(matched) == {"p0_0": {"sella": (1, 2), "A point": (3, 4)}}
+
+
+def test_landmarks_beyond_the_image_are_refused_or_missing_as_asked(tmp_path, images, landmarks):
+    rows = [f"{stem}.png,1,2,30,39.6,5,6" for stem in STEMS]  # 40 rows: y ends at 39.5
+    (tmp_path / "n.csv").write_text("\n".join(["file,p1x,p1y,p2x,p2y,p3x,p3y", *rows]))
+    arguments = ["--from", "csv", "--landmarks", landmarks, "--images", images]
+    arguments += ["--annotations", tmp_path / "n.csv", "--output", tmp_path / "data"]
+    refused = run_tool("tools/import_annotations.py", *arguments)
+    assert refused.returncode == 1 and "(nasion) at x=30, y=39.6 is not inside" in refused.stderr
+    assert not (tmp_path / "data").exists()
+    done = run_tool("tools/import_annotations.py", *arguments, "--outside", "missing")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("left out as missing: nasion") == len(STEMS)
+    points = PreparedDataset(tmp_path / "data", "train").load(0).points
+    np.testing.assert_allclose(points, [(1.5, 2.5), (np.nan, np.nan), (5.5, 6.5)])
+
+
 def test_unknown_names_and_absent_images_are_said(tmp_path, images):
     export = write_csv(tmp_path / "export", ("sella", "nasion"))
     export.write_text(

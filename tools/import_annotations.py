@@ -12,14 +12,18 @@ go into one split.
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from datasets.files.search import find_images
 from datasets.landmarks.exports.matching import case_names, match, prepared_case, split_files
 from datasets.landmarks.exports.readers import CONVENTIONS, READERS, read_export
-from datasets.landmarks.landmark_set import load_landmark_set
+from datasets.landmarks.landmark_set import LandmarkSet, load_landmark_set
+from datasets.prepared.case import PreparedCase
 from datasets.prepared.writer import write_prepared
 from util.arguments import add_spacing_argument, escape_on_console
 from util.files import printable, sha256
@@ -37,21 +41,22 @@ def main() -> None:
     print(f"{args.tool} counts pixels by {convention}: {_MEANING[convention]}")
     split = split_files(list(matched.pairs), {"val": args.val, "test": args.test}, args.seed, args.group_by)
     names = case_names(matched.pairs)
-    cases = {
-        part: (
-            prepared_case(
-                file,
-                matched.pairs[file],
-                landmark_set,
-                names[file],
-                tool=args.tool,
-                convention=convention,
-                spacing=args.spacing,
-            ).shrunk(args.size)
-            for file in members
+
+    def case(file: Path) -> PreparedCase:
+        found = prepared_case(
+            file,
+            matched.pairs[file],
+            landmark_set,
+            names[file],
+            tool=args.tool,
+            convention=convention,
+            spacing=args.spacing,
         )
-        for part, members in split.items()
-    }
+        if args.outside == "missing":
+            found = without_outside(found, landmark_set)
+        return found.shrunk(args.size)
+
+    cases = {part: map(case, members) for part, members in split.items()}
     write_prepared(
         args.output,
         cases,
@@ -63,6 +68,16 @@ def main() -> None:
         seed=args.seed,
     )
     print(", ".join(f"{part} {len(members)}" for part, members in split.items()), f"-> {args.output}")
+
+
+def without_outside(case: PreparedCase, landmark_set: LandmarkSet) -> PreparedCase:
+    """The same with landmarks beyond the image as missing; says which."""
+    outside = case.outside()
+    if not outside.any():
+        return case
+    names = ", ".join(landmark_set.landmarks[index] for index in np.flatnonzero(outside))
+    print(f"{case.source_file}: outside of the image, left out as missing: {names}")
+    return replace(case, points=np.where(outside[:, None], np.nan, case.points))
 
 
 _MEANING = {
@@ -96,6 +111,12 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--labels", default="imported", help="who annotated, for the record")
     parser.add_argument(
         "--convention", choices=("index", "continuous"), help="of pixels; default: what the tool is known for"
+    )
+    parser.add_argument(
+        "--outside",
+        choices=("refuse", "missing"),
+        default="refuse",
+        help="landmarks beyond their image: end with a message, or count them as missing (refuse)",
     )
     add_spacing_argument(parser)
     return parser.parse_args()

@@ -47,15 +47,26 @@ class PointSample(Sample):
     """An X-ray with K landmarks: continuous coordinates (``transforms.geometry``), NaN where missing."""
 
     points: np.ndarray  # (K, 2) float64, pixels of ``image``
+    pairs: tuple[tuple[int, int], ...] = ()  # indices of landmarks that a mirror image exchanges
 
     def annotation_moved(self, move: Move) -> Self:
-        """The same with its landmarks moved. Raises ValueError for a mirror image: it exchanges the sides."""
-        if move.mirrors:
+        """The same with its landmarks moved; a mirror image exchanges the names of each pair.
+
+        Raises ValueError for a mirror image where no pairs are known: the sides of a landmark set without
+        them cannot be told.
+        """
+        points = move.points(self.points)
+        return replace(self, points=points[self._mirrored()] if move.mirrors else points)
+
+    def _mirrored(self) -> list[int]:
+        """For each landmark the index of the one that takes its name in a mirror image."""
+        if not self.pairs:
             raise ValueError(
-                f"case {self.case!r}: a mirror image exchanges left and right, which landmarks do not. "
-                "Train them without flips (flip=0)."
+                f"case {self.case!r}: a mirror image exchanges left and right, and its landmark set names no "
+                "pairs. Add them to the set ('pairs', docs/data.md), or train without flips (flip=0)."
             )
-        return replace(self, points=move.points(self.points))
+        partner = dict(self.pairs) | {second: first for first, second in self.pairs}
+        return [partner.get(index, index) for index in range(len(self.points))]
 
     def in_sight(self) -> Self:
         """The same with landmarks outside of ``image`` as missing; those on its border are inside."""

@@ -40,6 +40,11 @@ class PreparedCase:
             spacing=self.spacing / ratio,
         )
 
+    def outside(self) -> np.ndarray:
+        """(K,) whether a landmark lies beyond the border of ``image``; missing ones do not."""
+        size = np.array(self.image.shape[::-1])
+        return np.any((self.points < 0) | (self.points > size), axis=-1)
+
 
 def check_case(case: PreparedCase, landmark_set: LandmarkSet, where: str) -> None:
     """Raise ValueError, beginning with ``where``, unless image, points and spacing of ``case`` are sound."""
@@ -65,7 +70,8 @@ def check_points(points: np.ndarray, size: Sequence[int], landmark_set: Landmark
         x, y = points[index] - INDEX_TO_CONTINUOUS
         raise ValueError(
             f"{where}: landmark {index + 1} ({landmark_set.landmarks[index]}) at x={x:g}, y={y:g} "
-            f"is not inside the {size[0]}x{size[1]} image. Correct it, or mark it as missing."
+            f"is not inside the {size[0]}x{size[1]} image. Correct it, or mark it as missing "
+            "(import_annotations.py --outside missing)."
         )
 
 

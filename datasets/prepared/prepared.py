@@ -76,12 +76,12 @@ class PreparedDataset(DrawnCases[PointSample]):
     def load(self, index: int) -> PointSample:
         """Case ``index`` as prepared, before any transform."""
         record = self._records[index]
-        return _sample(record, read_png(record.file, record.size))
+        return self._sample(record, read_png(record.file, record.size))
 
     def without_pixels(self, index: int) -> PointSample:
         """Like ``dataset[index]`` but black: where the landmarks go, without reading or resampling a file."""
         record = self._records[index]
-        return self._transformed(_sample(record, blank(record.size)), index, 0)
+        return self._transformed(self._sample(record, blank(record.size)), index, 0)
 
     def with_spacing(self, index: int) -> PointSample:
         """Like ``without_pixels``, for lengths in mm. Raises ValueError where the spacing is unknown."""
@@ -89,6 +89,16 @@ class PreparedDataset(DrawnCases[PointSample]):
         if not np.isfinite(sample.spacing).all():
             raise ValueError(f"{self.folder}: spacing of {sample.case} unknown, expected mm per pixel.")
         return sample
+
+    def _sample(self, record: Record, image: np.ndarray) -> PointSample:
+        return PointSample(
+            image=image,
+            points=record.points.copy(),
+            spacing=record.spacing.copy(),
+            to_source=np.eye(3),
+            case=record.file.stem,
+            pairs=self.landmark_set.pairs,
+        )
 
 
 def require_spacing(dataset: PreparedDataset) -> None:
@@ -116,13 +126,3 @@ def mean_shape(dataset: PreparedDataset) -> np.ndarray:
             "Annotate them in at least one case, or use a landmark set without them."
         )
     return np.nanmean(shapes, axis=0)
-
-
-def _sample(record: Record, image: np.ndarray) -> PointSample:
-    return PointSample(
-        image=image,
-        points=record.points.copy(),
-        spacing=record.spacing.copy(),
-        to_source=np.eye(3),
-        case=record.file.stem,
-    )

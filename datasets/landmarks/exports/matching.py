@@ -163,11 +163,12 @@ def _group(file: Path, expression: str | None) -> str:
 
 
 def _known_names(landmark_set: LandmarkSet) -> dict[str, str]:
-    """Plain spelling -> the set's name; abbreviations where they are no name and not ambiguous."""
+    """Plain spelling -> the set's name; abbreviations and numbers (from 1) where they are no name."""
     short = [_plain(text) for text in landmark_set.abbreviations]
     pairs = zip(short, landmark_set.landmarks, strict=True)
     known = {text: name for text, name in pairs if short.count(text) == 1}
-    return known | {_plain(name): name for name in landmark_set.landmarks}
+    numbered = {str(number): name for number, name in enumerate(landmark_set.landmarks, start=1)}
+    return numbered | known | {_plain(name): name for name in landmark_set.landmarks}
 
 
 def _plain(name: str) -> str:

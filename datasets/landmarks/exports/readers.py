@@ -6,7 +6,8 @@ is (0, 0) and its centre (0.5, 0.5); *index*, the centre of the first pixel is (
 
 import csv
 import io
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -100,6 +101,7 @@ def read_coco(path: Path) -> list[Annotated]:
 def read_csv(path: Path) -> list[Annotated]:
     """Tables with a row a point (image, landmark, x, y) or a row an image (image, NAME_x, NAME_y, ...).
 
+    Landmarks may be numbered in place of named, as in the tables of prepared folders (p1x, p1y, ...).
     Comma, semicolon or tab; with the latter two, a decimal comma too. Empty cells are missing.
     """
     entries: dict[str, Annotated] = {}
@@ -113,8 +115,8 @@ def read_csv(path: Path) -> list[Annotated]:
         named = next((columns[name] for name in _NAME if name in columns), None)
         if image is None or not ((named and {"x", "y"} <= columns.keys()) or _wide(columns)):
             raise ValueError(
-                f"{printable(file)}: columns {list(rows.fieldnames or ())}, expected image, landmark, x, y, "
-                "or image and NAME_x, NAME_y for each landmark."
+                f"{printable(file)}: columns {_some(rows.fieldnames or ())}, expected image, landmark, x, y, "
+                "or image and NAME_x, NAME_y (or p1x, p1y) for each landmark."
             )
         for number, row in enumerate(rows, start=2):
             entry = entries.setdefault(row[image], Annotated(row[image], f"{printable(file)}, line {number}"))
@@ -165,10 +167,16 @@ def read_export(tool: str, path: Path) -> list[Annotated]:
 
 
 def _wide(columns: dict[str, str]) -> dict[str, tuple[str, str]]:
-    """Landmark -> its two columns, from ``NAME_x`` and ``NAME_y`` (or ``NAME x``)."""
+    """Landmark -> its two columns, from ``NAME_x`` and ``NAME_y`` (or ``NAME x``), or by number: ``p1x``."""
     ends = {name[:-2]: column for name, column in columns.items() if name[-2:] in ("_x", " x")}
     pairs = {name: (x, columns.get(f"{name}_y", columns.get(f"{name} y"))) for name, x in ends.items()}
+    numbered = {number[1]: name for name in columns if (number := re.fullmatch(r"p(\d+)x", name))}
+    pairs |= {number: (columns[name], columns.get(f"p{number}y")) for number, name in numbered.items()}
     return {name: (x, y) for name, (x, y) in pairs.items() if y is not None}
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
 def _number(cell: str, delimiter: str) -> str:
