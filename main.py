@@ -23,9 +23,9 @@ from tqdm import tqdm
 from datasets.loader import TrainSampler, eval_loader, train_loader
 from datasets.prepared.splits import Fold
 from datasets.prepared.subsets import content_digest
-from util.arguments import escape_on_console
 from util.checkpoints.checkpoint import with_task
 from util.config import instantiate, load_config, require_sections
+from util.training.automatic import automatic_overrides
 from util.training.engine import Ending, Progress, TrainingData, TrainingRun
 from util.training.initial_weights import starting_model
 from util.training.optim import parameter_groups
@@ -71,7 +71,11 @@ def resolved_config(args: argparse.Namespace) -> DictConfig:
     cfg = load_config(args.config_file, overrides)
     require_sections(cfg, SECTIONS, args.config_file)
     if args.fold is not None:
-        cfg = load_config(args.config_file, overrides + fold_overrides(args.fold, cfg.train.output_dir))
+        overrides += fold_overrides(args.fold, cfg.train.output_dir)
+        cfg = load_config(args.config_file, overrides)
+    cfg = with_task(cfg)
+    if found := automatic_overrides(cfg):
+        cfg = load_config(args.config_file, overrides + found)
     return with_task(cfg)
 
 
@@ -209,7 +213,6 @@ def report(run: TrainingRun, ending: Ending) -> None:
 
 def main() -> int:
     """0: done, or stopped by the user with everything saved; 1: the loss diverged; 2: the input is wrong."""
-    escape_on_console()
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # large pages under Linux: docs/benchmark.md
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     args = parse_arguments()

@@ -18,7 +18,7 @@ from accelerate import PartialState
 from tqdm import tqdm
 
 from datasets.loader import eval_loader
-from util.arguments import add_data_arguments, checkpoints_of, escape_on_console, positive
+from util.arguments import add_data_arguments, checkpoints_of, positive
 from util.checkpoints.checkpoint import load_model, task_of
 from util.evaluation.data import open_dataset
 from util.evaluation.report import Evaluation
@@ -31,7 +31,6 @@ from util.training.task import Task
 
 
 def main() -> None:
-    escape_on_console()
     args, task = parse_arguments()
     looks = task.looks(args)
     device = pick_device(args.device)

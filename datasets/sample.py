@@ -21,7 +21,7 @@ class Batch:
 
     images: Tensor  # (B, C, H, W) uint8 as stacked, float32 in [0, 1] from ``to`` on; C = 1 grey, 3 RGB
     to_source: Tensor  # (B, 3, 3) float64, canvas pixels -> source pixels
-    spacing: Tensor  # (B, 2) float64, mm per source pixel along x and y; NaN where unknown
+    spacing: Tensor  # (B, 2) float64, mm (or the data's unit) per source pixel, x and y; NaN where unknown
     cases: tuple[str, ...]
 
     @property

@@ -15,7 +15,9 @@ import numpy as np
 
 from datasets.landmarks.landmark_set import LandmarkSet
 from datasets.landmarks.meaning import LandmarkMeaning
+from transforms.sample import MILLIMETRES
 from util.config import instantiate
+from util.evaluation.landmarks.unit_names import mean_error, short
 from util.prediction.landmarks.looks import Looks, add_arguments
 from util.training.task import Criterion, Headline, Say, Task, Transforms
 
@@ -32,12 +34,17 @@ if TYPE_CHECKING:
     from util.prediction.landmarks.predict import LandmarkPredictor, Predictor
 
 
+# Shares of the shape's size (``datasets.landmarks.shape_size``) that come to the defaults of the landmark
+# DETR on a cephalogram; the last is a share of each half window.
+_WINDOWS, _JITTER, _WINDOW_JITTER = (0.128, 0.0435), 0.109, 0.35
+
+
 class LandmarkTask(Task):
     """K landmarks on every X-ray, some of them perhaps not annotated."""
 
     name = "landmarks"
     criteria: ClassVar[Mapping[str, Criterion]] = {
-        "mre": lambda headline: headline["mre_mm"],
+        "mre": mean_error,
         "sdr2": lambda headline: -headline["sdr_percent"]["2.0"],
     }
 
@@ -63,7 +70,7 @@ class LandmarkTask(Task):
     # Model
 
     def meaning(self, data: PreparedDataset) -> LandmarkMeaning:
-        return LandmarkMeaning(data.landmark_set, data.labels, data.landmark_shapes)
+        return LandmarkMeaning(data.landmark_set, data.labels, data.landmark_shapes, data.unit)
 
     def meaning_of(self, checkpoint: Mapping[str, Any], file: Path) -> LandmarkMeaning:
         return LandmarkMeaning.from_dict(checkpoint, file)
@@ -95,6 +102,20 @@ class LandmarkTask(Task):
         model.uncertainty_factor.fill_(checkpoint.get("calibration", 1.0))
         restore_protocol(model, checkpoint, file)
 
+    def automatic(self, key: str, data: PreparedDataset, size: tuple[int, int]) -> Any:
+        """Windows and jitter of the landmark DETR, as shares of the shape's size rather than of a head's."""
+        from datasets.landmarks.shape_size import shape_size
+        from datasets.prepared.prepared import mean_shape
+        from transforms.augment import EvalTransforms
+
+        shares = {"model.roi_windows": _WINDOWS, "model.jitter": (_JITTER,)}
+        if key not in shares:
+            return super().automatic(key, data, size)
+        upright = self.open_data(data.folder, data.subset, EvalTransforms(size))
+        extent = shape_size(mean_shape(upright), size)
+        values = [round(share * extent, 5) for share in shares[key]]
+        return values if key == "model.roi_windows" else [*values, _WINDOW_JITTER]
+
     # A training step
 
     def targets(self, batch: PointBatch) -> Targets:
@@ -124,9 +145,10 @@ class LandmarkTask(Task):
         return headline(summarise(results))
 
     def words(self, headline: Headline) -> dict[str, str]:
+        unit = headline.get("unit", MILLIMETRES)
         return {
-            "MRE": f"{headline['mre_mm']:.3f} mm",
-            "SDR 2 mm": f"{headline['sdr_percent']['2.0']:.1f} %",
+            "MRE": f"{mean_error(headline):.3f} {unit}",
+            f"SDR 2 {short(unit)}": f"{headline['sdr_percent']['2.0']:.1f} %",
         }
 
     def scalars(self, headline: Headline) -> dict[str, float]:

@@ -191,5 +191,7 @@ def test_every_shipped_config_loads_resolves_and_survives_yaml(file, tmp_path):
     (tmp_path / "config.yaml").write_text(text)
     assert load_config(tmp_path / "config.yaml") == cfg
     require_targets_in(cfg, ("tasks", "models", "transforms", "torch"), file)
+    if "auto" in text:  # main.py finds these numbers by the data
+        cfg = load_config(ROOT / file, ["size=[96, 64]"])
     for name in {"train_transforms", "eval_transforms", "criterion"} & cfg.keys():
         instantiate(cfg[name])

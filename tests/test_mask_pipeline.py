@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pydicom
 import pytest
 
-from tests.support.radiograph import a_radiograph
 from tests.support.run_scripts import Ended, run_scripts
-from tests.support.tiny_masks import CHEST, chest_case, write_chests
+from tests.support.tiny_masks import CHEST, write_chests
 
 CONFIG = "configs/masks/smoke.py"
 CLASSES = [*CHEST.classes, "mean"]
@@ -30,7 +28,6 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Ended]]:
     folder = tmp_path_factory.mktemp("masks")
     data = write_chests(folder / "data")
     checkpoint, image = folder / "run" / "best.pt", data / "images" / "chest10.png"
-    scan = a_radiograph(folder / "chest10.dcm", chest_case(10).image)
     given = ["--checkpoint", checkpoint]
     test = ["test.py", *given, "--workers", 0]
     run = ["main.py", "--config-file", CONFIG, f"data.folder={data}", f"train.output_dir={folder / 'run'}"]
@@ -43,13 +40,12 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Ended]]:
         [*run, *LEARNS, *heads],
         [*test, "--json", folder / "test.json", "--report", folder / "report.html"],
         [*test, "--flip", "--scales", 1, 1.5, "--json", folder / "looks.json"],
-        [*inference, *given, "--rle", "--coco", "--png", "--output", folder / "found.json"],
+        [*inference, *given, "--rle", "--png", "--output", folder / "found.json"],
         [*export, "--output", folder / "small.onnx"],
         [*export, "--uint8", "--output", folder / "bytes.onnx"],
         [*inference, "--checkpoint", folder / "small.onnx", "--output", folder / "small.json"],
         [*inference, "--checkpoint", folder / "bytes.onnx", "--output", folder / "bytes.json"],
         [*benchmark, "--json", folder / "speed.json"],
-        ["inference.py", *given, "--input", scan, "--dicom-seg", "--output", folder / "scan.json"],
         ["tools/visualize_model.py", *given, "--input", image, "--show-dir", folder / "pictures"],
         [*pictures, "--show-dir", folder / "data_pictures"],
     ]
@@ -85,26 +81,6 @@ def test_inference_finds_what_the_evaluation_found(ran) -> None:
         runs = [row["rle"] for row in csv.DictReader(stream)]
     assert [sum(map(int, text.split()[1::2])) for text in runs] == areas
     assert len(list((folder / "found_png").rglob("*.png"))) == len(CHEST)
-    annotations = read(folder / "found_coco.json")["annotations"]
-    assert [entry["area"] for entry in annotations] == [area for area in areas if area]
-
-
-def test_a_segmentation_of_a_picture_is_a_failure_of_that_file(ran, tmp_path) -> None:
-    folder, output = ran[0], tmp_path / "found.json"
-    given = ["inference.py", "--checkpoint", folder / "run" / "best.pt", "--dicom-seg", "--output", output]
-    (ended,) = run_scripts([[*given, "--input", folder / "data" / "images" / "chest10.png"]])
-    assert ended.returncode == 1 and "Traceback" not in ended.stderr
-    assert "not a DICOM image" in read(output)["failed"][0]["error"] and not read(output)["images"]
-
-
-def test_a_dicom_image_gets_a_segmentation(ran) -> None:
-    folder = ran[0]
-    found = {entry["class"]: entry for entry in read(folder / "scan.json")["images"][0]["masks"]}
-    written = pydicom.dcmread(folder / "scan_seg" / "chest10.dcm")
-    names = [str(segment.SegmentLabel) for segment in written.SegmentSequence]
-    assert names == [name for name in CHEST.classes if found[name]["area_px"]] and len(names) > 1
-    pixels = written.pixel_array.reshape(len(names), -1).sum(1).tolist()
-    assert pixels == [found[name]["area_px"] for name in names]
 
 
 def test_graphs_find_what_the_model_finds(ran) -> None:

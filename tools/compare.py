@@ -30,6 +30,7 @@ from util.evaluation.boxes.box_comparison import box_table, compare_boxes, read_
 from util.evaluation.evaluation_file import evaluation_file, task_name
 from util.evaluation.landmarks.comparison import EvaluatedRun, compare, read_run, require_comparable
 from util.evaluation.landmarks.comparison_tables import markdown_table, note, text_table
+from util.evaluation.landmarks.unit_names import named_by_unit
 from util.files import write_atomic
 from util.prediction.predictor import pick_device
 from util.reporting.figures import comparison_picture, png
@@ -53,7 +54,7 @@ def main() -> None:
 
 
 def compare_landmarks(args: argparse.Namespace) -> None:
-    """Errors in mm with intervals, paired differences to the first, and times."""
+    """Errors with intervals, paired differences to the first, and times."""
     runs = named_apart([read_run(path) for path in args.runs])
     require_comparable(runs)
     rows = compare(runs)
@@ -61,7 +62,7 @@ def compare_landmarks(args: argparse.Namespace) -> None:
         for row, speed in zip(rows, measure_speed(runs, args), strict=True):
             row |= speed
     print(text_table(rows))
-    print(f"\n{len(runs[0].cases)} images, {runs[0].labels!r} labels. {note()}")
+    print(f"\n{len(runs[0].cases)} images, {runs[0].labels!r} labels. {note(rows)}")
     if not args.no_latency:
         print(f"ms: median of {args.repeats} images, batch 1, fp32, {where_timed(args)}.")
     if args.output is not None:
@@ -135,12 +136,13 @@ def where_timed(args: argparse.Namespace) -> str:
 def write_outputs(runs: Sequence[EvaluatedRun], rows: list[dict[str, Any]], args: argparse.Namespace) -> None:
     origin = {"cases": list(runs[0].cases), "labels": runs[0].labels}
     timing = {} if args.no_latency else {"timed_on": where_timed(args), "repeats": args.repeats}
-    text = json.dumps({**origin, **timing, "runs": rows}, indent=1, allow_nan=False)
+    content = {**origin, **timing, "runs": named_by_unit(rows, runs[0].unit)}
+    text = json.dumps(content, indent=1, allow_nan=False)
     write_atomic(args.output / "compare.json", text + "\n")
     write_atomic(args.output / "compare.md", markdown_table(rows))
     errors = {evaluated.name: evaluated.radial_mm for evaluated in runs}
     latency = None if args.no_latency else {row["name"]: row["p50_ms"] for row in rows}
-    write_atomic(args.output / "compare.png", png(comparison_picture(errors, latency)))
+    write_atomic(args.output / "compare.png", png(comparison_picture(errors, latency, runs[0].unit)))
     print(f"table, numbers and picture: {args.output}")
 
 

@@ -110,7 +110,7 @@ def chosen(dataset: PreparedDataset, args: argparse.Namespace) -> list[int]:
 
 def print_tables(errors: Sequence[Mapping[str, Errors]], args: argparse.Namespace) -> None:
     for number, (file, found) in enumerate(zip(args.checkpoint, errors, strict=True), start=1):
-        print(f"[{number}] {file}\n{effect_table(shift_effects(found))}\n")
+        print(f"[{number}] {file}\n{effect_table(shift_effects(found), next(iter(found.values())).unit)}\n")
     if len(errors) > 1:
         print(side_by_side(errors))
 

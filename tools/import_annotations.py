@@ -23,6 +23,7 @@ from datasets.files.search import find_images
 from datasets.landmarks.exports.matching import case_names, match, prepared_case, split_files
 from datasets.landmarks.exports.readers import CONVENTIONS, READERS, read_export
 from datasets.landmarks.landmark_set import LandmarkSet, load_landmark_set
+from datasets.landmarks.unit import LengthUnit
 from datasets.prepared.case import PreparedCase
 from datasets.prepared.writer import write_prepared
 from util.arguments import add_spacing_argument, escape_on_console
@@ -33,6 +34,7 @@ def main() -> None:
     escape_on_console()
     args = parse_arguments()
     landmark_set = load_landmark_set(args.landmarks)
+    unit = LengthUnit.from_json(args.unit if len(args.unit) > 1 else args.unit[0], landmark_set, "--unit")
     files = find_images([args.images]).files
     matched = match(read_export(args.tool, args.annotations), files, landmark_set)
     for line in matched.report():
@@ -66,6 +68,7 @@ def main() -> None:
         f"--size {args.size}",
         source_files={printable(file.relative_to(args.images)): sha256(file) for file in matched.pairs},
         seed=args.seed,
+        unit=unit,
     )
     print(", ".join(f"{part} {len(members)}" for part, members in split.items()), f"-> {args.output}")
 
@@ -111,6 +114,14 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--labels", default="imported", help="who annotated, for the record")
     parser.add_argument(
         "--convention", choices=("index", "continuous"), help="of pixels; default: what the tool is known for"
+    )
+    parser.add_argument(
+        "--unit",
+        nargs="+",
+        default=["mm"],
+        metavar="LENGTH",
+        help="of errors: mm (needs the spacing), or percent of 'image height', 'image width', or the "
+        "distance of two landmarks by name: --unit sella nasion",
     )
     parser.add_argument(
         "--outside",

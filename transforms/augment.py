@@ -105,6 +105,10 @@ class TrainTransforms:
 
 
 def _checked(size: Sequence[int]) -> tuple[int, int]:
+    if isinstance(size, str):
+        raise ValueError(
+            f"canvas size={size!r}: expected (height, width); only main.py can find it for itself."
+        )
     height, width = size
     if height <= 0 or width <= 0 or height % 32 or width % 32:
         raise ValueError(

@@ -8,6 +8,7 @@ import numpy as np
 from transforms.geometry import warp_points
 from transforms.move import Move
 
+MILLIMETRES = "mm"
 _ROUNDING = 1e-6  # pixels by which a point on the border may seem to lie outside after matrices
 
 
@@ -44,10 +45,14 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class PointSample(Sample):
-    """An X-ray with K landmarks: continuous coordinates (``transforms.geometry``), NaN where missing."""
+    """An X-ray with K landmarks: continuous coordinates (``transforms.geometry``), NaN where missing.
+
+    ``spacing`` is in ``unit`` a source pixel (``datasets.landmarks.unit``), which need not be mm.
+    """
 
     points: np.ndarray  # (K, 2) float64, pixels of ``image``
     pairs: tuple[tuple[int, int], ...] = ()  # indices of landmarks that a mirror image exchanges
+    unit: str = MILLIMETRES  # what lengths are measured in, as it stands behind a number
 
     def annotation_moved(self, move: Move) -> Self:
         """The same with its landmarks moved; a mirror image exchanges the names of each pair.

@@ -182,6 +182,10 @@ def _read_row(table: Path, name: str) -> DictConfig:
 
 def _set(cfg: DictConfig, key: str, value: Any) -> None:
     _require_key(cfg, key)
+    parent_key, _, name = key.rpartition(".")
+    parent = OmegaConf.select(cfg, parent_key) if parent_key else cfg
+    if isinstance(parent, DictConfig) and not isinstance(value, list):
+        parent.pop(name, None)  # a list would take nothing but a list: size=auto
     OmegaConf.update(cfg, key, value, merge=False, force_add=True)
 
 

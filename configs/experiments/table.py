@@ -12,6 +12,7 @@ from util.config import L, Row
 
 _CONFIGS = Path(__file__).parent.parent
 _DEFAULT = _CONFIGS / "train_config.py"
+_OWN = _CONFIGS / "own_data.py"
 _UNET_RESNET18 = _CONFIGS / "models" / "unet_resnet18.py"
 _UNET_RESNET34 = _CONFIGS / "models" / "unet_resnet34.py"
 _HRNET_W32 = _CONFIGS / "models" / "hrnet_w32.py"
@@ -174,4 +175,24 @@ rows = {
             "train.eval_every": 250,
         },
     ),
+    # Any landmarks: 68 corners of 17 vertebrae, whose mirror image exchanges its pairs (docs/own_data.md).
+    "own/spine68": Row(
+        _OWN,
+        {
+            "data.folder": "data/spine68",
+            "size": "auto:192",
+            "train_transforms.flip": 0.5,
+            "train_transforms.rotation": 8.0,
+            "train_transforms.zoom": (0.85, 1.12),
+            "train.iterations": 400,
+            "train.eval_every": 100,
+        },
+    ),
+    "own/spine68_unet": Row("own/spine68", model=_UNET_RESNET18),
+    # Ten points of a chest; its heart's two have no partner among the pairs, so no mirror images.
+    "own/chest10": Row(
+        "own/spine68",
+        {"data.folder": "data/chest10", "train_transforms.flip": 0.0, "train.iterations": 300},
+    ),
+    "own/chest10_unet": Row("own/chest10", model=_UNET_RESNET18),
 }

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from datasets.landmarks.landmark_set import LandmarkSet
+from datasets.landmarks.unit import LengthUnit, unit_of
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,7 @@ class LandmarkMeaning:
     landmark_set: LandmarkSet
     labels: str
     landmark_shapes: Mapping[str, Any] | None = None  # which way their readers are unsure, as plain data
+    unit: LengthUnit = LengthUnit()  # noqa: RUF009 (frozen)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -25,7 +27,11 @@ class LandmarkMeaning:
         return self.landmark_set.counterparts(other.landmark_set)
 
     def to_dict(self) -> dict[str, Any]:
-        known = {} if self.landmark_shapes is None else {"landmark_shapes": dict(self.landmark_shapes)}
+        known: dict[str, Any] = (
+            {} if self.landmark_shapes is None else {"landmark_shapes": dict(self.landmark_shapes)}
+        )
+        if self.unit.of is not None:
+            known["unit"] = self.unit.to_json()
         return {"landmark_set": self.landmark_set.to_dict(), "labels": self.labels, **known}
 
     @classmethod
@@ -35,4 +41,5 @@ class LandmarkMeaning:
         if absent:
             raise ValueError(f"{source}: no {sorted(absent)}: not a checkpoint of a landmark model.")
         landmark_set = LandmarkSet.from_dict(checkpoint["landmark_set"], source=str(source))
-        return cls(landmark_set, checkpoint["labels"], checkpoint.get("landmark_shapes"))
+        unit = unit_of(checkpoint, landmark_set, source)
+        return cls(landmark_set, checkpoint["labels"], checkpoint.get("landmark_shapes"), unit)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from datasets.landmarks.landmark_set import LandmarkSet
+from datasets.landmarks.unit import unit_of
 from datasets.prepared.case import INDEX_TO_CONTINUOUS, PreparedCase
 from datasets.prepared.drawn import DrawnCases
 from datasets.prepared.records import Record, read_records
@@ -63,6 +64,7 @@ class PreparedDataset(DrawnCases[PointSample]):
             header["landmark_set"], source=str(self.folder / "dataset.json")
         )
         self.labels = str(header["labels"])
+        self.unit = unit_of(header, self.landmark_set, self.folder / "dataset.json")
         self.landmark_shapes = header.get("landmark_shapes")  # plain data, of its readers; None: not known
         read = partial(read_records, landmark_set=self.landmark_set)
         self._records = read_subset(self.folder, subset, header, read)
@@ -84,8 +86,12 @@ class PreparedDataset(DrawnCases[PointSample]):
         return self._transformed(self._sample(record, blank(record.size)), index, 0)
 
     def with_spacing(self, index: int) -> PointSample:
-        """Like ``without_pixels``, for lengths in mm. Raises ValueError where the spacing is unknown."""
+        """Like ``without_pixels``, for lengths in mm. Raises ValueError where the spacing is unknown, and
+        where the folder's unit of length is another.
+        """
         sample = self.without_pixels(index)
+        if self.unit.of is not None:
+            raise ValueError(f"{self.folder}: lengths in {self.unit.name}, expected mm. Prepare it with mm.")
         if not np.isfinite(sample.spacing).all():
             raise ValueError(f"{self.folder}: spacing of {sample.case} unknown, expected mm per pixel.")
         return sample
@@ -94,21 +100,43 @@ class PreparedDataset(DrawnCases[PointSample]):
         return PointSample(
             image=image,
             points=record.points.copy(),
-            spacing=record.spacing.copy(),
+            spacing=self._units_per_pixel(record),
             to_source=np.eye(3),
             case=record.file.stem,
             pairs=self.landmark_set.pairs,
+            unit=self.unit.name,
         )
+
+    def _units_per_pixel(self, record: Record) -> np.ndarray:
+        names = self.landmark_set.landmarks
+        return self.unit.per_pixel(record.points, record.size, record.spacing, names).copy()
+
+    @property
+    def units_per_pixel(self) -> tuple[np.ndarray, ...]:
+        """(2,) of ``unit`` a prepared pixel along x and y, of each case; NaN where unknown."""
+        return tuple(self._units_per_pixel(record) for record in self._records)
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """(N, 2) width and height of each image in pixels."""
+        return np.array([record.size for record in self._records])
 
 
 def require_spacing(dataset: PreparedDataset) -> None:
-    """Raise ValueError if a case has no known spacing: losses and errors in mm need it."""
-    for case, spacing in zip(dataset.cases, dataset.spacings, strict=True):
-        if not (np.isfinite(spacing) & (spacing > 0)).all():
+    """Raise ValueError if a case has no known unit of length: losses and errors need it."""
+    for case, units in zip(dataset.cases, dataset.units_per_pixel, strict=True):
+        if (np.isfinite(units) & (units > 0)).all():
+            continue
+        where = f"{dataset.folder}: case {case!r} of {dataset.subset!r}"
+        if dataset.unit.of is None:
             raise ValueError(
-                f"{dataset.folder}: case {case!r} of {dataset.subset!r} has spacing "
-                f"{spacing.tolist()}, expected mm per pixel. Give the spacing when preparing the data."
+                f"{where} has spacing {units.tolist()}, expected mm per pixel. Give the spacing when "
+                "preparing the data, or measure in percent (import_annotations.py --unit 'image height')."
             )
+        raise ValueError(
+            f"{where} does not show the length of {dataset.unit.name!r}. Annotate both of its landmarks, or "
+            "choose another unit when preparing the data."
+        )
 
 
 def mean_shape(dataset: PreparedDataset) -> np.ndarray:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from datasets.landmarks.landmark_set import LandmarkSet
+from datasets.landmarks.unit import LengthUnit
 from datasets.prepared.case import INDEX_TO_CONTINUOUS, PreparedCase, check_case
 from datasets.prepared.folder import CaseWriter, PreparedFolder, write_json
 
@@ -37,8 +38,12 @@ class PreparedWriter(CaseWriter):
         source_files: Mapping[str, str],
         seed: int | None = None,
         landmark_shapes: Mapping[str, Any] | None = None,
+        unit: LengthUnit | None = None,
     ) -> None:
-        """``landmark_shapes``: which way the readers are unsure, where it is known (docs/measurements.md)."""
+        """``landmark_shapes``: which way the readers are unsure, where it is known (docs/measurements.md).
+
+        ``unit``: what lengths are measured in; None: mm.
+        """
         self._folder = PreparedFolder(folder)
         self._set = landmark_set
         self._records: dict[str, list[tuple[PreparedCase, tuple[int, int]]]] = {}  # image dropped, size kept
@@ -50,6 +55,9 @@ class PreparedWriter(CaseWriter):
             "seed": seed,
             "coordinates": _COORDINATES,
         }
+        if unit is not None and unit.of is not None:
+            unit.require_of(landmark_set, folder)
+            self._header["unit"] = unit.to_json()
         if landmark_shapes is not None:
             self._header["landmark_shapes"] = dict(landmark_shapes)
 
@@ -80,6 +88,7 @@ def write_prepared(
     source_files: Mapping[str, str],
     seed: int | None = None,
     landmark_shapes: Mapping[str, Any] | None = None,
+    unit: LengthUnit | None = None,
 ) -> None:
     """Write a whole prepared folder, or nothing; one image is in memory at a time.
 
@@ -94,6 +103,7 @@ def write_prepared(
         source_files=source_files,
         seed=seed,
         landmark_shapes=landmark_shapes,
+        unit=unit,
     )
     writer.write(cases_by_split)
 

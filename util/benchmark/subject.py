@@ -36,7 +36,7 @@ class Source:
     kind: Literal["model_config", "checkpoint"]
     file: Path
     size: tuple[int, int]  # height, width of the images
-    num_outputs: int  # landmarks or classes; a checkpoint has its own
+    num_landmarks: int  # a checkpoint has its own
 
     @property
     def name(self) -> str:
@@ -54,7 +54,7 @@ class Source:
         config = load_config(self.file, [f"size={list(self.size)}"] if sized else [])
         require_sections(config, ("model",), self.file)
         task: Task = instantiate(with_task(config).task)
-        return task.build_model(config.model, task.example_meaning(self.num_outputs)).eval().to(device)
+        return task.build_model(config.model, task.example_meaning(self.num_landmarks)).eval().to(device)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
+from transforms.sample import MILLIMETRES
 from util.evaluation.landmarks.calibration import Reliability
-from util.evaluation.landmarks.metrics import OUTLIER_MM, THRESHOLDS_MM
+from util.evaluation.landmarks.metrics import OUTLIER_MM, usual_thresholds
+from util.evaluation.landmarks.unit_names import short
 
 MAGNIFIED = 3  # errors beside the distances between landmarks, in ``error_ellipses``
 
@@ -26,7 +28,7 @@ def png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def box_plot(radial_mm: np.ndarray, names: list[str]) -> Figure:
+def box_plot(radial_mm: np.ndarray, names: list[str], unit: str = MILLIMETRES) -> Figure:
     """Errors (N, K) per landmark: median, quartiles, whiskers at the 5th and 95th percentile, dots."""
     figure = Figure(figsize=(9, 1.4 + 0.26 * len(names)), layout="constrained")
     axes = figure.add_subplot()
@@ -47,13 +49,15 @@ def box_plot(radial_mm: np.ndarray, names: list[str]) -> Figure:
     axes.invert_yaxis()
     axes.axvline(2.0, color=_RED, linestyle="--", linewidth=1)
     _log_mm(axes.xaxis, np.concatenate(columns))
-    axes.set_xlabel("radial error, mm (dashed: 2 mm)")
+    axes.set_xlabel(f"radial error, {unit} (dashed: 2 {short(unit)})")
     axes.grid(axis="x", color="#e5e7eb")
     axes.set_axisbelow(True)
     return figure
 
 
-def error_ellipses(vectors_mm: np.ndarray, truth_mm: np.ndarray, names: Sequence[str]) -> Figure:
+def error_ellipses(
+    vectors_mm: np.ndarray, truth_mm: np.ndarray, names: Sequence[str], unit: str = MILLIMETRES
+) -> Figure:
     """Which way errors (N, K, 2) point, drawn at each landmark's mean true place and ``MAGNIFIED``.
 
     A line leads to the mean error; about its end the ellipse of one standard deviation, which takes three
@@ -76,24 +80,26 @@ def error_ellipses(vectors_mm: np.ndarray, truth_mm: np.ndarray, names: Sequence
         axes.plot(*place, "o", color=_RED, markersize=3)
         axes.annotate(name, tuple(place), xytext=(3, 3), textcoords="offset points", fontsize=8)
     axes.margins(0.08)
-    axes.set(aspect="equal", xlabel="mm to the right", ylabel="mm down")
+    axes.set(aspect="equal", xlabel=f"{unit} to the right", ylabel=f"{short(unit)} down")
     axes.invert_yaxis()
     axes.grid(color="#e5e7eb")
     axes.set_axisbelow(True)
     return figure
 
 
-def cumulative_curve(radial_mm: np.ndarray) -> Figure:
+def cumulative_curve(radial_mm: np.ndarray, unit: str = MILLIMETRES) -> Figure:
     """Share of annotated landmarks within each distance, up to OUTLIER_MM."""
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     axes = figure.add_subplot()
     _draw_cumulative(axes, radial_mm, color=_BLUE)
-    _cumulative_axes(axes)
+    _cumulative_axes(axes, unit)
     return figure
 
 
 def comparison_picture(
-    errors: Mapping[str, np.ndarray], latency_ms: Mapping[str, float] | None = None
+    errors: Mapping[str, np.ndarray],
+    latency_ms: Mapping[str, float] | None = None,
+    unit: str = MILLIMETRES,
 ) -> Figure:
     """Cumulative errors (N, K) of every run, and beside them, where known, MRE against latency."""
     panels = 1 if latency_ms is None else 2
@@ -102,7 +108,7 @@ def comparison_picture(
     cumulative = figure.add_subplot(1, panels, panels)
     for name, radial in errors.items():
         _draw_cumulative(cumulative, radial, color=colours[name], label=name)
-    _cumulative_axes(cumulative)
+    _cumulative_axes(cumulative, unit)
     cumulative.legend(loc="lower right")
     if latency_ms is not None:
         axes = figure.add_subplot(1, panels, 1)
@@ -112,12 +118,14 @@ def comparison_picture(
             axes.annotate(name, place, xytext=(6, 4), textcoords="offset points", fontsize=9)
         axes.margins(0.2)
         axes.set_xlim(0, 1.3 * max(latency_ms.values()))  # room for the names
-        axes.set(xlabel="one image, ms", ylabel="mean radial error, mm")
+        axes.set(xlabel="one image, ms", ylabel=f"mean radial error, {unit}")
         axes.grid(color="#e5e7eb")
     return figure
 
 
-def reliability_curve(radial_mm: np.ndarray, uncertainty_mm: np.ndarray, groups: Reliability) -> Figure:
+def reliability_curve(
+    radial_mm: np.ndarray, uncertainty_mm: np.ndarray, groups: Reliability, unit: str = MILLIMETRES
+) -> Figure:
     """Predicted uncertainty against observed error: each landmark (N, K) as a dot, and the groups as a curve.
 
     On the diagonal the model is calibrated; above it, surer than it should be.
@@ -142,7 +150,7 @@ def reliability_curve(radial_mm: np.ndarray, uncertainty_mm: np.ndarray, groups:
     low_high = axes.get_xlim()
     axes.plot(low_high, low_high, color=_RED, linestyle="--", linewidth=1)
     axes.set(xlim=low_high, ylim=low_high, aspect="equal")
-    axes.set(xlabel="predicted uncertainty, mm", ylabel="observed radial error, mm")
+    axes.set(xlabel=f"predicted uncertainty, {unit}", ylabel=f"observed radial error, {unit}")
     axes.grid(color="#e5e7eb")
     return figure
 
@@ -159,10 +167,12 @@ def _draw_cumulative(axes: Axes, radial_mm: np.ndarray, *, color: str, label: st
     )
 
 
-def _cumulative_axes(axes: Axes) -> None:
-    for limit in THRESHOLDS_MM:
+def _cumulative_axes(axes: Axes, unit: str) -> None:
+    for limit in usual_thresholds(unit):
         axes.axvline(limit, color=_GREY, linestyle=":", linewidth=1)
-    axes.set(xlim=(0, OUTLIER_MM), ylim=(0, 101), xlabel="radial error, mm", ylabel="landmarks within, %")
+    axes.set(
+        xlim=(0, OUTLIER_MM), ylim=(0, 101), xlabel=f"radial error, {unit}", ylabel="landmarks within, %"
+    )
     axes.grid(color="#e5e7eb")
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from util.evaluation.landmarks.evaluation import LandmarkEvaluation, table_header, table_rows
+from util.evaluation.landmarks.metrics import OUTLIER_MM, usual_thresholds
+from util.evaluation.landmarks.unit_names import short
 from util.reporting import figures
 from util.reporting.frame import facts, figure, heading, note, table, tiles, write_page
 from util.reporting.visualise import crop, encode_png, fit, overlay
@@ -13,16 +15,21 @@ from util.reporting.visualise import crop, encode_png, fit, overlay
 _WORST_CASES = 6
 _WHOLE_SIDE, _CROP_SIDE = 480, 320  # pixels in the report
 _CROP_MM = 30.0
-_CAPTIONS = (
-    "Error per landmark: box from quartile to quartile, whiskers from the 5th to the 95th percentile.",
-    "Which way the errors point: from each landmark's mean place (red) to its mean error, and about that the "
-    f"ellipse of one standard deviation, both {figures.MAGNIFIED} times as large as they are. A long ellipse "
-    "is a landmark whose place along an edge is hard to tell.",
-    "Cumulative error: the share of landmarks within a distance; dotted at 2, 2.5, 3 and 4 mm.",
-    "Does the uncertainty tell the error? Blue: groups of equal size, root-mean-square of both. On the "
-    "dashed line the model is calibrated, above it too sure. The calibration error is the groups' mean "
-    "distance from that line, as a share of what was predicted (Levi et al., 2022).",
-)
+
+
+def _captions(unit: str) -> tuple[str, ...]:
+    *first, last = (f"{limit:g}" for limit in usual_thresholds(unit))
+    return (
+        "Error per landmark: box from quartile to quartile, whiskers from the 5th to the 95th percentile.",
+        "Which way the errors point: from each landmark's mean place (red) to its mean error, and about that "
+        f"the ellipse of one standard deviation, both {figures.MAGNIFIED} times as large as they are. A long "
+        "ellipse is a landmark whose place along an edge is hard to tell.",
+        "Cumulative error: the share of landmarks within a distance; dotted at "
+        f"{', '.join(first)} and {last} {short(unit)}.",
+        "Does the uncertainty tell the error? Blue: groups of equal size, root-mean-square of both. On the "
+        "dashed line the model is calibrated, above it too sure. The calibration error is the groups' mean "
+        "distance from that line, as a share of what was predicted (Levi et al., 2022).",
+    )
 
 
 def write_report(
@@ -43,7 +50,7 @@ def write_report(
         heading("Worst cases"),
         _worst_cases(evaluation, load_image),
     ]
-    title = f"{evaluation.folder.name} {evaluation.subset}: {evaluation.summary.mre_mm:.3f} mm"
+    title = f"{evaluation.folder.name} {evaluation.subset}: {_length(evaluation.summary.mre_mm, evaluation)}"
     write_page(file, title, sections)
 
 
@@ -74,23 +81,26 @@ def _repeated(evaluation: LandmarkEvaluation) -> dict[str, str]:
     left = (
         "none is left"
         if others is None
-        else f"without them {others.mre_mm:.3f} mm, {others.sdr_percent['2.0']:.1f} %"
+        else f"without them {_length(others.mre_mm, evaluation)}, {others.sdr_percent['2.0']:.1f} %"
     )
     return {"X-rays that train or val has too": f"{len(evaluation.repeated)} ({left})"}
 
 
 def _headline(evaluation: LandmarkEvaluation) -> str:
     summary = evaluation.summary
-    low, high = summary.mre_ci95_mm
+    unit, (low, high) = short(summary.unit), summary.mre_ci95_mm
     sdr_low, sdr_high = summary.sdr_ci95_percent["2.0"]
     numbers = {
-        "mean radial error": (f"{summary.mre_mm:.3f} mm", f"95 % interval {low:.3f} to {high:.3f}"),
-        "within 2 mm": (
+        "mean radial error": (_length(summary.mre_mm, evaluation), f"95 % interval {low:.3f} to {high:.3f}"),
+        f"within 2 {unit}": (
             f"{summary.sdr_percent['2.0']:.1f} %",
             f"95 % interval {sdr_low:.1f} to {sdr_high:.1f}",
         ),
-        "median error": (f"{summary.median_mm:.3f} mm", f"standard deviation {summary.mre_std_mm:.3f} mm"),
-        "over 10 mm": (
+        "median error": (
+            _length(summary.median_mm, evaluation),
+            f"standard deviation {summary.mre_std_mm:.3f} {unit}",
+        ),
+        f"over {OUTLIER_MM:g} {unit}": (
             f"{summary.outlier_percent:.1f} %",
             f"of {summary.count} landmarks, {summary.num_images} images",
         ),
@@ -107,26 +117,28 @@ def _headline(evaluation: LandmarkEvaluation) -> str:
 
 
 def _table(evaluation: LandmarkEvaluation) -> str:
+    unit = evaluation.summary.unit
     explained = (
-        "n: annotated landmarks. MRE, SD and median of the radial error in mm; SDR: percent within that "
-        "many mm; 95 %: bootstrap interval over images; offset: the mean error to the right and down in mm, "
-        "and the MRE that is left without it. No training takes it away where these labels follow another "
-        "protocol than those learnt from."
+        f"n: annotated landmarks. MRE, SD and median of the radial error in {unit}; SDR: percent within that "
+        f"many {short(unit)}; 95 %: bootstrap interval over images; offset: the mean error to the right and "
+        f"down in {short(unit)}, and the MRE that is left without it. No training takes it away where these "
+        "labels follow another protocol than those learnt from."
     )
     return note(explained) + table(table_header(evaluation), table_rows(evaluation))
 
 
 def _figures(evaluation: LandmarkEvaluation) -> str:
     errors, landmark_set = evaluation.errors, evaluation.landmark_set
-    radial = errors.radial_mm
+    radial, unit = errors.radial_mm, errors.unit
     names = [f"{index} {name}" for index, name in enumerate(landmark_set.landmarks, start=1)]
     drawn = (
-        figures.box_plot(radial, names),
-        figures.error_ellipses(errors.vectors_mm, errors.truth_mm, landmark_set.abbreviations),
-        figures.cumulative_curve(radial),
-        figures.reliability_curve(radial, errors.uncertainty_mm, evaluation.reliability),
+        figures.box_plot(radial, names, unit),
+        figures.error_ellipses(errors.vectors_mm, errors.truth_mm, landmark_set.abbreviations, unit),
+        figures.cumulative_curve(radial, unit),
+        figures.reliability_curve(radial, errors.uncertainty_mm, evaluation.reliability, unit),
     )
-    return "".join(figure(figures.png(plot), caption) for plot, caption in zip(drawn, _CAPTIONS, strict=True))
+    captions = zip(drawn, _captions(unit), strict=True)
+    return "".join(figure(figures.png(plot), caption) for plot, caption in captions)
 
 
 def _worst_cases(evaluation: LandmarkEvaluation, load_image: Callable[[int], np.ndarray]) -> str:
@@ -137,6 +149,10 @@ def _worst_cases(evaluation: LandmarkEvaluation, load_image: Callable[[int], np.
         for index in worst_images(evaluation.errors.radial_mm, _WORST_CASES)
     ]
     return note(legend) + "".join(cases)
+
+
+def _length(value: float, evaluation: LandmarkEvaluation) -> str:
+    return f"{value:.3f} {evaluation.summary.unit}"
 
 
 def _worst_case(evaluation: LandmarkEvaluation, index: int, image: np.ndarray) -> str:
@@ -151,8 +167,9 @@ def _worst_case(evaluation: LandmarkEvaluation, index: int, image: np.ndarray) -
     whole = overlay(image, errors.predicted[index], **points)
     window = crop(overlay(image, errors.predicted[index], **points, dot=size / 100), centre, size)
     name = f"{worst + 1} {evaluation.landmark_set.landmarks[worst]}"
-    mean = f"{errors.cases[index]}: mean error {np.nanmean(radial):.2f} mm"
-    close = f"{name}: {radial[worst]:.1f} mm; the window is {span_mm:.0f} mm wide"
+    unit = short(errors.unit)
+    mean = f"{errors.cases[index]}: mean error {np.nanmean(radial):.2f} {unit}"
+    close = f"{name}: {radial[worst]:.1f} {unit}; the window is {span_mm:.0f} {unit} wide"
     pictures = figure(encode_png(fit(whole, _WHOLE_SIDE)), mean) + figure(
         encode_png(fit(window, _CROP_SIDE)), close
     )

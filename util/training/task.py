@@ -126,6 +126,12 @@ class Task(ABC):
     def restore(self, model: Any, checkpoint: Mapping[str, Any], file: Path) -> None:  # noqa: B027
         """Give ``model`` what the checkpoint ``file`` keeps beside its weights."""
 
+    def automatic(self, key: str, data: Any, size: tuple[int, int]) -> Any:
+        """What ``auto`` means for ``key`` of a config, by the training set ``data`` on a (height, width)
+        canvas. Raises ValueError for a key that it has no value for.
+        """
+        raise ValueError(f"{key}=auto: {self.name} have no such value. Give one.")
+
     # A training step
 
     def targets(self, batch: Any) -> Any:

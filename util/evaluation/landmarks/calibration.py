@@ -15,7 +15,7 @@ from scipy.integrate import quad
 from scipy.optimize import root_scalar
 
 SHARES = (0.68, 0.95)
-GROSS_MM = 4.0  # an error that would change a diagnosis
+GROSS_MM = 4.0  # an error that would change a diagnosis; in percent of a length, 4 of these
 _FLAGGED = 0.05
 _MAX_BINS = 10
 _LEAST_FACTOR = 1e-3
@@ -63,7 +63,7 @@ def reliability(radial_mm: np.ndarray, uncertainty_mm: np.ndarray, max_bins: int
     if not (np.isfinite(predicted) & (predicted > 0)).all():
         wrong = predicted[~(np.isfinite(predicted) & (predicted > 0))]
         raise ValueError(
-            f"{len(wrong)} predicted uncertainties are no positive number of mm (the first: {wrong[0]}). "
+            f"{len(wrong)} predicted uncertainties are no positive number (the first: {wrong[0]}). "
             "The weights have diverged: use an earlier checkpoint."
         )
     groups = np.array_split(np.argsort(predicted, kind="stable"), min(max_bins, len(predicted)))

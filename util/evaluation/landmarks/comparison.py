@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from transforms.sample import MILLIMETRES
 from util.evaluation.evaluation_file import evaluation_file
 from util.evaluation.landmarks.metrics import OUTLIER_MM, TOLERANCE_MM, resamples
+from util.evaluation.landmarks.unit_names import named_as_mm
 
 _SAME_PX = 0.01  # two files whose true points differ by more do not show the same annotations
 _KEYS = ("checkpoint", "cases", "errors_mm", "points", "labels", "landmark_set", "calibration", "mre_ci95_mm")
@@ -29,6 +31,7 @@ class EvaluatedRun:
     labels: str
     mre_ci95_mm: tuple[float, float]
     calibration_error_percent: float
+    unit: str = MILLIMETRES  # of the errors
     one_look: bool = True  # by one model at the whole image, as opposed to docs/test_time.md
 
 
@@ -39,7 +42,7 @@ def read_run(path: Path) -> EvaluatedRun:
     """
     file = evaluation_file(path)
     try:
-        record = json.loads(file.read_text(encoding="utf-8"))
+        record = named_as_mm(json.loads(file.read_text(encoding="utf-8")))
     except ValueError as error:
         raise ValueError(f"{file}: not valid JSON ({error}). Write it with test.py --json.") from error
     absent = [key for key in _KEYS if not isinstance(record, dict) or key not in record]
@@ -61,6 +64,11 @@ def require_comparable(runs: Sequence[EvaluatedRun]) -> None:
             raise ValueError(
                 f"{where}: {len(run.landmarks)} and {len(first.landmarks)} landmarks, expected the same "
                 "ones in the same order. Compare models of one landmark set."
+            )
+        if run.unit != first.unit:
+            raise ValueError(
+                f"{where}: errors in {run.unit} and in {first.unit}, expected one unit. Evaluate both with "
+                "the same test.py --data."
             )
         if run.labels != first.labels:
             raise ValueError(
@@ -124,6 +132,7 @@ def compare(runs: Sequence[EvaluatedRun]) -> list[dict[str, Any]]:
             "file": str(run.file),
             "checkpoint": str(run.checkpoint),
             **{measure.name: measure.value(run.radial_mm) for measure in MEASURES},
+            "unit": run.unit,
             "mre_ci95_mm": list(run.mre_ci95_mm),
             "calibration_error_percent": run.calibration_error_percent,
             "difference_to_first": {
@@ -153,5 +162,6 @@ def _run(record: dict[str, Any], file: Path) -> EvaluatedRun:
         labels=record["labels"],
         mre_ci95_mm=tuple(record["mre_ci95_mm"]),
         calibration_error_percent=record["calibration"]["error_percent"],
+        unit=record.get("unit", MILLIMETRES),
         one_look=one_look,
     )

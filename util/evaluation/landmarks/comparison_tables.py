@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
+from transforms.sample import MILLIMETRES
 from util.evaluation.landmarks.metrics import OUTLIER_MM
+from util.evaluation.landmarks.unit_names import short
 from util.reporting.text_table import aligned
 
 _NOTE = (
-    "MRE: mean radial error, mm. SDR 2: percent within 2 mm. > 4 mm, > {outlier:g} mm: percent of landmarks. "
+    "MRE: mean radial error, {unit}. SDR 2: percent within 2 {short}. > 4, > {outlier:g} {short}: percent of "
+    "landmarks. "
     "Calibration: expected calibration error of the uncertainty, percent. Difference to the first run on the "
     "same images, with its paired 95 % bootstrap interval over images; * where that excludes 0."
 )
@@ -15,7 +18,9 @@ _NOTE = (
 
 def header(rows: Sequence[dict[str, Any]]) -> list[str]:
     """Column titles that go with ``cells``."""
-    titles = ["run", "MRE (95 %)", "difference", "SDR 2", "difference", "> 4 mm", f"> {OUTLIER_MM:g} mm"]
+    unit = short(rows[0].get("unit", MILLIMETRES))
+    titles = ["run", "MRE (95 %)", "difference", "SDR 2", "difference", f"> 4 {unit}"]
+    titles += [f"> {OUTLIER_MM:g} {unit}"]
     titles += ["difference", "calibration"]
     return titles + (["ms", "params M"] if "p50_ms" in rows[0] else [])
 
@@ -50,11 +55,12 @@ def markdown_table(rows: Sequence[dict[str, Any]]) -> str:
     """With a note that says what the columns are."""
     table = [[cell.replace("|", "\\|") for cell in line] for line in _table(rows)]
     table.insert(1, ["---"] * len(table[0]))
-    return "\n".join(f"| {' | '.join(line)} |" for line in table) + f"\n\n{note()}\n"
+    return "\n".join(f"| {' | '.join(line)} |" for line in table) + f"\n\n{note(rows)}\n"
 
 
-def note() -> str:
-    return _NOTE.format(outlier=OUTLIER_MM)
+def note(rows: Sequence[dict[str, Any]]) -> str:
+    unit = rows[0].get("unit", MILLIMETRES)
+    return _NOTE.format(outlier=OUTLIER_MM, unit=unit, short=short(unit))
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> list[list[str]]:

@@ -31,4 +31,5 @@ def _errors(samples: Sequence[PointSample], found: Sequence[ImageLandmarks]) -> 
         truth=np.stack([sample.points for sample in samples]),
         spacing=np.stack([sample.spacing for sample in samples]),
         uncertainty_mm=np.stack([landmarks.uncertainty_mm for landmarks in found]),
+        unit=samples[0].unit,
     )

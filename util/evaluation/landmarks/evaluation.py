@@ -9,9 +9,10 @@ import numpy as np
 
 from datasets.landmarks.landmark_set import LandmarkSet
 from datasets.prepared.prepared import INDEX_TO_CONTINUOUS
-from util.evaluation.landmarks.calibration import Reliability, coverage_percent, reliability
+from util.evaluation.landmarks.calibration import GROSS_MM, Reliability, coverage_percent, reliability
 from util.evaluation.landmarks.metrics import OUTLIER_MM, Errors, Statistics, Summary, json_ready, summarise
 from util.evaluation.landmarks.systematic import Systematic, systematic
+from util.evaluation.landmarks.unit_names import named_by_unit, short
 from util.prediction.landmarks.looks import Looks
 from util.reporting.text_table import aligned
 from util.reporting.visualise import overlay
@@ -62,13 +63,14 @@ class LandmarkEvaluation:
     def text(self) -> str:
         """The table, and what it comes to in a few sentences."""
         summary = self.summary
-        rates = ", ".join(f"{rate:.2f} % within {key} mm" for key, rate in summary.sdr_percent.items())
+        narrow = short(summary.unit)
+        rates = ", ".join(f"{rate:.2f} % within {key} {narrow}" for key, rate in summary.sdr_percent.items())
         lines = [
             text_table(self),
             f"\n{summary.num_images} images of {self.folder}, subset {self.subset}",
             f"measured against {self.labels!r} labels; trained on {self.trained_on!r} labels",
             *([f"test-time options: {self.looks}"] if self.looks and not self.looks.plain else []),
-            f"MRE {summary.mre_mm:.3f} mm; {rates}",
+            f"MRE {summary.mre_mm:.3f} {summary.unit}; {rates}",
             *([_repeated_line(self)] if self.repeated else []),
             _offset_line(self),
             _uncertainty_line(self),
@@ -82,7 +84,13 @@ class LandmarkEvaluation:
         return overlay(image, errors.predicted[index], truth=errors.truth[index], radius=radius)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready. Points in index coordinates of the prepared images; null where missing."""
+        """JSON-ready. Points in index coordinates of the prepared images; null where missing.
+
+        ``unit`` says what lengths are in; where it is not mm, keys end in ``_percent_of_length``.
+        """
+        return named_by_unit(self._content(), self.errors.unit)
+
+    def _content(self) -> dict[str, Any]:
         points = {"predicted": self.errors.predicted, "truth": self.errors.truth}
         return {
             **self.summary.to_dict(),
@@ -110,12 +118,12 @@ class LandmarkEvaluation:
 def table_header(evaluation: LandmarkEvaluation) -> list[str]:
     """Column titles that go with ``table_rows``."""
     rates = [f"SDR {key}" for key in evaluation.summary.sdr_percent]
-    over = f"> {OUTLIER_MM:g} mm"
+    over = f"> {OUTLIER_MM:g} {short(evaluation.summary.unit)}"
     return ["landmark", "n", "MRE", "95 %", "SD", "median", *rates, "SDR 2.0 95 %", over, "offset"]
 
 
 def table_rows(evaluation: LandmarkEvaluation) -> list[list[str]]:
-    """All landmarks together, then each: lengths in mm, shares in percent, "-" where nothing is annotated.
+    """All landmarks together, then each: lengths in the unit, shares in percent, "-" where none is annotated.
 
     The offset is the mean error to the right and down; for all together what the MRE would be without it.
     """
@@ -158,8 +166,8 @@ def _repeated_line(evaluation: LandmarkEvaluation) -> str:
     if others is None:
         return f"{start}: nothing is left that was not seen before"
     interval = "{:.3f} to {:.3f}".format(*others.mre_ci95_mm)
-    rate = f"{others.sdr_percent['2.0']:.2f} % within 2 mm"
-    return f"{start}; without them: MRE {others.mre_mm:.3f} mm ({interval}), {rate}"
+    rate = f"{others.sdr_percent['2.0']:.2f} % within 2 {short(others.unit)}"
+    return f"{start}; without them: MRE {others.mre_mm:.3f} {others.unit} ({interval}), {rate}"
 
 
 def _offset_line(evaluation: LandmarkEvaluation) -> str:
@@ -168,7 +176,9 @@ def _offset_line(evaluation: LandmarkEvaluation) -> str:
     largest = ", ".join(
         "{} ({:+.2f}, {:+.2f})".format(names[k], *found.offset_mm[k]) for k in found.largest(3)
     )
-    return f"offsets: MRE {found.mre_mm:.3f} mm without each landmark's mean error; largest, in mm: {largest}"
+    unit = short(evaluation.summary.unit)
+    without = f"offsets: MRE {found.mre_mm:.3f} {unit} without each landmark's mean error"
+    return f"{without}; largest, in {unit}: {largest}"
 
 
 def _uncertainty_line(evaluation: LandmarkEvaluation) -> str:
@@ -179,7 +189,8 @@ def _uncertainty_line(evaluation: LandmarkEvaluation) -> str:
         + (f" ({without[share]:.1f} without the offsets)" if without else "")
         for share, percent in found.coverage_percent.items()
     )
-    gross = "no error over 4 mm"
+    over = f"over {GROSS_MM:g} {short(evaluation.summary.unit)}"
+    gross = f"no error {over}"
     if found.flagged_percent is not None:
-        gross = f"the 5 % most uncertain hold {found.flagged_percent:.0f} % of the errors over 4 mm"
+        gross = f"the 5 % most uncertain hold {found.flagged_percent:.0f} % of the errors {over}"
     return f"uncertainty: {held} of the errors; {gross}; calibration error {found.error_percent:.1f} %"

@@ -1,4 +1,8 @@
-"""Radial errors in millimetres, and every number of every table that follows from them.
+"""Radial errors, and every number of every table that follows from them.
+
+Lengths are in the unit of the data: mm, or percent of a length that the images show
+(``datasets.landmarks.unit``). Names that end in ``_mm`` are from when there was no other; what leaves for a
+file is named after its unit (``unit_names``).
 
 MRE is the mean radial error, SDR the successful detection rate (Wang et al., 2016, ISBI 2015 challenge):
 the share of annotated landmarks found within a distance. Missing landmarks count nowhere.
@@ -13,12 +17,16 @@ import numpy as np
 
 from datasets.landmarks.batch import PointBatch
 from models.landmarks.prediction import Prediction, uncertainty_mm
+from transforms.sample import MILLIMETRES
+from util.evaluation.landmarks.unit_names import named_by_unit
 
 THRESHOLDS_MM = (2.0, 2.5, 3.0, 4.0)
+THRESHOLDS_PERCENT = (0.5, 1.0, 2.0, 4.0)
 OUTLIER_MM = 10.0
 TOLERANCE_MM = 1e-9  # an error of exactly 2.0 mm is within 2 mm whatever the last bit of the arithmetic says
 _RESAMPLES = 1000
-_HEADLINE = ("mre_mm", "mre_std_mm", "median_mm", "sdr_percent", "outlier_percent", "num_images")
+_PER_LANDMARKS = ("predicted", "truth", "spacing", "uncertainty_mm")  # arrays of Errors, by image
+_HEADLINE = ("mre_mm", "mre_std_mm", "median_mm", "sdr_percent", "outlier_percent", "num_images", "unit")
 
 
 @dataclass(frozen=True)
@@ -34,13 +42,14 @@ class Errors:
     truth: np.ndarray  # (N, K, 2) float64, source pixels; NaN where missing
     spacing: np.ndarray  # (N, 2) float64, mm per source pixel along x and y
     uncertainty_mm: np.ndarray  # (N, K) float64, predicted root-mean-square radial error
+    unit: str = MILLIMETRES  # of all lengths, and of ``spacing`` a source pixel
 
     def __post_init__(self) -> None:
         for case, spacing, predicted in zip(self.cases, self.spacing, self.predicted, strict=True):
             if not (np.isfinite(spacing) & (spacing > 0)).all():
                 raise ValueError(
-                    f"case {case}: spacing {spacing.tolist()} mm per pixel, expected two positive numbers. "
-                    "Errors in mm need the spacing: give it when preparing the data."
+                    f"case {case}: spacing {spacing.tolist()} {self.unit} per pixel, expected two positive "
+                    "numbers. Errors in mm need the spacing: give it when preparing the data, or --unit."
                 )
             if not np.isfinite(predicted).all():
                 wrong = np.flatnonzero(~np.isfinite(predicted).all(-1)) + 1
@@ -51,9 +60,9 @@ class Errors:
 
     def only(self, kept: Sequence[bool]) -> "Errors":
         """The images where ``kept`` (N,) is true."""
-        arrays = {field.name: getattr(self, field.name) for field in fields(Errors) if field.name != "cases"}
         cases = tuple(case for case, keep in zip(self.cases, kept, strict=True) if keep)
-        return Errors(cases=cases, **{name: values[np.array(kept)] for name, values in arrays.items()})
+        arrays = {name: getattr(self, name)[np.array(kept)] for name in _PER_LANDMARKS}
+        return Errors(cases=cases, unit=self.unit, **arrays)
 
     @property
     def truth_mm(self) -> np.ndarray:
@@ -75,12 +84,13 @@ def concatenate(parts: Sequence[Errors]) -> Errors:
     """All images of ``parts``, in order. Raises ValueError when there is none."""
     if not parts:
         raise ValueError("no image was evaluated, expected at least one. Check the subset's name and folder.")
-    arrays = {
-        field.name: np.concatenate([getattr(part, field.name) for part in parts])
-        for field in fields(Errors)
-        if field.name != "cases"
-    }
-    return Errors(cases=tuple(case for part in parts for case in part.cases), **arrays)
+    units = {part.unit for part in parts}
+    if len(units) != 1:
+        raise ValueError(
+            f"errors in {sorted(units)}, expected one unit. Evaluate folders of one unit together."
+        )
+    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _PER_LANDMARKS}
+    return Errors(cases=tuple(case for part in parts for case in part.cases), unit=units.pop(), **arrays)
 
 
 class LandmarkEvaluator:
@@ -103,6 +113,7 @@ class LandmarkEvaluator:
                 truth=batch.to_source_pixels(batch.points).cpu().numpy(),
                 spacing=batch.spacing.cpu().numpy(),
                 uncertainty_mm=uncertainty.detach().double().cpu().numpy(),
+                unit=batch.unit,
             )
         )
 
@@ -135,20 +146,23 @@ class Summary(Statistics):
     num_images: int
     num_landmarks: int
     per_landmark: tuple[Statistics, ...]  # (K,)
+    unit: str = MILLIMETRES
 
 
 def headline(summary: "Summary") -> dict[str, Any]:
     """The numbers that a checkpoint and a log keep of an evaluation: none per landmark. JSON-ready."""
     numbers = summary.to_dict()
-    return {name: numbers[name] for name in _HEADLINE}
+    return named_by_unit({name: numbers[name] for name in _HEADLINE}, summary.unit)
 
 
-def summarise(errors: Errors, thresholds: Sequence[float] = THRESHOLDS_MM, seed: int = 0) -> Summary:
-    """Every number of the evaluation table; ``thresholds`` in mm, ``seed`` of the bootstrap.
+def summarise(errors: Errors, thresholds: Sequence[float] | None = None, seed: int = 0) -> Summary:
+    """Every number of the evaluation table; ``thresholds`` in the unit (its usual ones), ``seed`` of the
+    bootstrap.
 
     Raises ValueError when not a single landmark is annotated.
     """
     radial = errors.radial_mm  # (N, K)
+    thresholds = usual_thresholds(errors.unit) if thresholds is None else thresholds
     num_images, num_landmarks = radial.shape
     if np.isnan(radial).all():
         raise ValueError(
@@ -160,7 +174,13 @@ def summarise(errors: Errors, thresholds: Sequence[float] = THRESHOLDS_MM, seed:
         num_images=num_images,
         num_landmarks=num_landmarks,
         per_landmark=tuple(_statistics(radial[:, [k]], draws, thresholds) for k in range(num_landmarks)),
+        unit=errors.unit,
     )
+
+
+def usual_thresholds(unit: str) -> tuple[float, ...]:
+    """Distances within which a landmark counts as detected; those of the challenges in mm."""
+    return THRESHOLDS_MM if unit == MILLIMETRES else THRESHOLDS_PERCENT
 
 
 def json_ready(value: Any) -> Any:

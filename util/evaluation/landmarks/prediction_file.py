@@ -7,12 +7,18 @@ from typing import Any
 import numpy as np
 
 from datasets.prepared.case import INDEX_TO_CONTINUOUS
+from transforms.sample import MILLIMETRES
 from util.evaluation.landmarks.metrics import Errors
+from util.evaluation.landmarks.unit_names import named_as_mm
 
 
 def errors_of_file(file: Path) -> Errors:
-    """The errors in ``file``. Raises ValueError for a file that is missing or something else."""
+    """The errors in ``file``, in mm. Raises ValueError for a file that is missing or something else."""
     content = read_prediction_file(file)
+    if content.get("unit", MILLIMETRES) != MILLIMETRES:
+        raise ValueError(
+            f"{file}: lengths in {content['unit']}, expected mm. Evaluate data of known spacing."
+        )
     points = {
         name: np.array(content["points"][name], np.float64) for name in ("predicted", "truth")
     }  # null: NaN
@@ -30,7 +36,7 @@ def read_prediction_file(file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise ValueError(f"{file} not found. Give a file that test.py --json wrote.")
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = named_as_mm(json.loads(file.read_text(encoding="utf-8")))
         count = len(content["cases"])
         arrays = [content["points"]["predicted"], content["points"]["truth"], content["spacing_mm"]]
         arrays.append(content["uncertainty_mm"])

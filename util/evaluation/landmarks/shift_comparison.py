@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from transforms.sample import MILLIMETRES
 from util.evaluation.landmarks.comparison import MEASURES, paired_difference
 from util.evaluation.landmarks.metrics import Errors, json_ready
+from util.evaluation.landmarks.unit_names import short
 from util.reporting.text_table import aligned
 
 UNSHIFTED = "unshifted"
@@ -47,18 +49,19 @@ def over_bar(effects: Mapping[str, ShiftEffect], bar: float) -> dict[str, float]
     return {name: effect.ratio for name, effect in effects.items() if effect.ratio > bar}
 
 
-def effect_table(effects: Mapping[str, ShiftEffect]) -> str:
-    """One model for a terminal: lengths in mm, shares in percent; a pair is shifted, unshifted."""
+def effect_table(effects: Mapping[str, ShiftEffect], unit: str = MILLIMETRES) -> str:
+    """One model for a terminal: lengths in ``unit``, shares in percent; a pair is shifted, unshifted."""
     header = ["shift", "n", "MRE", "unshifted", "ratio", "difference, 95 %"]
-    header += ["> 4 mm", "unshifted", "SDR 2", "unshifted"]
+    header += [f"> 4 {short(unit)}", "unshifted", "SDR 2", "unshifted"]
     return aligned([header, *([name, *_cells(effect)] for name, effect in effects.items())])
 
 
 def side_by_side(models: Sequence[Mapping[str, Errors]]) -> str:
-    """Several models on the same shifted images for a terminal; differences of MRE are to the first, mm."""
+    """Several models on the same shifted images for a terminal; differences of MRE are to the first."""
+    over = f"> 4 {short(next(iter(models[0].values())).unit)}"
     numbers = range(1, len(models) + 1)
     header = ["shift"]
-    for title in ("MRE", "ratio", "> 4 mm"):
+    for title in ("MRE", "ratio", over):
         header += [f"{title} [{number}]" for number in numbers]
     header += [f"[{number}] - [1], 95 %" for number in numbers[1:]]
     effects = [shift_effects(model) for model in models]

@@ -31,5 +31,5 @@ def _tile(sample: PointSample, name: str, predicted: np.ndarray, side: int) -> n
     here = warp_points(predicted, np.linalg.inv(shown.to_source))
     drawn = overlay(small, here * zoom, truth=shown.points * zoom, dot=1.5)
     radial = np.linalg.norm((predicted - shown.source_points) * sample.spacing, axis=-1)
-    caption = f"{name}  {np.nanmean(radial):.2f} mm" if np.isfinite(radial).any() else name
+    caption = f"{name}  {np.nanmean(radial):.2f} {sample.unit}" if np.isfinite(radial).any() else name
     return captioned(drawn, caption, side, letters=0.5)

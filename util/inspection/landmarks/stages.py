@@ -8,7 +8,9 @@ from torch import Tensor, nn
 from datasets.landmarks.batch import PointBatch
 from models.landmarks.baselines.heatmap_decoding import dark
 from models.landmarks.prediction import Prediction
+from transforms.sample import MILLIMETRES
 from util.evaluation.landmarks.metrics import Errors, LandmarkEvaluator, summarise
+from util.evaluation.landmarks.unit_names import short
 from util.inspection.landmarks.inspect import inspect_model
 from util.reporting.text_table import aligned
 
@@ -29,8 +31,10 @@ def stage_errors(
 
 
 def stage_table(errors: Iterable[tuple[str, Errors]]) -> str:
-    """Per stage: mean radial error with its interval, median, percent within 2 mm and over 4 mm."""
-    rows = [["after", "MRE", "95 %", "median", "SDR 2", "> 4 mm"]]
+    """Per stage: mean radial error with its interval, median, percent within 2 and over 4 of the unit."""
+    errors = list(errors)
+    unit = short(errors[0][1].unit) if errors else MILLIMETRES
+    rows = [["after", "MRE", "95 %", "median", "SDR 2", f"> 4 {unit}"]]
     for name, found in errors:
         summary = summarise(found)
         interval = "{:.3f} to {:.3f}".format(*summary.mre_ci95_mm)
