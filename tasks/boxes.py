@@ -74,6 +74,14 @@ class BoxTask(Task):
     def build_model(self, config: Any, meaning: BoxMeaning) -> Any:
         return instantiate(config, num_classes=len(meaning.classes))
 
+    def take_foreign_weights(
+        self, model: Any, file: Path, meaning: BoxMeaning, parts: Sequence[str] | None = None
+    ) -> str | None:
+        """Published Salience-DETR weights."""
+        from util.checkpoints.boxes.published_start import take_start
+
+        return take_start(model, file, meaning.classes, parts)
+
     # A training step
 
     def targets(self, batch: BoxBatch) -> BoxTargets:

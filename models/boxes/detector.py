@@ -115,6 +115,12 @@ class SalienceDetr(nn.Module):
         self.refinement = refinement
         self.denoising = DenoisingQueries(embed_dim, num_classes, most_objects=most_denoised)
 
+    @property
+    def output_tensors(self) -> tuple[str, ...]:
+        """Names of the tensors whose first axis runs over the classes."""
+        heads = ("proposals.classify.", "decoder.class_heads.", "denoising.labels.")
+        return tuple(name for name in self.state_dict() if name.startswith(heads))
+
     def forward(
         self,
         images: Tensor,

@@ -27,7 +27,8 @@ def starting_model(
     replaced = resumed or (file is not None and parts is None)
     model = task.build_model(untrained(config) if replaced else config, meaning)
     if file is not None and not resumed:
-        logger.info(take_weights(model, file, task, meaning, parts))
+        told = task.take_foreign_weights(model, Path(file), meaning, parts)
+        logger.info(told or take_weights(model, file, task, meaning, parts))
     return model
 
 

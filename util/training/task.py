@@ -120,6 +120,16 @@ class Task(ABC):
     def build_model(self, config: Any, meaning: Any) -> Any:
         """The model that ``config`` describes, with its random or pretrained weights."""
 
+    def take_foreign_weights(
+        self, model: Any, file: Path, meaning: Any, parts: Sequence[str] | None = None
+    ) -> str | None:
+        """Give ``model``, whose outputs are ``meaning``, the weights of a file that main.py did not write.
+
+        What it took and what it left, in words; None for a file that is not of a form known here. ``parts``
+        restricts this to modules by name. Raises ValueError for one that does not fit.
+        """
+        return None
+
     def begin(self, model: Any, data: Any) -> None:  # noqa: B027 (most models start from nothing)
         """Give a new model what it takes from the annotations of ``data``, upright, before the first step."""
 

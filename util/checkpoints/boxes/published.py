@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from util.checkpoints.boxes.published_names import ALIASES, CLASSES, DERIVED, published_names, published_shape
 
+_MARK = "transformer.encoder."  # of a published name; no name of ours begins so
 _BY_CLASS = ("proposals.classify.", "decoder.class_heads.", "denoising.labels.")
 _BY_ROW = ("content.weight", "encoder.background.rows.weight", "encoder.background.columns.weight")
 
@@ -30,6 +31,7 @@ class Taken:
     misshapen: dict[str, str]  # left for their shape: both shapes
     unused: tuple[str, ...]  # the file's own that the detector has no place for
     classes: tuple[str, ...]  # names that the file carries, in the order of its class rows
+    places: dict[int, int]  # class of the detector: its row of the file; empty where all rows are taken
 
     def __str__(self) -> str:
         lines = [f"{len(self.whole)} tensors taken whole, {len(self.rows)} in part"]
@@ -47,13 +49,15 @@ def take_published(
     *,
     class_names: Sequence[str] = (),
     category_ids: Sequence[int] = (),
+    parts: Sequence[str] | None = None,
 ) -> Taken:
     """Give ``model`` (a ``SalienceDetr``) the tensors of ``file`` and say which.
 
-    Class rows are taken as they are where their number is the same. Else the row of a class is the one that
-    has its name in the file's own list of names, or the one that its category id points to; a class without
-    either keeps its fresh row. Of queries and background tables as many rows are taken as both have.
-    Raises ValueError for a file that is not of this form or gives nothing.
+    The row of a class is the one that has its name in the file's own list of names. Where none has, rows are
+    taken as they are if their number is the same; else a class takes the row that its category id points to.
+    A class that finds none keeps its fresh row. Of queries and background tables as many rows are taken as
+    both have. ``parts`` restricts all this to modules of the model by name. Raises ValueError for a file that
+    is not of this form or gives nothing.
     """
     file = Path(file)
     weights = read_published(file)
@@ -62,7 +66,9 @@ def take_published(
         weights.setdefault(name, weights.get(alias, torch.empty(0)))
         weights.pop(alias, None)
     state, own_names = model.state_dict(), published_names(model.state_dict())
-    places = _class_places(classes, class_names, category_ids)
+    for ours in [name for name in own_names if parts is not None and not _within(name, parts)]:
+        weights.pop(own_names.pop(ours), None)
+    places = _class_places(_count(weights), classes, class_names, category_ids)
     whole, rows, misshapen, missing = [], {}, {}, []
     for ours, name in own_names.items():
         found = weights.pop(name, None)
@@ -81,7 +87,7 @@ def take_published(
         raise ValueError(f"{file}: no tensor fits the detector. Give a published Salience-DETR checkpoint.")
     model.load_state_dict(state)
     unused = tuple(name for name in weights if name.rpartition(".")[2] not in DERIVED)
-    return Taken(tuple(whole), rows, tuple(missing), misshapen, unused, classes)
+    return Taken(tuple(whole), rows, tuple(missing), misshapen, unused, classes, places)
 
 
 def read_published(file: Path) -> dict[str, Tensor]:
@@ -132,13 +138,32 @@ def _content(file: Path) -> Any:
         raise ValueError(f"{file}: refused, it holds more than tensors ({reason}).") from error
 
 
+def is_published(file: Path) -> bool:
+    """Whether ``file`` holds tensors under published names: no checkpoint of main.py does."""
+    try:
+        names = read_published(file)
+    except ValueError:
+        return False
+    return any(name.startswith(_MARK) for name in names)
+
+
+def _within(name: str, parts: Sequence[str]) -> bool:
+    return any(f"{name}.".startswith(f"{part}.") for part in parts)
+
+
+def _count(weights: Mapping[str, Tensor]) -> int:
+    """Class rows of a file; 0 where it has none."""
+    return len(weights.get("transformer.encoder_class_head.bias", ()))
+
+
 def _class_places(
-    classes: Sequence[str], class_names: Sequence[str], category_ids: Sequence[int]
+    count: int, classes: Sequence[str], class_names: Sequence[str], category_ids: Sequence[int]
 ) -> dict[int, int]:
-    """Our class -> row of the file, by name or else by category id."""
+    """Our class -> row of the file, by name or else by category id; none where all rows are ours."""
     known = {name.casefold(): row for row, name in enumerate(classes)}
     by_name = {i: known[n.casefold()] for i, n in enumerate(class_names) if n.casefold() in known}
-    return by_name or dict(enumerate(category_ids))
+    by_id = {i: number for i, number in enumerate(category_ids) if 0 <= number < count}
+    return by_name or ({} if count == len(category_ids) else by_id)
 
 
 def _by_class(own: Tensor, found: Tensor, places: Mapping[int, int]) -> tuple[Tensor, str]:

@@ -1,0 +1,107 @@
+"""A detector that starts from other weights: published ones, and those of a training on other classes."""
+
+import pytest
+import torch
+
+from datasets.boxes.class_set import BoxClasses
+from datasets.boxes.meaning import BoxMeaning
+from models.boxes.refinement import BoxRefinement
+from tasks.boxes import BoxTask
+from tests.support.small_boxes import small_boxes
+from util.checkpoints.boxes.published import published_state
+from util.checkpoints.checkpoint import FORMAT, save_checkpoint
+from util.training.initial_weights import starting_model, take_weights
+from util.training.settings import TrainSettings
+
+TASK = BoxTask()
+THREE = BoxClasses(("incisor", "canine", "molar"), (1, 2, 5))
+TWO = BoxClasses(("Molar", "implant"), (4, 9))
+
+
+def blank(num_classes):
+    """A detector of zeros."""
+    model = small_boxes(num_classes=num_classes, refinement=BoxRefinement(embed_dim=32))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    return model
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return small_boxes(refinement=BoxRefinement(embed_dim=32))
+
+
+@pytest.fixture
+def published(tmp_path, trained):
+    names = ["incisor", "canine", "molar"]
+    torch.save({"model": published_state(trained, names)}, tmp_path / "published.pth")
+    return tmp_path / "published.pth"
+
+
+def test_every_tensor_that_depends_on_the_classes_is_named():
+    """By the first axis alone: what a start from other classes relies on."""
+    one, other = (blank(count).state_dict() for count in (3, 7))
+    differing = {name for name in one if one[name].shape != other[name].shape}
+    assert differing == set(blank(3).output_tensors)
+    for name in differing:
+        assert one[name].shape[0] * 7 == other[name].shape[0] * 3
+        assert one[name].shape[1:] == other[name].shape[1:]
+
+
+def test_a_checkpoint_of_other_classes_gives_those_of_the_same_name(tmp_path, trained):
+    content = {"format": FORMAT, "config": "", "metrics": {}, "iteration": 0, "weights": trained.state_dict()}
+    save_checkpoint(tmp_path / "three.pt", content | BoxMeaning(THREE).to_dict())
+    model = blank(2)
+    told = take_weights(model, tmp_path / "three.pt", TASK, BoxMeaning(TWO))
+    assert "1 of 2 boxes known: Molar (there molar); new: implant" in told
+    for head, source in zip(model.decoder.class_heads, trained.decoder.class_heads, strict=True):
+        assert torch.equal(head.weight[0], source.weight[2]) and not head.weight[1].any()
+    assert torch.equal(model.content.weight, trained.content.weight)
+
+
+def test_published_weights_start_a_training_of_other_classes(published, trained):
+    model = blank(2)
+    told = TASK.take_foreign_weights(model, published, BoxMeaning(TWO))
+    assert told is not None and "classes of the file: incisor, canine, molar" in told
+    assert "1 of 2 classes known: Molar; new: implant" in told and "tensors taken whole" in told
+    assert torch.equal(model.proposals.classify.weight[0], trained.proposals.classify.weight[2])
+    assert not model.denoising.labels.weight[1].any()
+    assert torch.equal(model.neck.norms[0].weight, trained.neck.norms[0].weight)
+
+
+def test_a_file_without_names_gives_rows_by_category_id(tmp_path, trained):
+    torch.save(published_state(trained), tmp_path / "bare.pth")
+    model = blank(2)
+    told = TASK.take_foreign_weights(model, tmp_path / "bare.pth", BoxMeaning(BoxClasses(("a", "b"), (2, 7))))
+    assert told is not None and "1 of 2 classes known: a (there 2); new: b" in told
+    assert torch.equal(model.proposals.classify.weight[0], trained.proposals.classify.weight[2])
+
+
+def test_as_many_classes_without_names_are_taken_as_they_are(tmp_path, trained):
+    torch.save(published_state(trained), tmp_path / "bare.pth")
+    model = blank(3)
+    told = TASK.take_foreign_weights(model, tmp_path / "bare.pth", BoxMeaning(THREE))
+    assert told is not None and "all 3 classes as they are there" in told
+    assert torch.equal(model.proposals.classify.weight, trained.proposals.classify.weight)
+
+
+def test_parts_of_published_weights(published, trained):
+    model = blank(3)
+    told = TASK.take_foreign_weights(model, published, BoxMeaning(THREE), ["backbone"])
+    assert told is not None and "missing" not in told and "not used" not in told
+    for name, tensor in model.named_parameters():
+        assert torch.equal(tensor, trained.state_dict()[name]) == name.startswith("backbone") or not (
+            trained.state_dict()[name].any()
+        ), name
+    with pytest.raises(ValueError, match="'backbon', no module of the model; did you mean 'backbone'"):
+        TASK.take_foreign_weights(model, published, BoxMeaning(THREE), ["backbon"])
+
+
+def test_other_files_are_left_to_the_checkpoints_reader(tmp_path):
+    torch.save({"conv.weight": torch.zeros(2)}, tmp_path / "other.pth")
+    assert TASK.take_foreign_weights(blank(2), tmp_path / "other.pth", BoxMeaning(TWO)) is None
+    settings = TrainSettings("unused", 1, 1, init_checkpoint=str(tmp_path / "other.pth"))
+    config = {"_target_": "tests.support.small_boxes:small_boxes"}
+    with pytest.raises(ValueError, match=r"other\.pth: format None, expected .* not written by main\.py"):
+        starting_model(config, settings, TASK, BoxMeaning(TWO), resumed=False)
