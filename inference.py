@@ -33,9 +33,11 @@ from datasets.files.image_files import SourceImage
 from datasets.files.search import summary
 from util.arguments import (
     add_device_argument,
+    add_model_config_argument,
     add_spacing_argument,
     checkpoints_of,
     escape_on_console,
+    model_config_of,
     positive,
 )
 from util.files import printable, sha256
@@ -47,7 +49,7 @@ from util.prediction.shard import ALONE, Shard, num_gpus, take_own_gpu
 from util.training.task import Task
 
 SHIPPED = Path(__file__).resolve().parent / "weights" / "cephdetr38.safetensors"
-DEFAULT_OUTPUT = Path("outputs/inference/landmarks.json")
+DEFAULT_OUTPUT = Path("outputs/inference")
 
 
 def main() -> int:
@@ -86,7 +88,8 @@ def parse_arguments() -> tuple[argparse.Namespace, Task]:
         help="RUN/best.pt, weights/NAME.safetensors or an exported .onnx; several: an ensemble "
         "(default: the 38 landmarks)",
     )
-    task = task_of_file(checkpoints_of(sys.argv[1:], [SHIPPED])[0])
+    add_model_config_argument(parser)
+    task = task_of_file(checkpoints_of(sys.argv[1:], [SHIPPED])[0], model_config_of(sys.argv[1:]))
     task.add_look_arguments(parser)
     task.add_inference_arguments(parser)
     parser.add_argument(
@@ -101,7 +104,8 @@ def parse_arguments() -> tuple[argparse.Namespace, Task]:
     parser.add_argument(
         "--output",
         type=Path,
-        help=f"FILE.json; FILE.csv is written beside it (default: {DEFAULT_OUTPUT}, with overlays)",
+        help="FILE.json; FILE.csv is written beside it (default: "
+        f"{DEFAULT_OUTPUT / task.name}.json, with overlays)",
     )
     parser.add_argument("--show-dir", type=Path, help="write an overlay an image")
     add_spacing_argument(parser)
@@ -121,7 +125,8 @@ def parse_arguments() -> tuple[argparse.Namespace, Task]:
     if args.output is None:
         if args.shard is not None:
             parser.error("--output: several processes share one result, so say where: --output FILE.json.")
-        args.output, args.show_dir = DEFAULT_OUTPUT, args.show_dir or DEFAULT_OUTPUT.parent
+        args.output = DEFAULT_OUTPUT / f"{task.name}.json"
+        args.show_dir = args.show_dir or DEFAULT_OUTPUT
     if args.output.suffix not in (".json", ".csv"):
         parser.error(f"--output {args.output}: expected FILE.json (or FILE.csv); both are written.")
     if args.shard is None and args.retry_failed:
@@ -190,7 +195,7 @@ def progress(shard: Shard | None) -> tqdm:
 
 def load(looks: Looks, task: Task, args: argparse.Namespace) -> Predictor:
     """What ``looks`` asks for, ready to predict."""
-    members = [load_predictor(file, args.device) for file in looks.checkpoints]
+    members = [load_predictor(file, args.device, args.model_config) for file in looks.checkpoints]
     return task.inferring(looks.predictor(members), args)
 
 

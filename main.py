@@ -160,6 +160,7 @@ def prepare_run(cfg: DictConfig, resume_from: str | None) -> TrainingRun:
     task = task_of(cfg)
     require_criterion(task, settings.select)
     train_set, val_set = open_data(cfg, task, settings)
+    settings = settings.counted(len(train_set))
     resumed = None
     if resume_from is not None:
         file = decided_by_first(partial(checkpoint_of, resume_from))

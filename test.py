@@ -18,8 +18,14 @@ from accelerate import PartialState
 from tqdm import tqdm
 
 from datasets.loader import eval_loader
-from util.arguments import add_data_arguments, checkpoints_of, positive
-from util.checkpoints.checkpoint import load_model, task_of
+from util.arguments import (
+    add_data_arguments,
+    add_model_config_argument,
+    checkpoints_of,
+    model_config_of,
+    positive,
+)
+from util.checkpoints.described import load_described, task_of_described
 from util.evaluation.data import open_dataset
 from util.evaluation.report import Evaluation
 from util.files import write_atomic
@@ -38,7 +44,7 @@ def main() -> None:
     if processes.num_processes > 1:
         device = processes.device or device
         require_plain(looks, processes.num_processes)
-    models = [load_model(file, device) for file in looks.checkpoints]
+    models = [load_described(file, args.model_config, device) for file in looks.checkpoints]
     dataset = open_dataset(models[0], args.data, args.subset)
     if looks.plain:
         results = evaluate_shared(task, models[0].model, own_batches(task, dataset, processes, args), device)
@@ -65,7 +71,8 @@ def parse_arguments() -> tuple[argparse.Namespace, Task]:
         metavar="F",
         help="RUN/best.pt; several: an ensemble",
     )
-    task = task_of(checkpoints_of(sys.argv[1:])[0])
+    add_model_config_argument(parser)
+    task = task_of_described(checkpoints_of(sys.argv[1:])[0], model_config_of(sys.argv[1:]))
     task.add_look_arguments(parser)
     add_data_arguments(parser)
     parser.add_argument("--batch-size", type=positive(int), default=8)

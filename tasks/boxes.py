@@ -82,6 +82,19 @@ class BoxTask(Task):
 
         return take_start(model, file, meaning.classes, parts)
 
+    def foreign_model(self, config: Any, file: Path) -> tuple[Any, BoxMeaning] | None:
+        """With published weights; classes are category ids, as the file numbers them."""
+        from util.checkpoints.boxes.published_start import published_model
+
+        return published_model(self, config, file)
+
+    def fitted(self, meaning: BoxMeaning, data: BoxDataset, file: Path) -> BoxDataset:
+        """``data`` with the labels of a model that knows all of their classes by their ids, and more."""
+        labels = meaning.classes.labels_of(data.classes)
+        if meaning.names != data.classes.names and labels is not None:
+            return data.relabelled(meaning.classes, labels)
+        return super().fitted(meaning, data, file)
+
     # A training step
 
     def targets(self, batch: BoxBatch) -> BoxTargets:

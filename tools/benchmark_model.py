@@ -26,7 +26,15 @@ from util.benchmark.marked_text import require_marked, write_marked
 from util.benchmark.onnx_graphs import OnnxSubject
 from util.benchmark.peak_memory import peak_memory
 from util.benchmark.setting import Bench, compile_whole, measure
-from util.benchmark.subject import PRECISIONS, Setting, Source, Subject, random_images, timm_features
+from util.benchmark.subject import (
+    PRECISIONS,
+    Setting,
+    Source,
+    Subject,
+    as_taken,
+    random_images,
+    timm_features,
+)
 from util.benchmark.tables import readme_table, text_table
 from util.benchmark.timing import CLOCKS, Stopwatch
 from util.files import write_atomic
@@ -89,7 +97,9 @@ def set_up(
     return Bench(
         subjects=subjects,
         reference=Subject.of(REFERENCE, timm_features(REFERENCE).to(device), image),
-        compiled=[compile_whole(subject.model, image) for subject in subjects] if args.compile else [],
+        compiled=[compile_whole(subject.model, as_taken(image, subject.model)) for subject in subjects]
+        if args.compile
+        else [],
         graphs=[OnnxSubject(file, torch.get_num_threads()) for file in args.onnx],
         size=size,
         device=device,
@@ -167,7 +177,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--size", type=int, nargs=2, default=[512, 416], metavar=("HEIGHT", "WIDTH"))
     parser.add_argument("--batch-size", type=int, nargs="+", default=[1])
     parser.add_argument("--precision", choices=list(PRECISIONS), nargs="+", default=["fp32"])
-    parser.add_argument("--num-landmarks", type=int, default=38, help="of the models of configs (38)")
+    parser.add_argument(
+        "--num-landmarks",
+        type=int,
+        default=38,
+        help="outputs of the models of configs that name no num_classes (38)",
+    )
     add_device_argument(parser, default="cpu")
     parser.add_argument("--threads", type=int, help="CPU threads (PyTorch's own choice)")
     parser.add_argument("--repeats", type=int, default=30, help="rounds that count (30)")

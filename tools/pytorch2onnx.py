@@ -1,6 +1,7 @@
 """Export a model as one ONNX file that inference.py and any ONNX runtime can use without PyTorch.
 
     python tools/pytorch2onnx.py --checkpoint runs/NAME/best.pt --output model.onnx
+    python tools/pytorch2onnx.py --model-config C.py --checkpoint published.pth --output model.onnx
 
 The file is written only when ONNX Runtime gives what PyTorch gives, on random images and on real ones: those
 of --data, or of the folder that the model was trained on where it is there. docs/export.md says more.
@@ -12,7 +13,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
-from util.checkpoints.checkpoint import task_of, task_of_config
+from util.checkpoints.checkpoint import task_of_config
+from util.checkpoints.described import task_of_described
 from util.files import open_atomic
 from util.training.task import Task
 
@@ -32,12 +34,21 @@ def parse_args() -> tuple[argparse.Namespace, Task]:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--checkpoint", type=Path, help="RUN/best.pt")
-    source.add_argument("--model-config", type=Path, help="a config of configs/models/, with random weights")
+    parser.add_argument("--checkpoint", type=Path, help="RUN/best.pt")
+    parser.add_argument(
+        "--model-config",
+        type=Path,
+        metavar="C",
+        help="config of a --checkpoint that main.py did not write; alone: the model with random weights",
+    )
     parser.add_argument("--output", type=Path, required=True, help="FILE.onnx")
     known, _ = parser.parse_known_args([word for word in sys.argv[1:] if word not in ("-h", "--help")])
-    task = task_of(known.checkpoint) if known.checkpoint else task_of_config(known.model_config)
+    if known.checkpoint:
+        task = task_of_described(known.checkpoint, known.model_config)
+    elif known.model_config:
+        task = task_of_config(known.model_config)
+    else:
+        parser.error("expected --checkpoint F, --model-config C, or both.")
     task.add_export_arguments(parser)
     args = parser.parse_args()
     if args.output.suffix != ".onnx":

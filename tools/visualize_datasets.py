@@ -11,20 +11,27 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
+from datasets.prepared.subsets import kind_of
 from util.arguments import positive
 from util.checkpoints.checkpoint import with_task
 from util.config import instantiate, load_config, require_sections
 from util.files import write_atomic
 from util.reporting.visualise import require_free_folder
 
+CONFIGS = {
+    "landmarks": "configs/train_config.py",
+    "boxes": "configs/boxes/train_config.py",
+    "masks": "configs/masks/jsrt.py",
+}
 SECTIONS = ("model", "criterion", "train_transforms", "eval_transforms")
 
 
 def main() -> None:
     args = parse_arguments()
     require_free_folder(args.show_dir)
-    config = load_config(args.config_file)
-    require_sections(config, SECTIONS, args.config_file)
+    file = args.config_file or CONFIGS[kind_of(args.data)]
+    config = load_config(file)
+    require_sections(config, SECTIONS, file)
     task = instantiate(with_task(config).task)
     for stem, content in task.data_pictures(config, args, print):
         file = args.show_dir / f"{stem}.png"
@@ -39,7 +46,8 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--subset", default="train", help="subset of the prepared folder (default: train)")
     parser.add_argument(
-        "--config-file", default="configs/train_config.py", help="whose transforms and loss to show"
+        "--config-file",
+        help="whose transforms and loss to show (default: the first config of what --data annotates)",
     )
     parser.add_argument("--show-dir", type=Path, required=True, help="new or empty folder for the pictures")
     parser.add_argument("--count", type=positive(int), default=3, help="random cases shown one by one (3)")

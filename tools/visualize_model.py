@@ -11,8 +11,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
-from util.arguments import add_device_argument, add_spacing_argument, checkpoints_of
-from util.checkpoints.checkpoint import load_model, task_of
+from util.arguments import (
+    add_device_argument,
+    add_model_config_argument,
+    add_spacing_argument,
+    checkpoints_of,
+    model_config_of,
+)
+from util.checkpoints.described import load_described, task_of_described
 from util.files import write_atomic
 from util.prediction.predictor import pick_device
 from util.reporting.figures import png
@@ -23,7 +29,7 @@ from util.training.task import Task
 def main() -> None:
     args, task = parse_arguments()
     require_free_folder(args.show_dir)
-    loaded = load_model(args.checkpoint, pick_device(args.device))
+    loaded = load_described(args.checkpoint, args.model_config, pick_device(args.device))
     for stem, figure in task.model_pictures(loaded, args, print):
         file = args.show_dir / f"{stem}.png"
         write_atomic(file, png(figure))
@@ -39,7 +45,8 @@ def parse_arguments() -> tuple[argparse.Namespace, Task]:
     )
     parser.add_argument("--show-dir", type=Path, required=True, help="new or empty folder for the pictures")
     parser.add_argument("--slice", type=int, metavar="N", help="image of a file of several, from 1")
-    task = task_of(checkpoints_of(sys.argv[1:])[0])
+    add_model_config_argument(parser)
+    task = task_of_described(checkpoints_of(sys.argv[1:])[0], model_config_of(sys.argv[1:]))
     task.add_inspection_arguments(parser)
     add_spacing_argument(parser)
     add_device_argument(parser)

@@ -72,6 +72,23 @@ class _OneOrTwo(argparse.Action):
         setattr(namespace, self.dest, values)
 
 
+def add_model_config_argument(parser: argparse.ArgumentParser) -> None:
+    """``--model-config``, for ``util.checkpoints.described``."""
+    parser.add_argument(
+        "--model-config",
+        type=Path,
+        metavar="C",
+        help="config of a --checkpoint that main.py did not write, such as published weights",
+    )
+
+
+def model_config_of(words: Sequence[str]) -> Path | None:
+    """The file after ``--model-config`` on a command line that is not parsed yet."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    add_model_config_argument(parser)
+    return parser.parse_known_args(list(words))[0].model_config
+
+
 def checkpoints_of(words: Sequence[str], default: Sequence[Path] = ()) -> Sequence[Path]:
     """The files after ``--checkpoint`` on a command line that is not parsed yet; ``default`` without any.
 

@@ -25,6 +25,7 @@ from util.checkpoints.renamed import renamed_targets
 
 _TARGET = "_target_"
 _MODEL_SECTIONS = ("model", "criterion", "embed_dim")  # what a row takes of another model's config
+_MODEL_FILE = "model_path"
 _PYTHON_ERRORS = (ValueError, TypeError, NameError, AttributeError, SyntaxError, ImportError)
 
 
@@ -59,14 +60,19 @@ def load_config(file: str | Path, overrides: Iterable[str] = ()) -> DictConfig:
     """Run a ``.py`` config (or read a saved ``.yaml``), apply dotted overrides, return the resolved tree.
 
     ``FILE.py:NAME`` is the row NAME of the table in FILE.py. An override may set any key that is there and
-    any argument that a recorded call takes. Raises ValueError.
+    any argument that a recorded call takes. A config with a ``model_path`` takes the sections ``model`` and
+    ``criterion`` from that config; what its own two name stands in place of what they say. Raises ValueError.
     """
-    cfg = _read(Path(file))
+    cfg, changes = _read(Path(file)), {}
     for item in overrides:
         key, separator, value = item.partition("=")
         if not separator:
             raise ValueError(f"override {item!r}: expected key=value.")
-        _set(cfg, key, _parse(item, value))
+        changes[key] = _parse(item, value)
+    if _MODEL_FILE in cfg:
+        _take_model(cfg, changes.pop(_MODEL_FILE, cfg[_MODEL_FILE]))
+    for key, value in changes.items():
+        _set(cfg, key, value)
     OmegaConf.resolve(cfg)
     cfg = cast(DictConfig, OmegaConf.create(OmegaConf.to_yaml(cfg)))  # as read back: tuples become lists
     OmegaConf.set_readonly(cfg, True)
@@ -178,6 +184,21 @@ def _read_row(table: Path, name: str) -> DictConfig:
     for key, value in row.changes.items():
         _set(cfg, key, value)
     return cfg
+
+
+def _take_model(cfg: DictConfig, file: str) -> None:
+    """Complete ``cfg`` by the model of the config ``file``; a config that a run saved is complete."""
+    if _TARGET in cfg.get("model", {}):
+        if file != cfg[_MODEL_FILE]:
+            raise ValueError(
+                f"override {_MODEL_FILE}={file}: this config holds its model already, that of "
+                f"{cfg[_MODEL_FILE]}. Give the config that the run was started with."
+            )
+        return
+    other = _read(Path(file))
+    cfg[_MODEL_FILE] = file
+    for section in (name for name in _MODEL_SECTIONS if name in other):
+        cfg[section] = OmegaConf.merge(other[section], cfg.get(section) or {})
 
 
 def _set(cfg: DictConfig, key: str, value: Any) -> None:

@@ -1,6 +1,12 @@
 """Salience-DETR over a FocalNet-L with four focal levels, as published: for its checkpoints."""
 
-from configs.salience_detr.salience_detr_resnet50_800_1333 import criterion, model, num_classes
+from configs.salience_detr.salience_detr_resnet50_800_1333 import (
+    criterion,
+    eval_transforms,
+    model,
+    num_classes,
+    task,
+)
 from models.boxes.large_backbones import NormedFocalNet
 from util.config import L
 

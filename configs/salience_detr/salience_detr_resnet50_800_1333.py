@@ -4,8 +4,12 @@ from models.backbone import TimmBackbone
 from models.boxes.corrections import published
 from models.boxes.criterion import BoxCriterion
 from models.boxes.detector import SalienceDetr
+from tasks.boxes import BoxTask
+from transforms.published_size import PublishedSize
 from util.config import L
 
+task = L(BoxTask)()
+eval_transforms = L(PublishedSize)(short=800, long=1333)
 model = L(SalienceDetr)(
     backbone=L(TimmBackbone)(
         name="resnet50", in_channels=3, norm="frozen", frozen=["conv1", "bn1", "layer1"], weights=None

@@ -1,9 +1,11 @@
 """Images with boxes: a prepared folder, or COCO in its usual folders as it lies."""
 
 from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -65,6 +67,13 @@ class BoxDataset(DrawnCases[BoxSample]):
         """Like ``dataset[index]`` but from a black image: where the boxes go, without reading a file."""
         black = np.zeros(self.records[index].size[::-1], np.uint8)
         return self._transformed(self._sample(index, black), index, 0)
+
+    def relabelled(self, classes: BoxClasses, labels: np.ndarray) -> Self:
+        """The same images with the labels of other ``classes``; ``labels`` (K,): of each class here."""
+        other = copy(self)
+        other.classes = classes
+        other.records = tuple(replace(record, labels=labels[record.labels]) for record in self.records)
+        return other
 
     def _sample(self, index: int, image: np.ndarray) -> BoxSample:
         record = self.records[index]

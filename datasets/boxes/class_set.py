@@ -43,6 +43,18 @@ class BoxClasses:
             raise ValueError(f"category {category_id!r} is unknown, expected one of {_listed(self.ids)}.")
         return self.ids.index(category_id)
 
+    def labels_of(self, other: "BoxClasses") -> np.ndarray | None:
+        """(K of ``other``,) the labels here of its classes, by id; None where one is not here or is another.
+
+        Classes are the same by their names; a class that is called after its id alone has none to compare.
+        """
+        known = dict(zip(self.ids, self.names, strict=True))
+        for name, number in zip(other.names, other.ids, strict=True):
+            here = known.get(number)
+            if here is None or here.casefold() not in (name.casefold(), unnamed(number)):
+                return None
+        return np.array([self.ids.index(number) for number in other.ids], np.int64)
+
     def category_ids(self, labels: np.ndarray) -> np.ndarray:
         """(N,) labels -> (N,) ids of the source."""
         return np.asarray(self.ids, np.int64)[labels]
@@ -95,6 +107,11 @@ class BoxClasses:
             return cls(names, tuple(number for number, _ in pairs), pairs_by_name(names) if names else ())
         except ValueError as error:
             raise ValueError(f"{source}: {error}") from error
+
+
+def unnamed(category_id: int) -> str:
+    """What a class is called of which only its id is known."""
+    return f"category {category_id}"
 
 
 def _listed(values: Iterable[object]) -> str:

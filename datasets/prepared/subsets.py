@@ -57,6 +57,22 @@ def read_header(folder: Path, kind: str = "landmark_set") -> dict[str, Any]:
     return header
 
 
+def kind_of(folder: Path) -> str:
+    """What a folder annotates: a value of ``KINDS``. COCO in its usual folders is of boxes.
+
+    Raises ValueError for a folder that is neither prepared nor COCO's.
+    """
+    if not (folder / "dataset.json").is_file() and (folder / "annotations").is_dir():
+        return "boxes"
+    if not (folder / "dataset.json").is_file():
+        raise ValueError(
+            f"{folder}: no dataset.json, so not a prepared folder, and no annotations/instances_*.json. "
+            "Make one with tools/prepare_*.py."
+        )
+    header = read_json(folder / "dataset.json")
+    return next((kind for key, kind in KINDS.items() if key in header), "landmarks")
+
+
 def read_subset(
     folder: Path,
     subset: str,

@@ -27,6 +27,7 @@ class PaddedSwin(TimmBackbone):
         in_channels: int = 3,
         pretrained: bool = False,
         weights: str | None = None,
+        norm: str = "native",
         frozen: Sequence[str] = (),
         options: dict[str, Any] | None = None,
     ) -> None:
@@ -35,6 +36,7 @@ class PaddedSwin(TimmBackbone):
             in_channels=in_channels,
             pretrained=pretrained,
             weights=weights,
+            norm=norm,
             frozen=frozen,
             options={"always_partition": True, "strict_img_size": False} | dict(options or {}),
         )
@@ -85,6 +87,7 @@ class NormedFocalNet(TimmBackbone):
         in_channels: int = 3,
         pretrained: bool = False,
         weights: str | None = None,
+        norm: str = "native",
         frozen: Sequence[str] = (),
         options: dict[str, Any] | None = None,
     ) -> None:
@@ -93,6 +96,7 @@ class NormedFocalNet(TimmBackbone):
             in_channels=in_channels,
             pretrained=pretrained,
             weights=weights,
+            norm=norm,
             frozen=frozen,
             options={"normalize_modulator": True} | dict(options or {}),
         )

@@ -5,9 +5,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torchvision.ops import nms
 
 from models.boxes.pyramid import Pyramid, take
+from models.boxes.suppression import stays
 from models.precision import full_precision
 
 PRIOR = 0.01  # probability of a class that a fresh head starts from
@@ -51,14 +51,10 @@ def thinned(scores: Tensor, pyramid: Pyramid, num_queries: int) -> tuple[Tensor,
     count = min(_SURPLUS * num_queries, scores.shape[1])
     ranked = scores.sort(dim=1, descending=True, stable=True)
     index, values = ranked.indices[:, :count], ranked.values[:, :count]
-    batch = torch.arange(len(index), device=index.device)[:, None]
-    plane = (batch * len(pyramid.shapes) + pyramid.level[index]) * _APART
+    plane = pyramid.level[index] * _APART
     x, y = pyramid.column[index] + plane, pyramid.row[index].to(plane)
     squares = torch.stack([x - 1, y - 1, x + 1, y + 1], -1)  # (B, T, 4)
-    falling = -torch.arange(count, device=index.device, dtype=squares.dtype).expand_as(x)
-    stay = torch.zeros(x.numel(), dtype=torch.bool, device=index.device)
-    stay = stay.index_fill(0, nms(squares.flatten(0, 1), falling.flatten(), _OVERLAP), True).view_as(x)
-    return index, stay & (values > float("-inf"))
+    return index, stays(squares, _OVERLAP) & (values > float("-inf"))
 
 
 def first_common(index: Tensor, stay: Tensor, num_queries: int) -> tuple[Tensor, None]:

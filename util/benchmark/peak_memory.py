@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from util.benchmark.subject import Setting, Source, random_images, run
+from util.benchmark.subject import Setting, Source, as_taken, random_images, run
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def _measure(source: Source, settings: Sequence[Setting], device: torch.device, 
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         for _ in range(2):
-            run(model, images, setting.precision)
+            run(model, as_taken(images, model), setting.precision)
         if device.type == "cuda":
             on_device[str(setting)] = torch.cuda.max_memory_allocated(device) / 2**20
     return PeakMemory(base, _peak_rss_mib(), on_device)

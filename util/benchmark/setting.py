@@ -12,7 +12,15 @@ from torch import Tensor, nn
 from util.benchmark import timing
 from util.benchmark.flops import FlopCount
 from util.benchmark.onnx_graphs import OnnxSubject
-from util.benchmark.subject import PRECISIONS, Forward, Setting, Subject, random_images, run
+from util.benchmark.subject import (
+    PRECISIONS,
+    Forward,
+    Setting,
+    Subject,
+    as_taken,
+    random_images,
+    run,
+)
 
 Times = Mapping[str, np.ndarray]
 
@@ -83,13 +91,15 @@ def compile_whole(model: nn.Module, images: Tensor) -> Forward:
 
 
 def _model_calls(bench: Bench, setting: Setting, images: Tensor) -> dict[str, Callable[[], object]]:
-    modules: dict[str, Forward] = {"reference": bench.reference.model}
+    modules: dict[str, tuple[Forward, Tensor]] = {"reference": (bench.reference.model, images)}
     for index, subject in enumerate(bench.subjects):
-        modules[f"model {index}"] = subject.model
+        taken = as_taken(images, subject.model)
+        modules[f"model {index}"] = subject.model, taken
         if subject.backbone is not None:
-            modules[f"backbone {index}"] = subject.backbone.model
-    modules |= {f"compiled {index}": module for index, module in enumerate(bench.compiled)}
-    return {name: partial(run, module, images, setting.precision) for name, module in modules.items()}
+            modules[f"backbone {index}"] = subject.backbone.model, taken
+        if bench.compiled:
+            modules[f"compiled {index}"] = bench.compiled[index], taken
+    return {name: partial(run, module, taken, setting.precision) for name, (module, taken) in modules.items()}
 
 
 def _graph_calls(bench: Bench, setting: Setting) -> dict[str, Callable[[], object]]:

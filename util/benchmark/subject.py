@@ -54,7 +54,8 @@ class Source:
         config = load_config(self.file, [f"size={list(self.size)}"] if sized else [])
         require_sections(config, ("model",), self.file)
         task: Task = instantiate(with_task(config).task)
-        return task.build_model(config.model, task.example_meaning(self.num_landmarks)).eval().to(device)
+        count = config.get("num_classes", self.num_landmarks)
+        return task.build_model(config.model, task.example_meaning(count)).eval().to(device)
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Subject:
         """``image``: (1, 1, H, W), of the size to measure."""
         part = dict(model.named_children()).get("backbone")
         backbone = None if part is None else cls.of(f"{name}.backbone", part, image)
-        return cls(name, model, count_flops(model, image), backbone)
+        return cls(name, model, count_flops(model, as_taken(image, model)), backbone)
 
     def size_report(self) -> dict[str, Any]:
         """Parameters, and operations of one image in full precision."""
@@ -92,6 +93,11 @@ def timm_features(name: str) -> nn.Module:
 def random_images(setting: Setting, size: tuple[int, int], device: torch.device) -> Tensor:
     """(B, 1, H, W) in [0, 1]."""
     return torch.rand(setting.batch_size, 1, *size, device=device)
+
+
+def as_taken(images: Tensor, model: nn.Module) -> Tensor:
+    """(B, 1, H, W) -> with as many channels as the first convolution of ``model`` takes."""
+    return images.expand(-1, next(int(p.shape[1]) for p in model.parameters() if p.ndim == 4), -1, -1)
 
 
 def run(module: Forward, images: Tensor, precision: str) -> object:

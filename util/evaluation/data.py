@@ -18,5 +18,4 @@ def open_dataset(loaded: LoadedModel, folder: Path | None, subset: str) -> Any:
     if folder is None:
         raise ValueError(f"{loaded.file}: its config names no data.folder. Give --data.")
     dataset = loaded.task.open_data(folder, subset, instantiate(loaded.config.eval_transforms))
-    loaded.task.require_same(loaded.meaning, dataset, loaded.file)
-    return dataset
+    return loaded.task.fitted(loaded.meaning, dataset, loaded.file)

@@ -7,6 +7,8 @@ import onnx_ir
 import torch
 from onnxscript import opset18
 
+import models.boxes.suppression  # noqa: F401 (registers an operator of our own)
+
 op: Any = opset18  # typed for calls on arrays; what is used here is the same in every later opset
 
 
@@ -46,8 +48,24 @@ def _logsumexp(values: Any, dim: list[int], keepdim: bool = False) -> Any:
     return result if keepdim else op.Squeeze(result, dim)
 
 
+def _stays(boxes: Any, overlap: float) -> Any:
+    """Boxes (B, N, 4) stand best first, so falling scores are made up, and what is selected is marked."""
+    count = int(boxes.shape[1])
+    falling = op.Constant(value=onnx_ir.tensor(-np.arange(count, dtype=np.float32)[None, None]))
+    batch = op.Shape(boxes, start=0, end=1)
+    one, all_of_them = op.Constant(value_ints=[1]), op.Constant(value_ints=[count])
+    scores = op.Expand(falling, op.Concat(batch, one, all_of_them, axis=0))  # (B, 1, N)
+    threshold = op.Constant(value_floats=[overlap])
+    selected = op.NonMaxSuppression(boxes, scores, all_of_them, threshold)  # (n, 3): image, class, box
+    places = op.Gather(selected, op.Constant(value_ints=[0, 2]), axis=1)
+    marks = op.Expand(op.Constant(value_floats=[1.0]), op.Shape(places, start=0, end=1))
+    none = op.Expand(op.Constant(value_floats=[0.0]), op.Concat(batch, all_of_them, axis=0))
+    return op.Cast(op.ScatterND(none, places, marks), to=onnx_ir.DataType.BOOL)
+
+
 TRANSLATIONS = {
     torch.ops.aten.adaptive_max_pool2d.default: _adaptive_max_pool2d,
     torch.ops.aten.logsumexp.default: _logsumexp,
     torch.ops.aten.sort.stable: _stable_sort,
+    torch.ops.cephdetr.stays.default: _stays,
 }

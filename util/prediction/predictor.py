@@ -19,27 +19,31 @@ if TYPE_CHECKING:
     from util.training.task import Task
 
 
-def task_of_file(file: Path) -> Task:
-    """The task of a checkpoint or of an exported .onnx. Raises ValueError for any other file."""
+def task_of_file(file: Path, model_config: Path | None = None) -> Task:
+    """The task of a checkpoint or of an exported .onnx, or of a file that ``model_config`` describes.
+
+    Raises ValueError for any other file.
+    """
     if file.suffix == ".onnx":
         from util.export.session import task_of_graph
 
         return task_of_graph(file)
-    from util.checkpoints.checkpoint import task_of
+    from util.checkpoints.described import task_of_described
 
-    return task_of(file)
+    return task_of_described(file, model_config)
 
 
-def load_predictor(file: Path, device: str = "auto") -> Any:
+def load_predictor(file: Path, device: str = "auto", model_config: Path | None = None) -> Any:
     """The model in ``file``: a checkpoint of main.py, or an .onnx file of tools/pytorch2onnx.py.
 
-    ``device``: auto, cpu, cuda or cuda:N. Raises ValueError for a file or device that cannot be used.
+    ``model_config``: of weights that main.py did not write. ``device``: auto, cpu, cuda or cuda:N. Raises
+    ValueError for a file or device that cannot be used.
     """
     if file.suffix == ".onnx":
         return task_of_file(file).graph_predictor(file, device)
-    from util.checkpoints.checkpoint import load_model
+    from util.checkpoints.described import load_described
 
-    loaded = load_model(file, pick_device(device))
+    loaded = load_described(file, model_config, pick_device(device))
     return loaded.task.predictor(loaded)
 
 

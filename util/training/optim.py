@@ -18,9 +18,10 @@ def learning_rate_factor(
     """Share of the base learning rate at ``iteration`` (from 0): linear warm-up, then half a cosine to zero.
 
     With ``milestones`` steps instead of the cosine: a tenth of the rate after each. They and ``warmup`` are
-    shares of ``iterations``. A pure function, so there is no schedule state to save.
+    shares of ``iterations``; ``warmup`` from 1 on is a number of them, at most a tenth of all. A pure
+    function, so there is no schedule state to save.
     """
-    steps = round(warmup * iterations)
+    steps = round(warmup * iterations) if warmup < 1 else min(round(warmup), iterations // 10)
     if iteration < steps:
         return (iteration + 1) / (steps + 1)
     if milestones is not None:

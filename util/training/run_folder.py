@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 FREE_KEYS = (
     *("train.output_dir", "train.save_every", "train.save_minutes", "train.log_every", "data.workers"),
     *("train.init_checkpoint", "train.init_parts"),  # they had their effect at the start
+    *("output_dir", "coco_path", "model_path"),  # of configs that say at their top what to edit
 )
 _MARKS = ("config.yaml", "metrics.jsonl", "last.pt", PREVIOUS["last.pt"], "best.pt")
 _FRESH = ".last.new.pt"  # the new last.pt, from when it is whole until it has its name

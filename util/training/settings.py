@@ -1,8 +1,9 @@
 """The ``train`` section of a config: its keys, their meaning, their defaults and what they may be."""
 
 import inspect
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from util.config import nearest
@@ -15,14 +16,15 @@ class TrainSettings:
     """How a training runs. Counts are in iterations (optimizer steps) unless said otherwise."""
 
     output_dir: str
-    iterations: int
+    iterations: int  # 0: what ``epochs`` make of them (``counted``)
     batch_size: int  # images a forward pass, over all processes together
+    epochs: float | None = None  # in place of iterations: how often each image is seen
     accumulate_steps: int = 1  # forward passes an iteration
-    warmup: float = 0.05  # share of the iterations
+    warmup: float = 0.05  # share of the iterations; from 1 on iterations, at most a tenth of all
     milestones: Sequence[float] | None = None  # shares after which the rate is a tenth; None: half a cosine
     clip_norm: float = 1.0
     ema_decay: float = 0.999
-    eval_every: int = 200
+    eval_every: int = 200  # 0: once an epoch, where ``epochs`` are given
     save_minutes: float = 10.0  # between two writings of last.pt; it is also written at the end
     log_every: int = 20
     eval_batch_size: int = 8  # images, each process
@@ -35,7 +37,17 @@ class TrainSettings:
     init_parts: Sequence[str] | None = None  # its modules to take over, such as ["backbone"]; None: all
 
     def __post_init__(self) -> None:
-        for name in ("iterations", "batch_size", "accumulate_steps", "eval_every", "log_every"):
+        least = 1 if self.epochs is None else 0
+        for name in ("iterations", "eval_every"):
+            self._require(name, int, least, f"a whole number of at least {least}")
+        if self.epochs is not None:
+            self._require("epochs", (int, float), 1e-12, "a positive number, or null")
+            if self.iterations:
+                raise ValueError(
+                    f"train.iterations={self.iterations} and train.epochs={self.epochs}: expected one of "
+                    "them. Set the other to 0 or to null."
+                )
+        for name in ("batch_size", "accumulate_steps", "log_every"):
             self._require(name, int, 1, "a whole number of at least 1")
         self._require("eval_batch_size", int, 1, "a whole number of at least 1")
         self._require("seed", int, 0, "a whole number of at least 0")
@@ -45,12 +57,15 @@ class TrainSettings:
             self._require("encoder_lr", (int, float), 0, "a number of at least 0, or null")
         if self.patience is not None:
             self._require("patience", int, 1, "a whole number of at least 1, or null")
-        for name in ("warmup", "ema_decay"):
-            self._require(name, (int, float), 0, "a number from 0 up to and not including 1")
-            if getattr(self, name) >= 1:
-                raise ValueError(
-                    f"train.{name}={getattr(self, name)!r}, expected a number from 0 to below 1."
-                )
+        self._require("warmup", (int, float), 0, "a share from 0 to below 1, or a number of iterations")
+        if self.warmup >= 1 and self.warmup != int(self.warmup):
+            raise ValueError(
+                f"train.warmup={self.warmup!r}, expected a share from 0 to below 1, or a whole number of "
+                "iterations."
+            )
+        self._require("ema_decay", (int, float), 0, "a number from 0 up to and not including 1")
+        if self.ema_decay >= 1:
+            raise ValueError(f"train.ema_decay={self.ema_decay!r}, expected a number from 0 to below 1.")
         self._require_milestones()
         self._require_start()
         if self.mixed_precision not in PRECISIONS:
@@ -68,12 +83,25 @@ class TrainSettings:
         for key in section:
             if key not in parameters:
                 raise ValueError(f"config key train.{key} is unknown; {nearest(str(key), parameters)}")
+        section = {"iterations": 0, **section} if section.get("epochs") is not None else section
         absent = [
             name for name, value in parameters.items() if value.default is value.empty and name not in section
         ]
         if absent:
             raise ValueError(f"config section train lacks {absent}. Give them in the config file.")
         return cls(**{str(key): value for key, value in section.items()})
+
+    def counted(self, num_images: int) -> "TrainSettings":
+        """The same with ``epochs`` over so many images as iterations."""
+        if self.epochs is None:
+            return self
+        epoch = num_images / (self.batch_size * self.accumulate_steps)  # iterations
+        return replace(
+            self,
+            epochs=None,
+            iterations=max(math.ceil(self.epochs * epoch), 1),
+            eval_every=self.eval_every or max(math.ceil(epoch), 1),
+        )
 
     def _require_milestones(self) -> None:
         if self.milestones is None:

@@ -116,6 +116,11 @@ class Task(ABC):
     def require_same(self, meaning: Any, data: Any, file: Path) -> None:
         """Raise ValueError unless a model of ``meaning``, from ``file``, can go on with ``data``."""
 
+    def fitted(self, meaning: Any, data: Any, file: Path) -> Any:
+        """``data`` as a model of ``meaning``, from ``file``, is evaluated on them; ValueError for others."""
+        self.require_same(meaning, data, file)
+        return data
+
     @abstractmethod
     def build_model(self, config: Any, meaning: Any) -> Any:
         """The model that ``config`` describes, with its random or pretrained weights."""
@@ -127,6 +132,13 @@ class Task(ABC):
 
         What it took and what it left, in words; None for a file that is not of a form known here. ``parts``
         restricts this to modules by name. Raises ValueError for one that does not fit.
+        """
+        return None
+
+    def foreign_model(self, config: Any, file: Path) -> tuple[Any, Any] | None:
+        """The model of ``config`` with all weights of a file that main.py did not write, and its meaning.
+
+        None for a file that is not of a form known here. Raises ValueError for one that does not fit.
         """
         return None
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from util.checkpoints.boxes.published_names import ALIASES, CLASSES, DERIVED, published_names, published_shape
 
+CLASS_ROWS = "transformer.encoder_class_head.bias"  # as many as a file has classes
 _MARK = "transformer.encoder."  # of a published name; no name of ours begins so
 _BY_CLASS = ("proposals.classify.", "decoder.class_heads.", "denoising.labels.")
 _BY_ROW = ("content.weight", "encoder.background.rows.weight", "encoder.background.columns.weight")
@@ -153,7 +154,7 @@ def _within(name: str, parts: Sequence[str]) -> bool:
 
 def _count(weights: Mapping[str, Tensor]) -> int:
     """Class rows of a file; 0 where it has none."""
-    return len(weights.get("transformer.encoder_class_head.bias", ()))
+    return len(weights.get(CLASS_ROWS, ()))
 
 
 def _class_places(

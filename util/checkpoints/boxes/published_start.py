@@ -1,14 +1,28 @@
 """A detector from published weights: as the start of a training, or as it is."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
-from datasets.boxes.class_set import BoxClasses
-from util.checkpoints.boxes.published import Taken, is_published, take_published
+from datasets.boxes.class_set import BoxClasses, unnamed
+from datasets.boxes.meaning import BoxMeaning
+from util.checkpoints.boxes.published import (
+    CLASS_ROWS,
+    Taken,
+    decoded_classes,
+    is_published,
+    read_published,
+    take_published,
+)
+from util.checkpoints.boxes.published_names import CLASSES
+from util.checkpoints.checkpoint import untrained
 from util.config import nearest
+from util.training.task import Task
+
+logger = logging.getLogger(__name__)
 
 
 def take_start(
@@ -28,6 +42,47 @@ def take_start(
             raise ValueError(f"train.init_parts names {part!r}, no module of the model; {nearest(part, top)}")
     taken = take_published(model, file, class_names=classes.names, category_ids=classes.ids, parts=parts)
     return f"{file}: starting from published weights: {taken}\n  {_classes(taken, classes)}"
+
+
+def published_model(task: Task, config: Any, file: Path) -> tuple[nn.Module, BoxMeaning] | None:
+    """The detector of ``config`` with all that it needs from a published ``file``, in evaluation mode.
+
+    Its labels are the file's rows, which are category ids. None for a file that is not published. Raises
+    ValueError where a tensor is missing or has another shape.
+    """
+    if not is_published(file):
+        return None
+    weights = read_published(file)
+    meaning = BoxMeaning(_named(decoded_classes(weights.get(CLASSES)), num_classes(weights, file)))
+    model = task.build_model(untrained(config), meaning)
+    taken = take_published(model, file)
+    wrong = [f"{name} missing" for name in taken.missing]
+    wrong += [f"{name} {what}" for name, what in (taken.misshapen | taken.rows).items()]
+    if wrong:
+        more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+        raise ValueError(
+            f"{file}: not the weights of this config: {', '.join(wrong[:5])}{more}. Give the config that "
+            "they were trained with, one of configs/salience_detr/ for published ones."
+        )
+    logger.info("%s: %s", file, taken)
+    return model.eval(), meaning
+
+
+def num_classes(weights: Mapping[str, Tensor], file: Path) -> int:
+    """Class rows of a published file. Raises ValueError where it has none."""
+    heads = [tensor for name, tensor in weights.items() if name == CLASS_ROWS]
+    if not heads:
+        raise ValueError(f"{file}: no {CLASS_ROWS}, so no detector. Give a file with the whole model.")
+    return len(heads[0])
+
+
+def _named(names: Sequence[str], count: int) -> BoxClasses:
+    """``count`` classes by their ids. Gaps between ids all have one name in a file, so they keep none."""
+    given = dict(enumerate(names)) if len(names) == count else {}
+    spare = {name for name in names if names.count(name) > 1} | {""}
+    called = (given.get(number, "").strip() for number in range(count))
+    words = tuple(unnamed(n) if name in spare else name for n, name in enumerate(called))
+    return BoxClasses(words, tuple(range(count)), None)
 
 
 def _classes(taken: Taken, classes: BoxClasses) -> str:
