@@ -1,8 +1,9 @@
 """SIGKILL at random moments of training, preparation, inference archives and export.
 
     python -m tests.support.kills --kills 100
+    python -m tests.support.kills --kills 100 --job training
 
-Each job is started, killed, started again, and so on, and at last left to end; then what it leaves must be
+The kills are shared among the jobs, or all fall on one. Each job is started, killed, started again, and so on, and at last left to end; then what it leaves must be
 what an undisturbed one leaves. It says how many processes were killed, and how many had ended before their
 time came.
 """
@@ -15,7 +16,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,39 +128,50 @@ JOBS = {
 }
 
 
-def kill_jobs(kills: int, seed: int, folder: Path) -> dict[str, int]:
-    """Kill each job in turn, ``kills`` times in all; how many were killed, and how many ended before.
+@dataclass(frozen=True)
+class Count:
+    """Processes of one job that were killed, and those that had ended before their time came."""
+
+    killed: int
+    ended_before: int
+
+
+def kill_jobs(kills: int, seed: int, folder: Path, names: Sequence[str] = tuple(JOBS)) -> dict[str, Count]:
+    """Kill each job in turn, ``kills`` times in all.
 
     Raises AssertionError where one leaves other than what an undisturbed one leaves.
     """
-    rng, counts = np.random.default_rng(seed), {"killed": 0, "ended before": 0}
-    shares = {name: kills // len(JOBS) + (place < kills % len(JOBS)) for place, name in enumerate(JOBS)}
-    for name, job in JOBS.items():
-        whole, hurt, timed = (folder / f"{name}-{end}" for end in ("whole", "killed", "timed"))
-        for place in (whole, hurt, timed):
-            place.mkdir(parents=True)
-        assert _to_the_end(job, whole), (name, (folder / "log.txt").read_text())
-        begin = time.monotonic()  # the first process also had to wait for the server that forks them
-        assert _to_the_end(job, timed), name
-        seconds = time.monotonic() - begin
-        left = shares[name]
-        while left:
-            process = start(job.run, hurt, log=folder / "log.txt")
-            process.join(rng.uniform(0.0, seconds))
-            if process.exitcode is None:
-                process.kill()
-                process.join()
-                left -= 1
-                counts["killed"] += 1
-                _version(hurt)  # whatever is exported is whole at any moment
-            else:
-                assert process.exitcode == 0, (name, (folder / "log.txt").read_text())
-                assert job.result(hurt) == job.result(whole), name
-                counts["ended before"] += 1
-                shutil.rmtree(hurt), hurt.mkdir()
-        assert _to_the_end(job, hurt), (name, (folder / "log.txt").read_text())
-        assert job.result(hurt) == job.result(whole), name
-    return counts
+    rng = np.random.default_rng(seed)
+    shares = {name: kills // len(names) + (place < kills % len(names)) for place, name in enumerate(names)}
+    return {name: _kill(name, share, rng, folder) for name, share in shares.items()}
+
+
+def _kill(name: str, kills: int, rng: np.random.Generator, folder: Path) -> Count:
+    job, log = JOBS[name], folder / "log.txt"
+    whole, hurt, timed = (folder / f"{name}-{end}" for end in ("whole", "killed", "timed"))
+    for place in (whole, hurt, timed):
+        place.mkdir(parents=True)
+    assert _to_the_end(job, whole), (name, log.read_text())
+    begin = time.monotonic()  # the first process also had to wait for the server that forks them
+    assert _to_the_end(job, timed), name
+    seconds = time.monotonic() - begin
+    killed = ended_before = 0
+    while killed < kills:
+        process = start(job.run, hurt, log=log)
+        process.join(rng.uniform(0.0, seconds))
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+            killed += 1
+            _version(hurt)  # whatever is exported is whole at any moment
+        else:
+            assert process.exitcode == 0, (name, log.read_text())
+            assert job.result(hurt) == job.result(whole), name
+            ended_before += 1
+            shutil.rmtree(hurt), hurt.mkdir()
+    assert _to_the_end(job, hurt), (name, log.read_text())
+    assert job.result(hurt) == job.result(whole), name
+    return Count(killed, ended_before)
 
 
 def _to_the_end(job: Job, folder: Path) -> bool:
@@ -225,10 +237,12 @@ def _version(folder: Path) -> str | None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Kill jobs at random moments.")
     parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--job", nargs="+", choices=tuple(JOBS), default=tuple(JOBS))
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
-        result = kill_jobs(arguments.kills, arguments.seed, Path(place))
-    sys.stdout.write(
-        f"{result['killed']} killed, {result['ended before']} had ended before; nothing was lost\n"
-    )
+        result = kill_jobs(arguments.kills, arguments.seed, Path(place), arguments.job)
+    for job_name, count in result.items():
+        sys.stdout.write(
+            f"{job_name}: {count.killed} killed, {count.ended_before} had ended before; nothing was lost\n"
+        )
