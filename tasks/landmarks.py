@@ -156,10 +156,16 @@ class LandmarkTask(Task):
         return super().scalars(headline) | rates
 
     def beside_weights(self, results: Errors) -> dict[str, Any]:
-        """The factor that the predicted scales need."""
+        """The factor that the predicted scales need, and the limits of what is plausible."""
         from util.evaluation.landmarks.calibration import fit_factor
+        from util.evaluation.landmarks.limits_fit import limits_by
+        from util.prediction.landmarks.plausibility import KEY
 
-        return {"calibration": fit_factor(results.radial_mm, results.uncertainty_mm)}
+        limits = limits_by(results, f"{len(results.cases)} validation images")
+        return {
+            "calibration": fit_factor(results.radial_mm, results.uncertainty_mm),
+            KEY: None if limits is None else limits.to_dict(),
+        }
 
     def picture(self, batch: PointBatch, outputs: Any) -> np.ndarray:
         from util.reporting.visualise import prediction_picture
@@ -198,10 +204,10 @@ class LandmarkTask(Task):
     def inferring(self, predictor: Any, args: argparse.Namespace) -> Predictor:
         """Turned pictures put right, each told whether what is found is plausible, and measured if asked."""
         from util.prediction.landmarks.measured import Measured, measurer_of, shapes_of_file
-        from util.prediction.landmarks.plausibility import read_limits
+        from util.prediction.landmarks.plausibility import limits_of_file
         from util.prediction.landmarks.posed import Posed
 
-        limits = read_limits(predictor.file, predictor.landmark_set)
+        limits = limits_of_file(predictor.file, len(predictor.landmark_set))
         posed = Posed(predictor, limits, search=args.orientation == "auto")
         if not args.analysis:
             return posed
@@ -272,12 +278,6 @@ class LandmarkTask(Task):
         from util.export.landmarks.export import exported
 
         return exported(args, self, say)
-
-    def carried_along(self, weights: Path, other: Path) -> Path | None:
-        """The limits of what is plausible."""
-        from util.prediction.landmarks.plausibility import carry_limits
-
-        return carry_limits(weights, other)
 
     def add_inspection_arguments(self, parser: argparse.ArgumentParser) -> None:
         from util.inspection.landmarks.model_pictures import add_arguments

@@ -9,7 +9,7 @@ import pytest
 from datasets.files.image_files import SourceImage, read_grey
 from transforms.geometry import warp_points
 from transforms.poses import POSES
-from util.prediction.landmarks.plausibility import read_limits
+from util.prediction.landmarks.plausibility import limits_of_file
 from util.prediction.landmarks.posed import Posed
 from util.prediction.predictor import load_predictor
 
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 def predictor(request):
     weights = ROOT / "weights" / f"{request.param}.safetensors"
     member = load_predictor(weights, "cpu")
-    limits = read_limits(weights, member.landmark_set)
+    limits = limits_of_file(weights, len(member.landmark_set))
     assert limits is not None
     return Posed(member, limits, search=True)
 

@@ -76,43 +76,6 @@ def insert_chunk(png, name, content):
     return png[:33] + chunk + png[33:]
 
 
-@pytest.mark.parametrize("order", ["little", "big"])
-@pytest.mark.parametrize("deflated", [False, True])
-@pytest.mark.parametrize("bits", [8, 16])
-def test_white_is_zero_is_turned_over_at_any_depth(tmp_path, order, deflated, bits):
-    kind = {"little": "<", "big": ">"}[order] + {8: "u1", 16: "u2"}[bits]
-    stored = 255 - UPRIGHT if bits == 8 else 4095 - deep(UPRIGHT)
-    write_tiff(tmp_path / "x.tif", stored.astype(kind), order, deflated=deflated, meaning=0)
-    assert alike(read_one(tmp_path / "x.tif"), UPRIGHT)
-    write_tiff(tmp_path / "y.tif", stored.astype(kind), order, deflated=deflated, meaning=1)
-    assert alike(255 - read_one(tmp_path / "y.tif"), UPRIGHT)
-
-
-def write_tiff(file, pixels, order, *, deflated, meaning):
-    """A grey TIFF of one strip, by hand: Pillow turns values over as it writes. ``meaning``: its tag 262."""
-    height, width = pixels.shape
-    data = zlib.compress(pixels.tobytes()) if deflated else pixels.tobytes()
-    data += bytes(len(data) % 2)
-    short, long = 3, 4
-    tags = [
-        (256, short, width),
-        (257, short, height),
-        (258, short, 8 * pixels.dtype.itemsize),
-        (259, short, 8 if deflated else 1),
-        (262, short, meaning),
-        (273, long, 8),
-        (277, short, 1),
-        (278, short, height),
-        (279, long, len(data)),
-    ]
-    entries = b""
-    for tag, kind, value in tags:
-        entries += b"".join(number.to_bytes(2, order) for number in (tag, kind)) + (1).to_bytes(4, order)
-        entries += value.to_bytes(2, order) + b"\0\0" if kind == short else value.to_bytes(4, order)
-    head = {"little": b"II*\0", "big": b"MM\0*"}[order] + (8 + len(data)).to_bytes(4, order)
-    file.write_bytes(head + data + len(tags).to_bytes(2, order) + entries + bytes(4))
-
-
 def write_channels(file, channels):
     """16-bit channels (H, W, C); two are grey and alpha, which OpenCV does not write."""
     if channels.shape[2] == 2:

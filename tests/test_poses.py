@@ -1,6 +1,5 @@
 """Pictures that lie wrongly or small are put right, and points lead back to where they are in the file."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,15 +12,7 @@ from tests.support.xray_files import deep, picture, write_dicom
 from transforms.geometry import warp_points
 from transforms.poses import POSES, Pose, pose_by_directions
 from util.prediction.landmarks.image_landmarks import ImageLandmarks
-from util.prediction.landmarks.plausibility import (
-    Limits,
-    beside,
-    carry_limits,
-    fit_limits,
-    mean_shape,
-    read_limits,
-    shape_difference,
-)
+from util.prediction.landmarks.plausibility import Limits, as_reference
 from util.prediction.landmarks.posed import Posed
 from util.prediction.landmarks.test_time import SelfCropped
 from util.prediction.margins import without_margins
@@ -60,11 +51,8 @@ class KnowsTheHead:
         return ImageLandmarks(points.copy(), np.full(4, size), np.full(4, size * 0.25))
 
 
-def limits(**changes):
-    proper = [ImageLandmarks(POINTS * zoom, np.full(4, zoom), np.full(4, zoom)) for zoom in (1.0, 1.1)]
-    fitted = fit_limits(proper, SET, slack=2.0, orientation=("A", "F"), fitted_on="two heads")
-    values = vars(fitted) | {"shape": 0.1, "turn": 20.0} | changes
-    return Limits(**values)
+def limits():
+    return Limits(as_reference(POINTS), 0.05, 0.1, 20.0, ("A", "F"), "one head")
 
 
 @pytest.mark.parametrize("pose", POSES, ids=str)
@@ -200,73 +188,3 @@ def test_a_wide_frame_is_undone_in_the_files_own_pixels():
 )
 def test_other_pictures_are_not_cut(image):
     assert without_margins(image) is None
-
-
-def test_shapes_are_compared_without_place_size_and_turn_but_not_mirrored():
-    reference = mean_shape([POINTS])
-    angle = np.deg2rad(25.0)
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    moved = 3.0 * POINTS @ turn.T + [40.0, -7.0]
-    assert shape_difference(moved, reference) == pytest.approx((0.0, 25.0), abs=1e-6)
-    assert shape_difference(POINTS * [-1, 1], reference)[0] > 0.3
-    shifted = POINTS.copy()
-    shifted[0] += 0.2 * np.sqrt(((POINTS - POINTS.mean(0)) ** 2).sum(-1).mean())
-    assert 0.05 < shape_difference(shifted, reference)[0] < 0.2
-
-
-def test_the_mean_shape_has_the_mean_turn():
-    shapes = [rotate(POINTS, degrees) for degrees in (10.0, -4.0, 0.0)]
-    assert shape_difference(rotate(POINTS, 2.0), mean_shape(shapes)) == pytest.approx((0.0, 0.0), abs=1e-6)
-
-
-def rotate(points, degrees):
-    c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
-    return points @ np.array([[c, s], [-s, c]])
-
-
-@pytest.mark.parametrize(
-    ("points", "size", "reason"),
-    [
-        (POINTS, 1.0, None),
-        (POINTS, 9.0, "uncertainty"),
-        (POINTS * [-1, 1], 1.0, "shape"),
-        (rotate(POINTS, 60.0), 1.0, "turn"),
-        (np.full((4, 2), 9.0), 1.0, "uncertainty"),  # all in one spot
-    ],
-)
-def test_each_sign_flags_by_its_name(points, size, reason):
-    strangeness, said = limits().strangeness(ImageLandmarks(points, np.full(4, size), np.full(4, size)))
-    assert (strangeness > 1.0) == (reason is not None)
-    assert said is None if reason is None else reason in said
-
-
-def test_limits_are_kept_by_what_they_were_fitted_on_and_read_as_written(tmp_path):
-    rng = np.random.default_rng(0)
-    proper = [
-        ImageLandmarks(POINTS + rng.normal(0, 2, (4, 2)), rng.uniform(1, 2, 4), np.ones(4)) for _ in range(20)
-    ]
-    fitted = fit_limits(proper, SET, slack=1.0, orientation=None, fitted_on="20 heads")
-    strangest = [fitted.strangeness(found)[0] for found in proper]
-    assert max(strangest) == pytest.approx(1.0)
-    file = fitted.write(tmp_path / "model.safetensors")
-    assert file == tmp_path / "model.json" == beside(tmp_path / "model.safetensors")
-    assert read_limits(tmp_path / "model.safetensors", SET) == fitted
-    assert read_limits(tmp_path / "other.pt", SET) is None
-    (tmp_path / "other.json").write_text('{"images": []}')
-    assert read_limits(tmp_path / "other.pt", SET) is None
-    with pytest.raises(ValueError, match="holds something else than limits"):
-        fitted.write(tmp_path / "other.pt")
-    assert carry_limits(tmp_path / "other.pt", tmp_path / "exported.onnx") is None
-    assert carry_limits(tmp_path / "model.safetensors", tmp_path / "exported.onnx") is not None
-    assert read_limits(tmp_path / "exported.onnx", SET) == fitted
-    with pytest.raises(ValueError, match="limits of other landmarks"):
-        read_limits(tmp_path / "model.pt", LandmarkSet("x", ("a",), ("A",)))
-
-
-@pytest.mark.parametrize("damage", ['"turn": 0', '"turn": null', '"reference": [[1, 2]]'])
-def test_damaged_limits_are_named(tmp_path, damage):
-    file = limits().write(tmp_path / "model.pt")
-    data = json.loads(file.read_text()) | json.loads("{" + damage + "}")
-    file.write_text(json.dumps(data))
-    with pytest.raises(ValueError, match=r"model\.json: .*fit_plausibility"):
-        read_limits(tmp_path / "model.pt", SET)

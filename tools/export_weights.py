@@ -21,7 +21,6 @@ from models.precision import exact_inference
 from util.checkpoints.checkpoint import LoadedModel, load_checkpoint, load_model
 from util.checkpoints.weights_file import SUFFIX, write_weights
 from util.evaluation.data import open_dataset
-from util.prediction.landmarks.plausibility import carry_limits
 
 _LIMITS_PX = {0.99: 0.1, 1.0: 1.0}  # quantile of the distances: at most
 _IMAGES = 16
@@ -47,8 +46,6 @@ def main() -> None:
         unchecked.unlink(missing_ok=True)
     print(f"landmarks moved by {moved.mean():.4f} px of the input on average, {moved.max():.4f} at most")
     print(f"{args.output}: {args.output.stat().st_size / 1e6:.2f} MB")
-    if limits := carry_limits(args.checkpoint, args.output):
-        print(f"{limits}: what tells proper X-rays (docs/files.md)")
 
 
 @exact_inference()

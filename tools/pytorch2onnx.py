@@ -25,8 +25,6 @@ def main() -> None:
         content = task.exported(args, print)
         stream.write(content)
     print(f"{args.output}: {len(content) / 2**20:.1f} MiB")
-    if args.checkpoint and (file := task.carried_along(args.checkpoint, args.output)):
-        print(f"{file}: what belongs beside it")
 
 
 def parse_args() -> tuple[argparse.Namespace, Task]:

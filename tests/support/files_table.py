@@ -26,6 +26,7 @@ from pydicom.uid import (
 )
 
 from datasets.files.image_files import read_images
+from tests.support.tiff_writer import write_tiff
 from tests.support.xray_files import ORIENTATIONS, alike, deep, dicom_dataset, picture, write_dicom_by_itk
 from util.benchmark.marked_text import write_marked
 
@@ -70,14 +71,23 @@ def rows() -> list[Row]:
         Row("JPEG of a phone (MPO)", "8-bit", "baseline", ".jpg", _phone, "Pillow, without previews"),
         Row("BMP", "8-bit", "none", ".bmp", _pillow("BMP"), "Pillow"),
         Row("TIFF", "8-bit grey", "none", ".tif", _pillow("TIFF"), "Pillow", _pillow("TIFF", lying=True)),
-        Row("TIFF", "16-bit grey", "LZW", ".tif", _lzw, "Pillow"),
-        Row("TIFF", "16-bit, white is zero", "none", ".tif", _white_is_zero, "Pillow"),
-        Row("TIFF", "16-bit RGB", "LZW", ".tif", _opencv(3), "OpenCV"),
+        Row("TIFF", "16-bit grey", "LZW", ".tif", _lzw, "tifffile"),
+        Row("TIFF", "16-bit, white is zero", "none", ".tif", _white_is_zero, "tifffile"),
+        Row("TIFF", "16-bit RGB", "LZW", ".tif", _opencv(3), "tifffile"),
+        Row("TIFF", "16-bit RGB", "none", ".tif", _tiff(3), "tifffile", _tiff(3, lying=True)),
+        Row("TIFF", "16-bit RGB, in planes", "deflate", ".tif", _tiff(3, by_planes=True), "tifffile"),
+        Row("TIFF", "16-bit grey and alpha", "deflate", ".tif", _tiff(2), "tifffile"),
+        Row("TIFF", "12-bit grey, packed", "none", ".tif", _tiff(1, packed_bits=12), "tifffile"),
+        Row("TIFF, big endian", "32-bit, signed", "deflate", ".tif", _tiff_of(">i4"), "tifffile"),
+        Row("TIFF, big endian", "32-bit fractions", "deflate", ".tif", _tiff_of(">f4"), "tifffile"),
+        Row("TIFF", "64-bit fractions", "deflate", ".tif", _tiff_of("<f8"), "tifffile"),
         Row("TIFF of pages and reduced copies", "8-bit", "none", ".tif", _pages, "Pillow, without copies"),
         Row("JPEG 2000", "8-bit", "lossless", ".jp2", _pillow("JPEG2000"), "Pillow"),
+        Row("JPEG 2000", "16-bit RGB", "lossy", ".jp2", _opencv(3), "imagecodecs"),
         Row("WebP", "8-bit", "lossless", ".webp", _webp, "Pillow", _pillow("WEBP", lying=True)),
         Row("GIF", "8-bit", "LZW", ".gif", _pillow("GIF"), "Pillow"),
         Row("PGM", "8-bit", "none", ".pgm", _pillow("PPM"), "Pillow"),
+        Row("PPM", "16-bit RGB", "none", ".ppm", _opencv(3), "OpenCV"),
         Row("DICOM", "12-bit", "none", "", _dicom(), "pydicom"),
         Row("DICOM without preamble", "12-bit", "none", "", _bare, "pydicom"),
         Row("DICOM, big endian", "12-bit", "none", "", _dicom(ExplicitVRBigEndian), "pydicom"),
@@ -186,6 +196,32 @@ def _webp(file: Path, stored: np.ndarray) -> None:
 
 def _white_is_zero(file: Path, stored: np.ndarray) -> None:
     Image.fromarray(4095 - deep(stored)).save(file, tiffinfo={262: 0})
+
+
+def _tiff(channels: int, *, lying: bool = False, by_planes: bool = False, packed_bits: int = 0) -> Write:
+    def write(file: Path, stored: np.ndarray) -> None:
+        grey = deep(stored)
+        stack = [grey] * channels if channels != 2 else [grey, np.full_like(grey, 65535)]
+        tags = {274: _ORIENTATION[-1] if lying else 1} | ({338: 2} if channels == 2 else {})
+        write_tiff(
+            file,
+            np.dstack(stack) if channels > 1 else grey,
+            deflated=by_planes or channels == 2,
+            meaning=2 if channels > 2 else 1,
+            by_planes=by_planes,
+            packed_bits=packed_bits or None,
+            tags=tags,
+        )
+
+    return write
+
+
+def _tiff_of(kind: str) -> Write:
+    def write(file: Path, stored: np.ndarray) -> None:
+        values = deep(stored).astype(np.float64) * (1e-4 if np.dtype(kind).kind == "f" else 1e5)
+        write_tiff(file, values.astype(kind[1:]), kind[0], deflated=True, rows_a_strip=9)
+
+    return write
 
 
 def _pages(file: Path, stored: np.ndarray) -> None:

@@ -3,9 +3,9 @@
     python -m tests.support.kills --kills 100
     python -m tests.support.kills --kills 100 --job training
 
-The kills are shared among the jobs, or all fall on one. Each job is started, killed, started again, and so on, and at last left to end; then what it leaves must be
-what an undisturbed one leaves. It says how many processes were killed, and how many had ended before their
-time came.
+The kills are shared among the jobs, or all fall on one. Each job is started, killed, started again, and so
+on, and at last left to end; then what it leaves must be what an undisturbed one leaves. It says how many
+processes were killed, and how many had ended before their time came.
 """
 
 import argparse

@@ -15,6 +15,8 @@ weights (``Task.beside_weights``). For landmarks:
 landmark_set  ``LandmarkSet.to_dict()``
 labels        which annotations the model learnt from
 calibration   factor on the predicted scales, from the validation images; 1 where the key is missing
+plausibility  ``Limits.to_dict()`` that tell proper X-rays, for what the weights say without calibration and
+              protocol; None for too few validation images, missing in older files
 protocol      ``ProtocolOffsets.to_dict()`` of whose protocol it follows; as learnt where the key is missing
 landmark_shapes  ``LandmarkShapes.to_dict()`` of the readers of its training data, where they are known
 """

@@ -262,10 +262,6 @@ class Task(ABC):
         """An ONNX file of the model of ``args``, verified. Raises ValueError when it gives other answers."""
         raise NotImplementedError(f"an ONNX file, by {type(self).__name__}")
 
-    def carried_along(self, weights: Path, other: Path) -> Path | None:
-        """What lies beside ``weights``, written beside ``other`` too, which is the same model."""
-        return None
-
     def add_inspection_arguments(self, parser: ArgumentParser) -> None:  # noqa: B027
         """What tools/visualize_model.py can be asked besides."""
 

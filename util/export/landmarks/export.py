@@ -22,6 +22,7 @@ from util.export.landmarks.onnx_model import OnnxGraph, OnnxPredictor
 from util.export.landmarks.precision import halved, quantised
 from util.export.landmarks.verify import displacement, verify
 from util.prediction.landmarks.image_landmarks import canvas_sample, model_input
+from util.prediction.landmarks.plausibility import limits_of_file
 from util.prediction.landmarks.predict import LandmarkPredictor
 from util.training.reproduce import environment_record
 from util.training.task import Say, Task
@@ -103,6 +104,8 @@ def describe(loaded: LoadedModel, *, raw: bool, precision: str) -> OnnxMetadata:
     normalise = getattr(loaded.model, "normalise", None)
     record = environment_record()
     changes = " with uncommitted changes" if record["uncommitted_changes"] else ""
+    trained = loaded.file.suffix != ".py"  # a config has no weights to know limits of
+    limits = limits_of_file(loaded.file, len(loaded.meaning.names)) if trained else None
     return OnnxMetadata(
         landmark_set=loaded.meaning.landmark_set,
         labels=loaded.meaning.labels,
@@ -113,6 +116,7 @@ def describe(loaded: LoadedModel, *, raw: bool, precision: str) -> OnnxMetadata:
         raw=raw,
         checkpoint=str(loaded.file),
         commit=record["commit"] and record["commit"] + changes,
+        plausibility=None if limits is None else limits.to_dict(),
     )
 
 

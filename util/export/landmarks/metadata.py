@@ -50,6 +50,7 @@ class OnnxMetadata:
     raw: bool  # the graph takes an image of any size and answers in its pixels
     checkpoint: str  # where the weights come from
     commit: str | None  # of the code that exported
+    plausibility: dict[str, Any] | None = None  # ``Limits.to_dict()``; None in older files, too
 
     def to_properties(self) -> dict[str, str]:
         """Key and text, as ONNX keeps them: text as it is, everything else as JSON."""
@@ -63,7 +64,8 @@ class OnnxMetadata:
         try:
             if properties.get("format") != FORMAT:
                 raise ValueError(f"format {properties.get('format')!r}, expected {FORMAT!r}")
-            values = {key: json.loads(properties[key]) for key in cls.__dataclass_fields__}
+            texts = {"plausibility": "null", **properties}
+            values = {key: json.loads(texts[key]) for key in cls.__dataclass_fields__}
             values["landmark_set"] = LandmarkSet.from_dict(values["landmark_set"], source=str(file))
             values["size"] = (int(values["size"][0]), int(values["size"][1]))
         except (KeyError, ValueError, TypeError, IndexError) as error:

@@ -2,25 +2,21 @@
 
 Three signs tell: how unsure the model is, how far the landmarks' shape is from that of proper X-rays once
 place, size and turn are taken out (Procrustes analysis; Gower, 1975), and how far it is turned. Each has a
-limit that proper X-rays keep (``tools/fit_plausibility.py``). The limits stand beside the weights:
-``weights/cephdetr38.safetensors`` has ``weights/cephdetr38.json``.
+limit that proper X-rays keep. A checkpoint keeps its limits under ``plausibility``, fitted to its validation
+images by the training (``util.evaluation.landmarks.limits_fit``) or by ``tools/fit_plausibility.py``.
 """
 
-import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from datasets.landmarks.landmark_set import LandmarkSet
-from util.files import write_atomic
 from util.prediction.landmarks.image_landmarks import ImageLandmarks
+from util.prediction.landmarks.protocol import ProtocolOffsets
 
-_FORMAT = "cephdetr-plausibility-1"
-
-
+KEY = "plausibility"  # in a checkpoint, and in the metadata of an exported graph
 _REASONS = {  # by sign
     "uncertainty": "the model is unsure of it",
     "shape": "the landmarks form no shape of the training images",
@@ -41,7 +37,6 @@ class Signs:
 class Limits:
     """What the signs of proper X-rays stay under, and what they are measured against."""
 
-    landmarks: tuple[str, ...]
     reference: tuple[tuple[float, float], ...]  # (K, 2) mean shape, centred, of extent 1
     uncertainty: float
     shape: float
@@ -51,87 +46,70 @@ class Limits:
     )  # where rows and columns run in training, as PatientOrientation has it
     fitted_on: str
 
-    def signs(self, found: ImageLandmarks) -> Signs:
-        """Of the landmarks of one upright image, in its pixels."""
-        extent = _extent(found.points)
-        shape, turn = shape_difference(found.points, np.array(self.reference))
-        return Signs(float(found.uncertainty_px.mean() / extent), shape, turn)
+    def signs(self, points: np.ndarray, uncertainty: np.ndarray) -> Signs:
+        """Of (K, 2) points and (K,) radial errors on one upright image, in its pixels."""
+        shape, turn = shape_difference(points, np.array(self.reference))
+        return Signs(float(uncertainty.mean() / extent(points)), shape, turn)
 
     def strangeness(self, found: ImageLandmarks) -> tuple[float, str | None]:
         """How far the worst sign is from its limit (1: just at it), and the reason if it is beyond."""
-        signs = self.signs(found)
+        signs = self.signs(found.points, found.uncertainty_px)
         shares = {name: getattr(signs, name) / getattr(self, name) for name in _REASONS}
         worst = max(shares, key=shares.__getitem__)
         if shares[worst] <= 1.0:
             return shares[worst], None
         return shares[worst], f"{_REASONS[worst]}: {worst} {shares[worst]:.1f} times its limit"
 
-    def write(self, weights: Path) -> Path:
-        """Write the limits beside the file ``weights``; where they are now.
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready, and plain enough for a checkpoint."""
+        return asdict(self) | {
+            "reference": [list(point) for point in self.reference],
+            "orientation": None if self.orientation is None else list(self.orientation),
+        }
 
-        Raises ValueError where something else has that name.
-        """
-        file = beside(weights)
-        if file.exists() and _content(file) is None:
-            raise ValueError(f"{file}: holds something else than limits. Move it, they have to stand there.")
-        write_atomic(file, json.dumps({"format": _FORMAT, **asdict(self)}, indent=1, allow_nan=False) + "\n")
-        return file
+    @classmethod
+    def from_dict(cls, data: Any, num_landmarks: int, where: str) -> "Limits":
+        """Raises ValueError, beginning with ``where``, unless it is what ``to_dict`` gives for so many."""
+        try:
+            return _from_dict(data, num_landmarks)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise ValueError(
+                f"{where}: its limits of what is plausible are not as written ({error!r}). Fit them again "
+                "with tools/fit_plausibility.py."
+            ) from error
 
 
-def beside(weights: Path) -> Path:
-    """Where the limits of the model in ``weights`` stand."""
-    return weights.with_suffix(".json")
+def limits_of_file(file: Path, num_landmarks: int) -> Limits | None:
+    """The limits of the model in ``file``, a checkpoint or an exported graph; None where it has none.
 
-
-def read_limits(weights: Path, landmark_set: LandmarkSet) -> Limits | None:
-    """The limits of the model in ``weights``; None where there are none, as beside older files.
-
-    Raises ValueError for limits that are damaged or of other landmarks.
+    Raises ValueError for limits that are damaged or of another number of landmarks.
     """
-    file = beside(weights)
-    data = _content(file) if file.is_file() else None
-    if data is None:
+    if file.suffix == ".onnx":
+        from util.export.landmarks.onnx_model import load_graph
+
+        data = load_graph(file, "cpu").metadata.plausibility
+        return None if data is None else Limits.from_dict(data, num_landmarks, str(file))
+    from util.checkpoints.checkpoint import load_checkpoint
+
+    return limits_of(load_checkpoint(file), num_landmarks, str(file))
+
+
+def limits_of(checkpoint: Mapping[str, Any], num_landmarks: int, where: str) -> Limits | None:
+    """The limits that a checkpoint keeps, for its model as it predicts; None where it keeps none.
+
+    They are kept for what the weights alone say, so that neither another factor on the uncertainty nor
+    another protocol needs them fitted anew: both are applied to them here.
+    """
+    if checkpoint.get(KEY) is None:
         return None
-    try:
-        limits = _from_dict(data)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{file}: {error!r}, expected what tools/fit_plausibility.py writes.") from error
-    if limits.landmarks != landmark_set.landmarks:
-        raise ValueError(f"{file}: limits of other landmarks than those of {weights}. Fit them anew.")
-    return limits
-
-
-def carry_limits(weights: Path, other: Path) -> Path | None:
-    """Write the limits of ``weights`` beside ``other`` too, the same model in another form."""
-    data = _content(beside(weights)) if beside(weights).is_file() else None
-    return None if data is None else _from_dict(data).write(other)
-
-
-def fit_limits(
-    proper: Sequence[ImageLandmarks],
-    landmark_set: LandmarkSet,
-    *,
-    slack: float,
-    orientation: tuple[str, str] | None,
-    fitted_on: str,
-) -> Limits:
-    """Limits ``slack`` times the largest sign among the predictions on ``proper`` X-rays.
-
-    Raises ValueError for none, and for a slack below 1.
-    """
-    if not proper or slack < 1.0:
-        raise ValueError(f"{len(proper)} predictions and slack {slack}, expected some and at least 1.")
-    reference = mean_shape([found.points for found in proper])
-    loose = Limits(
-        landmark_set.landmarks,
-        tuple((float(x), float(y)) for x, y in reference),
-        *(1.0, 1.0, 1.0),
-        orientation,
-        fitted_on,
-    )
-    signs = [loose.signs(found) for found in proper]
-    worst = {name: slack * max(getattr(sign, name) for sign in signs) for name in _REASONS}
-    return Limits(loose.landmarks, loose.reference, **worst, orientation=orientation, fitted_on=fitted_on)
+    kept = Limits.from_dict(checkpoint[KEY], num_landmarks, where)
+    scaled = replace(kept, uncertainty=kept.uncertainty * float(checkpoint.get("calibration", 1.0)))
+    if checkpoint.get("protocol") is None:
+        return scaled
+    protocol = ProtocolOffsets.from_dict(checkpoint["protocol"], where)
+    points = np.array(scaled.reference)
+    moved, unsure = protocol.applied(points[None], np.full((1, len(points)), scaled.uncertainty))
+    return replace(scaled, reference=as_reference(moved[0]), uncertainty=float(unsure.mean()))
 
 
 def shape_difference(points: np.ndarray, reference: np.ndarray) -> tuple[float, float]:
@@ -148,49 +126,47 @@ def shape_difference(points: np.ndarray, reference: np.ndarray) -> tuple[float, 
     return float(residual), float(abs(np.rad2deg(np.angle(factor))))
 
 
-def mean_shape(shapes: Sequence[np.ndarray]) -> np.ndarray:
-    """(K, 2) centred, of extent 1: the mean of ``shapes`` at one place and size, in their mean turn."""
-    mean = _normalised(shapes[0])
+def mean_shape(shapes: np.ndarray) -> np.ndarray:
+    """(N, K, 2) -> (K, 2) centred, of extent 1: their mean at one place and size, in their mean turn."""
+    own = np.stack([normalised(points) for points in shapes]) @ np.array([1, 1j])  # (N, K)
+    mean = own[0]
     for _ in range(5):
-        aligned = []
-        for points in shapes:
-            own = _normalised(points) @ [1, 1j]
-            factor = np.vdot(own, mean @ [1, 1j])
-            turned = own * factor / abs(factor)
-            aligned.append(np.stack([turned.real, turned.imag], -1))
-        mean = _normalised(np.mean(aligned, 0))
-    upright = np.mean([np.angle(np.vdot(mean @ [1, 1j], _normalised(points) @ [1, 1j])) for points in shapes])
-    turned = (mean @ [1, 1j]) * np.exp(1j * upright)  # the mean turn of the images, not that of the first
-    return np.stack([turned.real, turned.imag], -1)
+        factors = own.conj() @ mean  # what turns each onto the mean
+        mean = (own * (factors / np.abs(factors))[:, None]).mean(0)
+        mean /= np.sqrt((np.abs(mean) ** 2).mean())
+    upright = mean * np.exp(1j * np.angle(own @ mean.conj()).mean())  # not the turn of the first
+    return np.stack([upright.real, upright.imag], -1)
 
 
-def _normalised(points: np.ndarray) -> np.ndarray:
-    return (points - points.mean(0)) / _extent(points)
+def as_reference(shape: np.ndarray) -> tuple[tuple[float, float], ...]:
+    """(K, 2) points, centred and of extent 1, as ``Limits`` keep them."""
+    return tuple((float(x), float(y)) for x, y in normalised(shape))
 
 
-def _extent(points: np.ndarray) -> float:
-    """Root mean square distance from the centroid."""
+def normalised(points: np.ndarray) -> np.ndarray:
+    """(K, 2) centred and of extent 1."""
+    return (points - points.mean(0)) / extent(points)
+
+
+def extent(points: np.ndarray) -> float:
+    """Root mean square distance of (K, 2) from their middle."""
     spread = np.sqrt(((points - points.mean(0)) ** 2).sum(-1).mean())
     return float(max(spread, np.finfo(float).eps))
 
 
-def _content(file: Path) -> dict[str, Any] | None:
-    """What ``file`` says; None for the results of something else that share the name."""
-    try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{file}: not valid JSON ({error}). Restore it, or remove it.") from error
-    return data if isinstance(data, dict) and data.get("format") == _FORMAT else None
-
-
-def _from_dict(data: dict[str, Any]) -> Limits:
+def _from_dict(data: Mapping[str, Any], num_landmarks: int) -> Limits:
     reference = np.asarray(data["reference"], np.float64)
-    numbers = [float(data[name]) for name in _REASONS]
-    landmarks = tuple(map(str, data["landmarks"]))
-    if reference.shape != (len(landmarks), 2) or not np.isfinite(reference).all() or min(numbers) <= 0:
-        raise ValueError(f"reference of shape {reference.shape}, limits {numbers}")
-    given = data.get("orientation")
-    orientation = None if given is None else (str(given[0]), str(given[1]))
-    shape = tuple((float(x), float(y)) for x, y in reference)
-    uncertainty, distance, turn = numbers
-    return Limits(landmarks, shape, uncertainty, distance, turn, orientation, str(data["fitted_on"]))
+    uncertainty, shape, turn = (float(data[name]) for name in _REASONS)
+    if reference.shape != (num_landmarks, 2) or not np.isfinite(reference).all():
+        raise ValueError(f"reference of shape {reference.shape}, expected ({num_landmarks}, 2), finite")
+    if not all(0.0 < limit < np.inf for limit in (uncertainty, shape, turn)):
+        raise ValueError(f"limits {uncertainty}, {shape}, {turn}, expected positive numbers")
+    given = data["orientation"]
+    return Limits(
+        tuple((float(x), float(y)) for x, y in reference),
+        uncertainty,
+        shape,
+        turn,
+        None if given is None else (str(given[0]), str(given[1])),
+        str(data["fitted_on"]),
+    )
