@@ -5,14 +5,13 @@ mirrored or not, that fits most of them (Umeyama, 1991, reweighted), so that nei
 the size of a hand matter nor which of the two hands it is. With fewer, places count as shares of the frame.
 """
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-_LEAST_FOR_ALIGNMENT = 6
-_ROUNDS = 8  # of reweighting, and of finding the mean shape
+from datasets.alignment import LEAST_FOR_ALIGNMENT, laid_over, median_shape
+
 _FAR = 6.0  # robust standard deviations from where all others have it
 _LEAST_SHIFT = 0.06  # as a share of the extent of the structures, below which nothing is suspected
 _SIZE = 5.0
@@ -40,7 +39,7 @@ def find_suspects(
     """
     if len(cases) < 8:
         return []
-    placed, mirrored = _laid_over(centres)
+    placed, mirrored = laid_over(centres)
     found = [*_shifted(cases, classes, placed), *_odd_sizes(cases, classes, areas)]
     few = mirrored if mirrored.mean() <= 0.5 else ~mirrored
     if 0 < few.mean() <= _MIRRORED:
@@ -53,7 +52,7 @@ def find_suspects(
 
 
 def _shifted(cases: Sequence[str], classes: Sequence[str], placed: np.ndarray) -> list[Suspect]:
-    usual = _median(placed)  # (K, 2)
+    usual = median_shape(placed)  # (K, 2)
     distances = np.linalg.norm(placed - usual, axis=-1)  # (N, K)
     extent = 2.0 * np.sqrt(np.nanvar(usual, 0).sum())
     typical = np.nanmedian(distances, 0) / 1.18  # of the two axes' normal errors: a robust standard deviation
@@ -73,7 +72,7 @@ def _odd_sizes(cases: Sequence[str], classes: Sequence[str], areas: np.ndarray) 
     with np.errstate(divide="ignore", invalid="ignore"):
         logs = np.where(areas > 0, np.log(areas), np.nan)
     relative = logs - np.nanmedian(logs, 0)
-    if areas.shape[1] >= _LEAST_FOR_ALIGNMENT:
+    if areas.shape[1] >= LEAST_FOR_ALIGNMENT:
         relative = relative - np.nanmedian(relative, 1, keepdims=True)  # large hands have large bones
     spread = 1.48 * np.nanmedian(np.abs(relative), 0)
     limit = np.maximum(_SIZE * spread, np.log(_LEAST_RATIO))
@@ -89,60 +88,3 @@ def _size(log_ratio: float) -> str:
 
 def _where(condition: np.ndarray) -> list[tuple[int, int]]:
     return [(int(n), int(k)) for n, k in np.argwhere(condition)]
-
-
-def _laid_over(centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(N, K, 2) centres laid over their mean shape, and (N,) whether mirrored for it.
-
-    Images with too few structures to tell how they lie are NaN throughout.
-    """
-    placed, mirrored = centres.copy(), np.zeros(len(centres), bool)
-    if centres.shape[1] < _LEAST_FOR_ALIGNMENT:
-        return placed, mirrored
-    complete = np.isfinite(centres).all(-1).sum(1)
-    usual = centres[int(complete.argmax())]
-    for _ in range(_ROUNDS):
-        for n, points in enumerate(centres):
-            placed[n], mirrored[n] = _fitted(points, usual)
-        usual = _median(placed)
-    return placed, mirrored
-
-
-def _fitted(points: np.ndarray, usual: np.ndarray) -> tuple[np.ndarray, bool]:
-    """(K, 2) points by the similarity that brings most of them near ``usual``, and whether it mirrors."""
-    both = np.isfinite(points).all(-1) & np.isfinite(usual).all(-1)
-    if both.sum() < _LEAST_FOR_ALIGNMENT:
-        return np.full_like(points, np.nan), False
-    fits = [_similarity(points[both], usual[both], mirror=mirror) for mirror in (False, True)]
-    errors = [np.median(np.linalg.norm(_moved(points[both], fit) - usual[both], axis=-1)) for fit in fits]
-    mirror = bool(errors[1] < errors[0])
-    return _moved(points, fits[mirror]), mirror
-
-
-def _similarity(points: np.ndarray, usual: np.ndarray, *, mirror: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Linear part and shift, least squares with weights that fall for what does not fit."""
-    weights = np.ones(len(points))
-    linear, shift = np.eye(2), np.zeros(2)
-    for _ in range(_ROUNDS):
-        share = weights / weights.sum()
-        here, there = share @ points, share @ usual
-        from_here, from_there = points - here, usual - there
-        u, lengths, vt = np.linalg.svd((from_there * share[:, None]).T @ from_here)
-        sign = np.array([1.0, np.sign(np.linalg.det(u @ vt)) * (-1.0 if mirror else 1.0)])
-        rotation = u @ np.diag(sign) @ vt
-        zoom = (lengths * sign).sum() / max((share * (from_here**2).sum(1)).sum(), 1e-12)
-        linear, shift = zoom * rotation, there - zoom * rotation @ here
-        errors = np.linalg.norm(_moved(points, (linear, shift)) - usual, axis=-1)
-        weights = 1.0 / (1.0 + (errors / max(float(np.median(errors)), 1e-6)) ** 2)
-    return linear, shift
-
-
-def _moved(points: np.ndarray, fit: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    return points @ fit[0].T + fit[1]
-
-
-def _median(placed: np.ndarray) -> np.ndarray:
-    """(K, 2) over images; NaN where no image has the structure."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # numpy warns of all-NaN columns, which are fine here
-        return np.nanmedian(placed, 0)

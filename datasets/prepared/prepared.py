@@ -117,6 +117,11 @@ class PreparedDataset(DrawnCases[PointSample]):
         return tuple(self._units_per_pixel(record) for record in self._records)
 
     @property
+    def source_points(self) -> np.ndarray:
+        """(N, K, 2) landmarks of each case in prepared pixels; NaN where missing."""
+        return np.stack([record.points for record in self._records])
+
+    @property
     def sizes(self) -> np.ndarray:
         """(N, 2) width and height of each image in pixels."""
         return np.array([record.size for record in self._records])

@@ -32,6 +32,7 @@ class EvaluatedRun:
     mre_ci95_mm: tuple[float, float]
     calibration_error_percent: float
     unit: str = MILLIMETRES  # of the errors
+    predicted: np.ndarray | None = None  # (N, K, 2) in the frame of ``truth``; None in files that lack them
     one_look: bool = True  # by one model at the whole image, as opposed to docs/test_time.md
 
 
@@ -150,6 +151,7 @@ def _difference(measure: Measure, radial_mm: np.ndarray, reference_mm: np.ndarra
 
 def _run(record: dict[str, Any], file: Path) -> EvaluatedRun:
     checkpoint = Path(record["checkpoint"])
+    predicted = record["points"].get("predicted")
     one_look = record.get("test_time") is None
     return EvaluatedRun(
         name=checkpoint.absolute().parent.name if one_look else str(file),
@@ -163,5 +165,6 @@ def _run(record: dict[str, Any], file: Path) -> EvaluatedRun:
         mre_ci95_mm=tuple(record["mre_ci95_mm"]),
         calibration_error_percent=record["calibration"]["error_percent"],
         unit=record.get("unit", MILLIMETRES),
+        predicted=None if predicted is None else np.array(predicted, np.float64),
         one_look=one_look,
     )

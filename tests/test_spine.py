@@ -1,0 +1,100 @@
+"""Spines: end plates, Cobb angles, slips and widths by hand-made vertebrae; the ratio of a chest."""
+
+import numpy as np
+import pytest
+
+from measurements.chest import HEART, LUNGS, cardiothoracic_ratio
+from measurements.spine import cobb_angles, slips, smape, vertebra_widths
+from tests.support.run_tool import run_tool
+
+
+def spine(tilts: list[float], width: float = 40.0, height: float = 20.0, step: float = 30.0) -> np.ndarray:
+    """(1, 4 V, 2): vertebrae ``step`` apart, each turned by its tilt in degrees."""
+    corners = np.array([[-1, -1], [1, -1], [-1, 1], [1, 1]]) * [width / 2, height / 2]
+    points = []
+    for index, degrees in enumerate(tilts):
+        c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+        points.append(corners @ np.array([[c, s], [-s, c]]) + [100.0, 50.0 + step * index])
+    return np.concatenate(points)[None]
+
+
+def test_the_three_cobb_angles_of_known_tilts():
+    found = cobb_angles(spine([-5, 10, 20, 0, -15, -10, 4]))
+    np.testing.assert_allclose(found.angles, [[35.0, 25.0, 19.0]], atol=1e-9)
+    assert found.plates[0, 0] // 2 == 2 and found.plates[0, 1] // 2 == 4
+
+
+def test_nothing_above_the_upper_end_gives_no_angle():
+    np.testing.assert_allclose(cobb_angles(spine([20, 0, -15, -15])).angles, [[35.0, 0.0, 0.0]], atol=1e-9)
+
+
+def test_angles_do_not_depend_on_turn_size_and_mirror():
+    points = spine([-5, 10, 20, 0, -15, -10, 4])
+    turned = points @ np.array([[0.8, 0.6], [-0.6, 0.8]]) * 0.3 + 7.0
+    np.testing.assert_allclose(cobb_angles(turned).angles, cobb_angles(points).angles, atol=1e-9)
+    mirrored = points * [-1.0, 1.0]
+    exchanged = mirrored.reshape(1, -1, 2, 2)[:, :, ::-1].reshape(points.shape)  # left and right
+    np.testing.assert_allclose(cobb_angles(exchanged).angles, cobb_angles(points).angles, atol=1e-9)
+
+
+def test_a_missing_corner_takes_its_plate_out_of_the_angles():
+    points = spine([0, 30, 0])
+    points[0, 4:8] = np.nan  # all of the tilted vertebra
+    np.testing.assert_allclose(cobb_angles(points).angles, 0.0, atol=1e-9)
+
+
+def test_smape_is_the_challenges():
+    found, truth = np.array([[30.0, 10.0, 0.0]]), np.array([[20.0, 20.0, 0.0]])
+    np.testing.assert_allclose(smape(found, truth), 100.0 * 20.0 / 80.0)
+
+
+def test_widths_are_those_of_the_end_plates():
+    np.testing.assert_allclose(vertebra_widths(spine([0, 20, -40])), 40.0)
+
+
+def test_a_slip_is_a_centre_nearest_to_another_true_centre():
+    truth = spine([0] * 6)
+    assert not slips(truth + np.array([0.0, 14.9]), truth).any()  # less than half a step of 30
+    moved = slips(truth + np.array([0.0, 15.1]), truth)
+    assert moved[0].tolist() == [True] * 5 + [False]  # the last has none below to slip to
+    truth[0, 8:12] = np.nan
+    assert slips(spine([0] * 6), truth)[0].tolist() == [False] * 6
+
+
+def test_no_multiple_of_four_is_refused():
+    with pytest.raises(ValueError, match="four corners a vertebra"):
+        cobb_angles(np.zeros((1, 10, 2)))
+
+
+def test_cardiothoracic_ratio_is_level_and_by_name():
+    names = ["other", *HEART, *LUNGS]
+    points = np.array([[[0, 0], [40, 10], [90, 60], [10, 80], [110, 20]]], float)
+    np.testing.assert_allclose(cardiothoracic_ratio(points, names), 0.5)
+    with pytest.raises(ValueError, match="left lung"):
+        cardiothoracic_ratio(points[:, :4], names[:4])
+
+
+def test_the_tool_tells_slips_and_differences(tmp_path):
+    import json
+
+    truth = np.concatenate([spine([-5, 10, 20, 0, -15])] * 4)
+    for name, shift in (("one", 1.0), ("two", 25.0)):
+        record = {
+            "checkpoint": f"runs/{name}/best.pt",
+            "cases": list("abcd"),
+            "errors_mm": np.full(truth.shape[:2], shift).tolist(),
+            "points": {"truth": truth.tolist(), "predicted": (truth + np.array([0.0, shift])).tolist()},
+            "labels": "me",
+            "landmark_set": {"landmarks": [str(k) for k in range(truth.shape[1])]},
+            "calibration": {"error_percent": 1.0},
+            "mre_ci95_mm": [shift, shift],
+        }
+        (tmp_path / f"{name}.json").write_text(json.dumps(record))
+    (tmp_path / "out.txt").write_text("d\n")
+    files = tmp_path / "one.json", tmp_path / "two.json"
+    done = run_tool("tools/evaluate_spine.py", *files, "--leave-out", tmp_path / "out.txt")
+    assert done.returncode == 0, done.stderr
+    rows = {line.split("  ")[0]: line.split() for line in done.stdout.splitlines()}
+    assert "3 images of 4" in done.stdout
+    assert "0.00 (0.00 to 0.00)" in done.stdout and "100.00 (100.00 to 100.00)" in done.stdout
+    assert [cell for cell in rows["two - first"] if cell == "24.00"] == ["24.00"]

@@ -1,0 +1,106 @@
+"""Spines by the corners of their vertebrae: errors in vertebra widths, slips by one, and Cobb angles.
+
+    python tools/evaluate_spine.py one.json [other.json ...] [--leave-out suspects.txt] [--output DIR]
+
+Files of test.py --json, all on the same images. Differences are to the first file, on the same images, with
+95 % intervals from a bootstrap over images.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from measurements.spine import cobb_angles, slips, smape, vertebra_widths
+from util.evaluation.landmarks.comparison import EvaluatedRun, read_run, require_comparable
+from util.evaluation.landmarks.image_means import interval, told
+from util.files import write_atomic
+from util.reporting.text_table import aligned
+
+TITLES = {
+    "error": "error",  # its unit is the run's
+    "widths": "in widths",
+    "slipped": "slip, %",
+    "vertebrae": "vertebrae, %",
+    "smape": "Cobb SMAPE, %",
+    "main": "main, deg",
+}
+
+
+def main() -> None:
+    args = parse_arguments()
+    runs = [read_run(file) for file in args.runs]
+    require_comparable(runs)
+    kept = np.array([case not in left_out(args.leave_out) for case in runs[0].cases])
+    if not kept.any():
+        raise ValueError(f"{args.leave_out}: leaves no image of {len(kept)}. Name fewer.")
+    found = [{name: values[kept] for name, values in spine_values(run).items()} for run in runs]
+    rows = [["run", *TITLES.values()]]
+    rows += [[run.name, *(told(of[name]) for name in TITLES)] for run, of in zip(runs, found, strict=True)]
+    rows += [
+        [f"{run.name} - first", *(told(of[name] - found[0][name]) for name in TITLES)]
+        for run, of in zip(runs[1:], found[1:], strict=True)
+    ]
+    print(aligned(rows, rules=(1,)))
+    print(f"\n{kept.sum()} images of {len(kept)}; error: mean radial error in {runs[0].unit}.")
+    print("Slip: images with a vertebra that lies nearest to the true place of another.")
+    print("SMAPE and main: of the three Cobb angles, and the largest of them.")
+    if args.output is not None:
+        record = {run.name: _record(of) for run, of in zip(runs, found, strict=True)}
+        write_atomic(args.output / "spine.json", json.dumps(record, indent=1, allow_nan=False) + "\n")
+
+
+def spine_values(run: EvaluatedRun) -> dict[str, np.ndarray]:
+    """(N,) of every number of ``TITLES``, an image each."""
+    if run.predicted is None:
+        raise ValueError(f"{run.file}: no predicted points. Write it anew with test.py --json.")
+    apart = np.linalg.norm(run.predicted - run.truth, axis=-1)  # (N, K) pixels
+    widths = np.repeat(vertebra_widths(run.truth), 4, axis=1)
+    slipped = slips(run.predicted, run.truth)
+    angles, true_angles = cobb_angles(run.predicted).angles, cobb_angles(run.truth).angles
+    values = {
+        "error": np.nanmean(run.radial_mm, axis=1),
+        "widths": np.nanmean(apart / widths, axis=1),
+        "slipped": 100.0 * slipped.any(1),
+        "vertebrae": 100.0 * slipped.mean(1),
+        "smape": smape(angles, true_angles),
+        "main": np.abs(angles[:, 0] - true_angles[:, 0]),
+    }
+    return {name: np.asarray(value) for name, value in values.items()}
+
+
+def left_out(file: Path | None) -> set[str]:
+    """The cases in the first column of a text or CSV file, a line each."""
+    if file is None:
+        return set()
+    lines = file.read_text(encoding="utf-8-sig").splitlines()
+    return {line.split(",")[0].strip() for line in lines if line.strip()}
+
+
+def _record(found: dict[str, np.ndarray]) -> dict[str, dict[str, float | list[float]]]:
+    return {
+        name: {"mean": float(np.nanmean(values)), "ci95": list(interval(values))}
+        for name, values in found.items()
+    }
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="test.py --json, or its run folder")
+    parser.add_argument("--leave-out", type=Path, metavar="FILE", help="cases not to count, one a line")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="folder for spine.json")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ValueError as error:
+        sys.exit(f"evaluate_spine.py: {error}")
