@@ -11,7 +11,6 @@ from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
-    HTJ2KLossless,
     ImplicitVRLittleEndian,
     JPEGLSLossless,
     RLELossless,
@@ -117,7 +116,7 @@ def test_compressed_frames_are_read_one_by_one(tmp_path):
     assert alike(sources[0].image, SHOWN) and alike(sources[1].image, SHOWN[::-1])
 
 
-@pytest.mark.parametrize("syntax", [HTJ2KLossless, UID("1.2.840.10008.1.2.4.102")])
+@pytest.mark.parametrize("syntax", [UID("1.2.840.10008.1.2.4.100"), UID("1.2.840.10008.1.2.4.102")])
 def test_a_compression_without_decoder_is_refused_by_name(tmp_path, syntax):
     dataset = dicom_dataset(DEEP)
     dataset.compress(RLELossless)
@@ -233,6 +232,26 @@ def test_a_window_that_meets_the_values_is_not_warned_of(tmp_path, caplog):
             [0.4, 0.5],
             "ImagerPixelSpacing",
         ),
+        (
+            {
+                "PixelSpacing": [0.55, 0.44],  # only says again what the detector has
+                "ImagerPixelSpacing": [0.55, 0.44],
+                "EstimatedRadiographicMagnificationFactor": 1.1,
+            },
+            [0.4, 0.5],
+            "ImagerPixelSpacing / magnification 1.10",
+        ),
+        (
+            {
+                "PixelSpacing": [0.5, 0.4],
+                "ImagerPixelSpacing": [0.5, 0.4],
+                "PixelSpacingCalibrationType": "FIDUCIAL",
+            },
+            [0.4, 0.5],
+            "PixelSpacing",
+        ),
+        ({"PixelSpacing": [1, 1]}, [np.nan, np.nan], "none"),  # what writers put that know none
+        ({"PixelSpacing": [1, 1], "ImagerPixelSpacing": [0.5, 0.4]}, [0.4, 0.5], "ImagerPixelSpacing"),
         ({}, [np.nan, np.nan], "none"),
     ],
 )

@@ -1,8 +1,8 @@
 """The stored values of a DICOM image, frame by frame, however they are compressed.
 
 pydicom unpacks what is not compressed, RLE and (with Pillow) 8-bit JPEG. SimpleITK decodes the others:
-lossless JPEG, JPEG-LS, JPEG 2000, 12-bit JPEG. Where it cannot, a plugin of pydicom's may be there. Both are
-imported where they are used.
+lossless JPEG, JPEG-LS, JPEG 2000, 12-bit JPEG; imagecodecs decodes High-Throughput JPEG 2000. Where they
+cannot, a plugin of pydicom's may be there. All are imported where they are used.
 """
 
 import tempfile
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _JPEG_8_BIT = "1.2.840.10008.1.2.4.50"
 _KNOWN_TO_SIMPLEITK = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 57, 70, 80, 81, 90, 91))
+_KNOWN_TO_IMAGECODECS = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (201, 202, 203))
 _IMAGE_TAGS = (
     "SamplesPerPixel",
     "PlanarConfiguration",
@@ -48,7 +49,7 @@ def stored_frames(dataset: "Dataset") -> Iterator[np.ndarray]:
     """
     syntax = dataset.file_meta.TransferSyntaxUID
     if not syntax.is_encapsulated:
-        yield from _by_pydicom(dataset)
+        yield from _as_they_lie(dataset) if _unused_low_bits(dataset) else _by_pydicom(dataset)
         return
     decoders = _decoders(dataset)
     if not decoders:
@@ -84,14 +85,45 @@ def _decoders(dataset: "Dataset") -> list[Decoder]:
         by_pydicom: list[Decoder] = [_by_pydicom] if get_decoder(syntax).is_available else []
     except NotImplementedError:
         by_pydicom = []
-    by_itk: list[Decoder] = [_by_simpleitk] if syntax in _KNOWN_TO_SIMPLEITK else []
-    return by_pydicom + by_itk if syntax == _JPEG_8_BIT else by_itk + by_pydicom
+    others: list[Decoder] = [_by_simpleitk] if syntax in _KNOWN_TO_SIMPLEITK else []
+    if syntax in _KNOWN_TO_IMAGECODECS:
+        others = [_by_imagecodecs]
+    return by_pydicom + others if syntax == _JPEG_8_BIT else others + by_pydicom
 
 
 def _by_pydicom(dataset: "Dataset") -> Iterator[np.ndarray]:
     from pydicom.pixels.utils import iter_pixels
 
     yield from iter_pixels(dataset)
+
+
+def _unused_low_bits(dataset: "Dataset") -> int:
+    """Bits below the values of a pixel: old files put 12 bits into the upper part of 16."""
+    if dataset.BitsAllocated not in (8, 16, 32):
+        return 0
+    return max(
+        int(dataset.get("HighBit") or 0) + 1 - int(dataset.get("BitsStored") or dataset.BitsAllocated), 0
+    )
+
+
+def _as_they_lie(dataset: "Dataset") -> Iterator[np.ndarray]:
+    """Uncompressed frames whose values do not begin at the lowest bit, which pydicom takes for granted."""
+    from pydicom.pixels.utils import iter_pixels
+
+    for frame in iter_pixels(dataset, correct_unused_bits=False):
+        bits = 8 * frame.dtype.itemsize
+        yield frame << (bits - 1 - int(dataset.HighBit)) >> (bits - int(dataset.BitsStored))
+
+
+def _by_imagecodecs(dataset: "Dataset") -> Iterator[np.ndarray]:
+    from imagecodecs import htj2k_decode
+    from pydicom.encaps import generate_frames
+
+    for frame in generate_frames(dataset.PixelData, number_of_frames=number_of_frames(dataset)):
+        values = htj2k_decode(frame)
+        if values.shape[:2] != (int(dataset.Rows), int(dataset.Columns)):
+            raise ValueError(f"{values.shape[1]}x{values.shape[0]} pixels, its header says otherwise")
+        yield values
 
 
 def _by_simpleitk(dataset: "Dataset") -> Iterator[np.ndarray]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from datasets.files.dicom_shutter import shut_out
 from datasets.files.dicom_spacing import numbers
 from datasets.files.grey import (
     blocks,
@@ -30,9 +31,9 @@ Look = Callable[[np.ndarray], np.ndarray]  # modality values -> uint8 of the sam
 def displayed(stored: np.ndarray, dataset: "Dataset", file: Path) -> np.ndarray:
     """(H, W) uint8, bone bright, from ``stored`` (H, W) or (H, W, 3).
 
-    Contrast: the file's own lookup table or window, or else percentiles. Pixel padding is no anatomy: it is
-    left out of the percentiles and black. Where the table or window leaves one grey value, percentiles take
-    its place, with a warning that names ``file``.
+    Contrast: the file's own lookup table or window, or else percentiles. Pixel padding and what a shutter
+    hides is no anatomy: it is left out of the percentiles and black. Where the table or window leaves one
+    grey value, percentiles take its place, with a warning that names ``file``.
     """
     interpretation = str(dataset.PhotometricInterpretation)
     if interpretation == "PALETTE COLOR":
@@ -43,9 +44,9 @@ def displayed(stored: np.ndarray, dataset: "Dataset", file: Path) -> np.ndarray:
         return to_grey8(stored)
     if interpretation not in ("MONOCHROME1", "MONOCHROME2"):
         raise ValueError(f"photometric interpretation {interpretation}, expected MONOCHROME1 or 2")
-    padding = _padding(stored, dataset)
+    padding = _no_anatomy(stored, dataset)
     image = _own_contrast(stored, dataset, padding, file)
-    if interpretation == "MONOCHROME1":  # low values are shown bright
+    if interpretation == "MONOCHROME1" or dataset.get("PresentationLUTShape") == "INVERSE":
         image = 255 - image
     if padding is not None:
         image[padding] = 0
@@ -105,6 +106,17 @@ def _through_table(values: np.ndarray, dataset: "Dataset") -> np.ndarray:
     shown = np.asarray(apply_voi_lut(values, dataset, prefer_lut=True))
     bits = int(dataset.VOILUTSequence[0].LUTDescriptor[2])
     return unit_to_grey8(shown / (2.0**bits - 1.0))
+
+
+def _no_anatomy(stored: np.ndarray, dataset: "Dataset") -> np.ndarray | None:
+    """(H, W) bool where ``stored`` is padding or behind a shutter; None where nothing is."""
+    parts = [
+        part for part in (_padding(stored, dataset), shut_out(dataset, stored.shape)) if part is not None
+    ]
+    if not parts:
+        return None
+    both = np.logical_or.reduce(parts)
+    return parts[0] if both.all() else both
 
 
 def _padding(stored: np.ndarray, dataset: "Dataset") -> np.ndarray | None:

@@ -15,14 +15,19 @@ _MAGNIFICATION = "EstimatedRadiographicMagnificationFactor"
 def dicom_spacing(dataset: "Dataset") -> tuple[np.ndarray, str]:
     """(2,) mm per pixel along x and y, and the tag that tells; NaN and ``none`` where none does.
 
-    Calibrated spacing first. Spacing at the detector is divided by the magnification, where that is known:
-    the anatomy is nearer to the source than the detector is (DICOM PS3.3 10.7.1.3). Spacing of a digitised
-    film last. DICOM lists the rows (y) first. Raises ValueError that names tag and value.
+    Calibrated spacing first; it is none where it only repeats that at the detector (DICOM PS3.3 10.7.1.3),
+    or says 1 mm both ways, as writers do that know none. Spacing at the detector is divided by the
+    magnification, where that is known: the anatomy is nearer to the source than the detector is. Spacing of a
+    digitised film last. DICOM lists the rows (y) first. Raises ValueError that names tag and value.
     """
-    calibrated = _spacing(dataset, "PixelSpacing")
-    if calibrated is not None:
-        return calibrated, "PixelSpacing"
+    calibrated = _spacing(_measures(dataset), "PixelSpacing")
     detector = _spacing(dataset, "ImagerPixelSpacing")
+    if (
+        calibrated is not None
+        and not (calibrated == 1.0).all()
+        and not _repeats(calibrated, detector, dataset)
+    ):
+        return calibrated, "PixelSpacing"
     if detector is not None:
         factor = _magnification(dataset)
         if factor is None:
@@ -32,6 +37,23 @@ def dicom_spacing(dataset: "Dataset") -> tuple[np.ndarray, str]:
     if scanned is not None:
         return scanned, "NominalScannedPixelSpacing"
     return np.full(2, np.nan), UNKNOWN
+
+
+def _measures(dataset: "Dataset") -> "Dataset":
+    """Where the pixel spacing stands: in the file itself or, of an enhanced one, in what its frames share."""
+    shared = dataset.get("SharedFunctionalGroupsSequence") if "PixelSpacing" not in dataset else None
+    measures = shared[0].get("PixelMeasuresSequence") if shared else None
+    return measures[0] if measures else dataset
+
+
+def _is_unset(spacing: np.ndarray) -> bool:
+    """No X-ray detector has pixels of 1 mm."""
+    return bool((spacing == 1.0).all())
+
+
+def _repeats(calibrated: np.ndarray, detector: np.ndarray | None, dataset: "Dataset") -> bool:
+    same = detector is not None and np.allclose(calibrated, detector, rtol=1e-6)
+    return bool(same) and not dataset.get("PixelSpacingCalibrationType")
 
 
 def numbers(dataset: "Dataset", keyword: str) -> list[float] | None:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 import cv2
-import imagecodecs
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -126,7 +125,9 @@ def _deep_colour(stream: BinaryIO, picture: Image.Image) -> np.ndarray:
     stream.seek(0)
     data = stream.read()
     if picture.format == "JPEG2000":
-        return imagecodecs.jpeg2k_decode(data)
+        from imagecodecs import jpeg2k_decode
+
+        return jpeg2k_decode(data)
     if picture.format == "PNG":
         _require_whole_png(data)
     flags = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION

@@ -2,17 +2,22 @@
 
 Pillow reads 8-bit pages, whatever their compression. Beyond, it garbles some without a word (big endian and
 compressed with signs or fractions, 32 bits of which the highest is set) and knows no colour; tifffile, with
-imagecodecs for what is compressed, reads what the tags say.
+imagecodecs for what is compressed, reads what the tags say. It is imported where it is used.
 """
+
+from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import tifffile
 
 from datasets.files.grey import to_grey8
+
+if TYPE_CHECKING:
+    import tifffile
 
 MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # either byte order, and BigTIFF
 _SUBFILE, _OLD_SUBFILE, _BITS, _MEANING, _TURN, _NUMBERS = 254, 255, 258, 262, 274, 339  # tags
@@ -41,7 +46,9 @@ def tiff_pages(file: Path) -> list[TiffPage]:
 
     Raises ValueError where there is none.
     """
-    with tifffile.TiffFile(file) as tiff:
+    from tifffile import TiffFile
+
+    with TiffFile(file) as tiff:
         count = min(len(tiff.pages), _MAX_PAGES)
         pages = [_described(_page(tiff, number), number) for number in range(count)]
     found = [page for page in pages if page is not None]
@@ -52,7 +59,9 @@ def tiff_pages(file: Path) -> list[TiffPage]:
 
 def read_deep(file: Path, number: int) -> np.ndarray:
     """(H, W) uint8 of page ``number``, upright. Raises ValueError for colours other than red, green, blue."""
-    with tifffile.TiffFile(file) as tiff:
+    from tifffile import TiffFile
+
+    with TiffFile(file) as tiff:
         page = _page(tiff, number)
         meaning, turn = _tag(page, _MEANING, _BLACK_IS_ZERO), _tag(page, _TURN, 1)
         if meaning not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB):
@@ -78,8 +87,10 @@ def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def _page(tiff: tifffile.TiffFile, number: int) -> tifffile.TiffPage:
+    from tifffile import TiffPage as Page
+
     page = tiff.pages[number]
-    if not isinstance(page, tifffile.TiffPage):
+    if not isinstance(page, Page):
         raise ValueError(f"page {number + 1} has no tags of its own. Export it again")
     return page
 

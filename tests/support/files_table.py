@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
+import imagecodecs
 import numpy as np
 import pydicom
 import SimpleITK as sitk
 from PIL import Image, TiffImagePlugin
 from pydicom.data import get_testdata_file
+from pydicom.encaps import encapsulate
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -99,7 +101,9 @@ def rows() -> list[Row]:
         Row("DICOM", "12-bit", "JPEG-LS", "", _copy("MR_small_jpeg_ls_lossless.dcm"), "SimpleITK"),
         Row("DICOM", "12-bit", "JPEG extended (process 4)", "", _copy("JPGExtended.dcm"), "SimpleITK"),
         Row("DICOM", "8-bit RGB", "JPEG baseline", "", _copy("SC_rgb_jpeg_dcmtk.dcm"), "pydicom with Pillow"),
-        Row("DICOM", "12-bit", "High-Throughput JPEG 2000", "", _renamed("1.2.840.10008.1.2.4.201"), ""),
+        Row("DICOM", "12-bit", "High-Throughput JPEG 2000", "", _htj2k, "imagecodecs"),
+        Row("DICOM", "12-bit in the upper of 16", "none", "", _upper_bits, "pydicom"),
+        Row("DICOM", "8-bit", "MPEG-2", "", _renamed("1.2.840.10008.1.2.4.100"), ""),
         Row("DICOM", "8-bit", "MPEG-4", "", _renamed("1.2.840.10008.1.2.4.102"), ""),
         Row("DICOM report or DICOMDIR", "", "", "", _report, ""),
         Row("MetaImage", "16-bit", "none", ".mha", _stack(), "own reader, slice by slice"),
@@ -275,6 +279,20 @@ def _copy(name: str) -> Write:
         file.write_bytes(Path(str(get_testdata_file(name))).read_bytes())
 
     return copied
+
+
+def _htj2k(file: Path, stored: np.ndarray) -> None:
+    dataset = _dataset(stored)
+    dataset.file_meta.TransferSyntaxUID = UID("1.2.840.10008.1.2.4.201")
+    dataset.PixelData = encapsulate([bytes(imagecodecs.htj2k_encode(deep(stored)))])
+    dataset["PixelData"].is_undefined_length = True
+    dataset.save_as(file, enforce_file_format=True)
+
+
+def _upper_bits(file: Path, stored: np.ndarray) -> None:
+    dataset = dicom_dataset(deep(stored) << 4, PixelSpacing=[0.1, 0.1])
+    dataset.HighBit = 15
+    dataset.save_as(file, enforce_file_format=True)
 
 
 def _renamed(syntax: str) -> Write:
