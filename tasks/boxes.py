@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from util.checkpoints.checkpoint import LoadedModel
     from util.evaluation.boxes.box_evaluation import BoxEvaluation
     from util.evaluation.boxes.box_results import BoxEvaluator, BoxResults
+    from util.export.boxes.onnx_boxes import GraphBoxPredictor
     from util.prediction.boxes.predict import BoxPredictor
 
 
@@ -190,6 +191,21 @@ class BoxTask(Task):
     def example_meaning(self, count: int) -> BoxMeaning:
         names = tuple(f"class {number}" for number in range(1, count + 1))
         return BoxMeaning(BoxClasses(names, tuple(range(1, count + 1))))
+
+    def graph_predictor(self, file: Path, device: str) -> GraphBoxPredictor:
+        from util.export.boxes.onnx_boxes import load_graph
+
+        return load_graph(file, device)
+
+    def add_export_arguments(self, parser: argparse.ArgumentParser) -> None:
+        from util.export.boxes.export import add_arguments
+
+        add_arguments(parser)
+
+    def exported(self, args: argparse.Namespace, say: Say) -> bytes:
+        from util.export.boxes.export import exported
+
+        return exported(args, self, say)
 
     def data_pictures(
         self, config: Mapping[str, Any], args: argparse.Namespace, say: Say

@@ -31,7 +31,7 @@ def on_canvas(images: Tensor, sizes: Tensor | None, normalise: Normalisation) ->
     right, below = -width % MULTIPLE, -height % MULTIPLE
     whole = not (right or below)
     if sizes is None:
-        sizes = torch.tensor([[width, height]], device=images.device).expand(len(images), -1)
+        sizes = torch.tensor([[width, height]], device=images.device).expand(images.shape[0], -1)
     elif torch.compiler.is_exporting():
         whole = False
     elif whole:

@@ -56,6 +56,6 @@ class PublishedRefinement(nn.Module):
             pixels = corners(boxes.detach()) * canvas
             cells = roi_align(features, list(pixels), _CELLS, 1.0 / self.stride, aligned=True)
             cells = cells.flatten(2).transpose(1, 2) + self.pos_embed  # (B * n, 49, C)
-            token = self.roi_token.expand(len(cells), -1, -1)
+            token = self.roi_token.expand(cells.shape[0], -1, -1)
             sequence = torch.cat([queries.flatten(0, 1)[:, None], token, cells], 1)
             return self.mlp_head(self.transformer(sequence)[:, 1]).view_as(boxes)

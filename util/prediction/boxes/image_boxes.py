@@ -1,5 +1,6 @@
 """From an image as it was read to the sample a detector is given, and what it finds as records."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ from datasets.boxes.class_set import BoxClasses
 from datasets.boxes.sample import BoxSample
 from datasets.files.colour import as_colour, read_picture
 from datasets.files.image_files import SourceImage
+from util.evaluation.boxes.box_results import source_detections
 from util.files import printable
 
 
@@ -19,6 +21,19 @@ class FoundBoxes:
     boxes: np.ndarray  # (D, 4) float32, left, top, right, bottom
     scores: np.ndarray  # (D,) float32
     labels: np.ndarray  # (D,) int64
+
+
+def found_boxes(found: Sequence[np.ndarray], samples: Sequence[BoxSample]) -> list[FoundBoxes]:
+    """Detections of a batch of canvases, boxes (B, D, 4), scores and labels (B, D), in the sources' pixels.
+
+    Raises ValueError when one is not finite.
+    """
+    return [
+        FoundBoxes(
+            *source_detections(boxes, scores, labels, sample.to_source, sample.source_size, sample.case)
+        )
+        for boxes, scores, labels, sample in zip(*found, samples, strict=True)
+    ]
 
 
 def source_sample(image: SourceImage, classes: BoxClasses, *, colour: bool) -> BoxSample:

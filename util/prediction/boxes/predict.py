@@ -13,9 +13,8 @@ import numpy as np
 
 from datasets.boxes.class_set import BoxClasses
 from datasets.files.image_files import SourceImage
-from util.evaluation.boxes.box_results import source_detections
 from util.prediction.boxes.answers import BoxAnswers
-from util.prediction.boxes.image_boxes import FoundBoxes, source_sample
+from util.prediction.boxes.image_boxes import FoundBoxes, found_boxes, source_sample
 
 Transforms = Callable[[Any, np.random.Generator], Any]
 
@@ -50,14 +49,5 @@ class BoxPredictor:
         ]
         batch = collate_boxes(samples)
         final = self._find(batch).final
-        boxes, scores, labels = (
-            tensor.detach().cpu().numpy() for tensor in (final.boxes, final.scores.float(), final.labels)
-        )
-        return [
-            FoundBoxes(
-                *source_detections(
-                    boxes[row], scores[row], labels[row], sample.to_source, sample.source_size, sample.case
-                )
-            )
-            for row, sample in enumerate(samples)
-        ]
+        found = (final.boxes, final.scores.float(), final.labels)
+        return found_boxes([tensor.detach().cpu().numpy() for tensor in found], samples)

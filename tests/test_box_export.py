@@ -1,0 +1,157 @@
+"""A detector as an ONNX file: verified, without PyTorch, of any batch; what differs is seen."""
+
+import json
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from datasets.boxes.class_set import BoxClasses
+from datasets.boxes.meaning import BoxMeaning
+from tests.support.box_data import picture
+from tests.support.run_scripts import ROOT, run_scripts
+from tests.support.small_boxes import settle
+from tests.support.small_detr import wake
+from util.checkpoints.boxes.published import published_state
+from util.checkpoints.checkpoint import FORMAT, save_checkpoint
+from util.config import instantiate, load_config
+from util.export.boxes.verify import difference
+
+CLASSES = BoxClasses(("tooth", "plate"), (3, 90))
+WITHOUT_TORCH = """
+import runpy, sys
+sys.modules["torch"] = None  # whoever imports it fails
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def awake(config: str, num_classes: int):
+    torch.manual_seed(0)
+    model = instantiate(load_config(ROOT / config).model, num_classes=num_classes)
+    wake(model, 0.05)
+    settle(model)
+    return model
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A checkpoint in the right mode, a published file of the published one, and pictures."""
+    folder = tmp_path_factory.mktemp("export")
+    config = load_config(ROOT / "tests/support/tiny_boxes.py")
+    content = {"format": FORMAT, "config": OmegaConf.to_yaml(config), "metrics": {}, "iteration": 0}
+    weights = awake("tests/support/tiny_boxes.py", 2).state_dict()
+    save_checkpoint(folder / "best.pt", content | {"weights": weights} | BoxMeaning(CLASSES).to_dict())
+    torch.save(published_state(awake("tests/support/tiny_published.py", 91)), folder / "published.pth")
+    (folder / "pictures").mkdir()
+    for name in "ab":
+        large = cv2.resize(picture(name, colour=False), (96, 72))
+        cv2.imwrite(str(folder / "pictures" / f"{name}.png"), large)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def runs(folder):
+    published = [
+        "--model-config",
+        "tests/support/tiny_published.py",
+        "--checkpoint",
+        folder / "published.pth",
+    ]
+    found = ["--input", folder / "pictures", "--show-conf", 0.0]
+    calls = {
+        "right": ["tools/pytorch2onnx.py", "--checkpoint", folder / "best.pt", "--output", folder / "r.onnx"],
+        "published": [
+            *("tools/pytorch2onnx.py", *published, "--size", 64, 96, "--output", folder / "p.onnx"),
+        ],
+        "other size": [
+            *("tools/pytorch2onnx.py", "--checkpoint", folder / "best.pt", "--size", 96, 96),
+            *("--output", folder / "other.onnx"),
+        ],
+        "inference": [
+            "inference.py",
+            "--checkpoint",
+            folder / "best.pt",
+            *found,
+            "--output",
+            folder / "t.json",
+        ],
+    }
+    return dict(zip(calls, run_scripts(list(calls.values())), strict=True))
+
+
+@pytest.mark.parametrize("mode", ["right", "published"])
+def test_the_file_is_verified_and_takes_any_batch(runs, folder, mode):
+    assert runs[mode].returncode == 0, runs[mode].stderr
+    assert "verified: largest difference" in runs[mode].stdout
+    session = onnxruntime.InferenceSession(folder / f"{mode[0]}.onnx")
+    channels, height, width = session.get_inputs()[0].shape[1:]
+    assert (channels, height, width) == ((1, 64, 64) if mode == "right" else (3, 64, 96))
+    boxes, scores, labels = session.run(None, {"images": np.zeros((2, channels, height, width), np.float32)})
+    assert boxes.shape[0] == 2 and boxes.shape[2] == 4 and scores.shape == labels.shape == boxes.shape[:2]
+
+
+def test_a_canvas_that_the_model_does_not_have_is_refused(runs, folder):
+    assert runs["other size"].returncode == 1
+    assert "--size 96 96: the model is evaluated on 64 x 64" in runs["other size"].stderr
+    assert not (folder / "other.onnx").exists()
+
+
+def test_inference_needs_no_torch_and_finds_the_same(runs, folder):
+    assert runs["inference"].returncode == 0, runs["inference"].stderr
+    arguments = (
+        "--checkpoint",
+        folder / "r.onnx",
+        "--input",
+        folder / "pictures",
+        "--output",
+        folder / "o.json",
+    )
+    command = [
+        sys.executable,
+        "-c",
+        WITHOUT_TORCH,
+        "inference.py",
+        *map(str, arguments),
+        "--show-conf",
+        "0.0",
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    expected, found = (json.loads((folder / name).read_text()) for name in ("t.json", "o.json"))
+    assert found["model"]["category_ids"] == [3, 90] and len(found["images"]) == 2
+    for one, other in zip(found["images"], expected["images"], strict=True):
+        assert one["file"] == other["file"] and len(one["boxes"]) == len(other["boxes"]) > 5
+        pairs = zip(one["boxes"], other["boxes"], strict=True)
+        assert all(abs(here["score"] - there["score"]) < 1e-4 for here, there in pairs)
+        for box in other["boxes"][:-1]:
+            near = [here for here in one["boxes"] if here["name"] == box["name"]]
+            assert min(np.abs(np.subtract(here["bbox"], box["bbox"])).max() for here in near) < 0.02
+
+
+def detections(seed=0):
+    rng = np.random.default_rng(seed)
+    scores = np.sort(rng.random((1, 6)).astype(np.float32))[:, ::-1]
+    return rng.random((1, 6, 4)).astype(np.float32) * 50, scores, np.array([[0, 1, 0, 1, 0, 1]])
+
+
+def test_what_differs_is_seen():
+    boxes, scores, labels = detections()
+    assert difference((boxes, scores, labels), (boxes, scores, labels), (50, 100)) == 0.0
+    moved = boxes + np.array([0.0, 0.0, 1.0, 0.0], np.float32) * (np.arange(6) == 2)[:, None]
+    assert difference((moved, scores, labels), (boxes, scores, labels), (50, 100)) == pytest.approx(0.01)
+    assert difference((boxes, scores, 1 - labels), (boxes, scores, labels), (50, 100)) > 0.05
+    assert difference((boxes, scores + 0.3, labels), (boxes, scores, labels), (50, 100)) == pytest.approx(0.3)
+
+
+def test_equal_scores_may_change_places():
+    boxes, scores, labels = detections()
+    scores[0, 1] = scores[0, 0]
+    order = [1, 0, 2, 3, 4, 5]
+    turned = boxes[:, order], scores[:, order], labels[:, order]
+    assert difference(turned, (boxes, scores, labels), (50, 100)) == 0.0
