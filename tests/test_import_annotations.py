@@ -190,6 +190,19 @@ def test_landmarks_beyond_the_image_are_refused_or_missing_as_asked(tmp_path, im
     np.testing.assert_allclose(points, [(1.5, 2.5), (np.nan, np.nan), (5.5, 6.5)])
 
 
+def test_cases_left_out_are_not_trained_on_and_move_no_other(tmp_path, images, landmarks):
+    export = write_csv(tmp_path / "export")
+    arguments = ["--from", "csv", "--landmarks", landmarks, "--images", images, "--annotations", export]
+    assert run_tool("tools/import_annotations.py", *arguments, "--output", tmp_path / "all").returncode == 0
+    whole = {part: PreparedDataset(tmp_path / "all", part).cases for part in ("train", "val", "test")}
+    wrong = [whole["train"][0], whole["test"][0]]
+    (tmp_path / "wrong.txt").write_text("\n".join(f"{case},looks wrong" for case in wrong) + "\n")
+    arguments += ["--leave-out", tmp_path / "wrong.txt", "--output", tmp_path / "fewer"]
+    assert run_tool("tools/import_annotations.py", *arguments).returncode == 0
+    fewer = {part: PreparedDataset(tmp_path / "fewer", part).cases for part in whole}
+    assert fewer == whole | {"train": whole["train"][1:]}
+
+
 def test_unknown_names_and_absent_images_are_said(tmp_path, images):
     export = write_csv(tmp_path / "export", ("sella", "nasion"))
     export.write_text(

@@ -46,9 +46,9 @@ def main() -> None:
     errors = errors_by_case(args.predictions, cases) if args.predictions else None
     scores = label_scores(shapes, errors)
     ranked, names = scores.ranked()[: args.count], parts[0].landmark_set.landmarks
-    rows = [["rank", "case", "subset", "score", "labels", "what"]]
+    rows = [["case", "subset", "rank", "score", "labels", "what"]]
     rows += [
-        [str(rank), cases[n], places[n][0].subset, f"{scores.of_images[n]:.1f}", *_told(scores, n, names)]
+        [cases[n], places[n][0].subset, str(rank), f"{scores.of_images[n]:.1f}", *_told(scores, n, names)]
         for rank, n in enumerate(ranked, start=1)
     ]
     write_table(args.output / "suspects.csv", rows)

@@ -43,6 +43,11 @@ def main() -> None:
     print(f"{args.tool} counts pixels by {convention}: {_MEANING[convention]}")
     split = split_files(list(matched.pairs), {"val": args.val, "test": args.test}, args.seed, args.group_by)
     names = case_names(matched.pairs)
+    left_out = listed_cases(args.leave_out)
+    trained_on = [file for file in split["train"] if names[file] not in left_out]
+    if args.leave_out is not None:
+        print(f"{len(split['train']) - len(trained_on)} of {len(split['train'])} cases left out of train")
+    split["train"] = trained_on
 
     def case(file: Path) -> PreparedCase:
         found = prepared_case(
@@ -81,6 +86,14 @@ def without_outside(case: PreparedCase, landmark_set: LandmarkSet) -> PreparedCa
     names = ", ".join(landmark_set.landmarks[index] for index in np.flatnonzero(outside))
     print(f"{case.source_file}: outside of the image, left out as missing: {names}")
     return replace(case, points=np.where(outside[:, None], np.nan, case.points))
+
+
+def listed_cases(file: Path | None) -> set[str]:
+    """The cases in the first column of a text or CSV file, a line each; none without a file."""
+    if file is None:
+        return set()
+    lines = file.read_text(encoding="utf-8-sig").splitlines()
+    return {line.split(",")[0].strip() for line in lines if line.strip()}
 
 
 _MEANING = {
@@ -122,6 +135,12 @@ def parse_arguments() -> argparse.Namespace:
         metavar="LENGTH",
         help="of errors: mm (needs the spacing), or percent of 'image height', 'image width', or the "
         "distance of two landmarks by name: --unit sella nasion",
+    )
+    parser.add_argument(
+        "--leave-out",
+        type=Path,
+        metavar="FILE",
+        help="cases that are not trained on, one a line, such as labels found to be wrong; val and test stay",
     )
     parser.add_argument(
         "--outside",
