@@ -1,0 +1,129 @@
+/** Keys and what they do. Letters can be switched off (WCAG 2.1.4); all else works without them. */
+
+import { byId, html } from "./elements.js";
+
+/** [keys to show, what they do, needs Single letters]; the help lists exactly these. */
+const SHOWN = [
+  ["Enter", "confirm the landmark, go to the next"],
+  ["Backspace", "the landmark before"],
+  ["Tab, ↑ ↓ in the list", "choose a landmark"],
+  ["N, B", "next, previous landmark of the list"],
+  ["← ↑ → ↓", "move by 1 pixel; with Shift 10, with Alt 0.25"],
+  ["R", "back to the prediction"],
+  ["M", "not visible"],
+  ["F", "unsure, with a note"],
+  ["Ctrl Z, Ctrl Shift Z", "undo, redo"],
+  ["PgUp, PgDn", "previous, next film"],
+  ["+, -, 0", "zoom in, out, whole film"],
+  ["I", "invert"],
+  ["[ ]  ; '  , .", "contrast, gamma, brightness"],
+  ["L, U, T, Z", "names, circles, tracing lines, loupe"],
+  ["C", "calibrate: two clicks on a ruler"],
+  ["G", "flag the film"],
+  ["Escape", "leave what has begun"],
+  ["?", "these keys"],
+];
+
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
+export class Keys {
+  #page;
+  #gestures;
+
+  constructor(page, gestures) {
+    this.#page = page;
+    this.#gestures = gestures;
+    document.addEventListener("keydown", (event) => this.#down(event));
+    document.addEventListener("keyup", (event) => {
+      if (event.code === "Space") gestures.isSpaceDown = false;
+    });
+    window.addEventListener("blur", () => (gestures.isSpaceDown = false));
+    byId("help-keys").append(
+      ...SHOWN.map(([keys, does]) => html("tr", {}, html("th", { scope: "row" }, keys), html("td", {}, does))),
+    );
+  }
+
+  #down(event) {
+    if (document.querySelector("dialog[open]") || isTyping(event.target)) return;
+    if (this.#handle(event)) event.preventDefault();
+  }
+
+  /** Whether the key meant something. */
+  #handle(event) {
+    const page = this.#page;
+    if (event.ctrlKey || event.metaKey) return this.#control(event);
+    if (event.key in ARROWS && event.target.getAttribute?.("role") !== "listbox") {
+      const step = event.shiftKey ? 10 : event.altKey ? 0.25 : 1;
+      return does(() => page.nudge(...ARROWS[event.key].map((part) => part * step)));
+    }
+    if (isButton(event.target) && ["Enter", " "].includes(event.key)) return false;
+    if (event.code === "Space") return does(() => (this.#gestures.isSpaceDown = true));
+    const plain = this.#plain()[event.key];
+    if (plain) return does(plain);
+    if (event.altKey || !byId("letters").checked) return false;
+    const letter = this.#letters()[event.key.toLowerCase()];
+    return letter ? does(letter) : false;
+  }
+
+  #control(event) {
+    const key = event.key.toLowerCase();
+    if (key === "z") return does(() => this.#page.change({ kind: event.shiftKey ? "redo" : "undo" }));
+    if (key === "y") return does(() => this.#page.change({ kind: "redo" }));
+    return false;
+  }
+
+  #plain() {
+    const page = this.#page;
+    return {
+      Enter: () => page.confirmNext(),
+      Backspace: () => page.back(),
+      PageUp: () => page.step(-1),
+      PageDown: () => page.step(1),
+      Escape: () => this.#gestures.abandon() || page.leavePointing(),
+    };
+  }
+
+  #letters() {
+    const page = this.#page;
+    const greys = (key, change, least, most) => () => page.adjust(key, change, least, most);
+    return {
+      "+": () => page.view.zoom(1.25),
+      "=": () => page.view.zoom(1.25),
+      "-": () => page.view.zoom(0.8),
+      0: () => page.view.fit(),
+      "?": () => page.showHelp(),
+      n: () => page.chooseNeighbour(1),
+      b: () => page.chooseNeighbour(-1),
+      r: () => page.changeChosen({ kind: "reset" }),
+      m: () => page.changeChosen({ kind: "state", state: "not visible", note: "" }),
+      f: () => page.unsure(),
+      i: () => page.invert(),
+      "[": greys("contrast", -0.1, 0.4, 4),
+      "]": greys("contrast", 0.1, 0.4, 4),
+      ";": greys("gamma", -0.1, 0.3, 3),
+      "'": greys("gamma", 0.1, 0.3, 3),
+      ",": greys("brightness", -0.02, -0.5, 0.5),
+      ".": greys("brightness", 0.02, -0.5, 0.5),
+      l: () => page.toggle("names"),
+      u: () => page.toggle("circles"),
+      t: () => page.toggle("lines"),
+      z: () => page.toggleLoupe(),
+      c: () => page.calibrate(),
+      g: () => page.flagFilm(),
+    };
+  }
+}
+
+function does(action) {
+  action();
+  return true;
+}
+
+function isTyping(target) {
+  if (target instanceof HTMLSelectElement || target instanceof HTMLTextAreaElement) return true;
+  return target instanceof HTMLInputElement && target.type !== "checkbox";
+}
+
+function isButton(target) {
+  return target instanceof HTMLButtonElement || target.tagName === "SUMMARY" || target instanceof HTMLInputElement;
+}

@@ -1,0 +1,53 @@
+"""Debian's Chromium, driven by Playwright; tests that need it are skipped where it is not installed."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """A running browser."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium: apt install chromium, or CHROMIUM=/path/to/it")
+    playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class Tab:
+    """A page of the browser, and what it asked for and complained of."""
+
+    def __init__(self, page: Any, address: str) -> None:
+        self.page, self.asked, self.errors = page, [], []
+        page.set_default_timeout(10_000)
+        page.on("request", lambda request: self.asked.append(request.url))
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", self._said)
+        page.goto(address)
+        page.wait_for_selector("body[data-shown]")
+
+    def _said(self, message: Any) -> None:
+        is_of_network = "Failed to load resource" in message.text  # a status that a test asked for
+        if message.type == "error" and not is_of_network:
+            self.errors.append(message.text)
+
+    def keys(self, *names: str) -> None:
+        for name in names:
+            self.page.keyboard.press(name)
+
+    def saved(self) -> None:
+        self.page.wait_for_selector("body[data-unsaved='0']")
+
+    def text(self, selector: str) -> str:
+        return self.page.locator(selector).inner_text()
