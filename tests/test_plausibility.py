@@ -74,7 +74,9 @@ def test_the_mean_shape_has_the_mean_turn():
     ],
 )
 def test_each_sign_flags_by_its_name(points, size, reason):
-    strangeness, said = LIMITS.strangeness(ImageLandmarks(points, np.full(4, size), np.full(4, size)))
+    strangeness, said = LIMITS.strangeness(
+        ImageLandmarks(points, np.full(4, size), np.full(4, size)), np.ones(2)
+    )
     assert (strangeness > 1.0) == (reason is not None)
     assert said is None if reason is None else reason in said
 
@@ -88,7 +90,9 @@ def test_at_most_one_in_a_hundred_proper_heads_is_flagged(count):
     for seed in range(40):
         limits = fit_limits(*heads(count, seed + 2), fitted_on="heads")
         assert limits is not None
-        share = np.mean([limits.strangeness(head)[0] > 1.0 for head in found[seed * 50 : seed * 50 + 300]])
+        share = np.mean(
+            [limits.strangeness(head, np.ones(2))[0] > 1.0 for head in found[seed * 50 : seed * 50 + 300]]
+        )
         too_many += share > 0.01
     assert too_many <= 5
     assert fit_limits(*heads(FEWEST - 1), fitted_on="heads") is None
@@ -100,14 +104,24 @@ def test_more_images_give_closer_limits():
     assert tolerance_factor(10) == pytest.approx(4.7, abs=0.15)
 
 
-def test_pixels_of_another_size_give_the_same_limits():
+def test_pixels_of_another_size_or_shape_give_the_same_limits():
     points, uncertainty = heads(20)
     errors = Errors(tuple("x" * 20), points, points, np.full((20, 2), 0.1), 0.1 * uncertainty)
-    assert limits_by(errors, "heads") == fit_limits(points, uncertainty, fitted_on="heads")
-    large = replace(errors, predicted=2 * points, truth=2 * points, spacing=np.full((20, 2), 0.05))
-    ours, theirs = limits_by(large, "heads"), limits_by(errors, "heads")
-    assert ours is not None and theirs is not None
-    assert (ours.uncertainty, ours.shape) == pytest.approx((theirs.uncertainty, theirs.shape))
+    oblong = replace(
+        errors, predicted=points / [1, 2], truth=points / [1, 2], spacing=np.tile([0.1, 0.2], (20, 1))
+    )
+    ours, theirs = limits_by(errors, "heads"), limits_by(oblong, "heads")
+    wanted = fit_limits(points, uncertainty, fitted_on="heads")
+    assert ours is not None and theirs is not None and wanted is not None
+    for found in (ours, theirs):
+        for name in ("uncertainty", "shape", "turn"):
+            assert getattr(found, name) == pytest.approx(getattr(wanted, name))
+
+
+def test_oblong_pixels_are_no_strange_shape():
+    stretched = ImageLandmarks(POINTS / [1, 2], np.ones(4), np.ones(4))
+    assert LIMITS.strangeness(stretched, np.array([0.1, 0.2]))[0] < 0.7
+    assert LIMITS.strangeness(stretched, np.full(2, np.nan))[0] > 1.0
 
 
 @pytest.mark.parametrize(("count", "known"), [(FEWEST, True), (FEWEST - 1, False)])

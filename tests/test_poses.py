@@ -28,7 +28,7 @@ def lying(image, pose):
     return np.ascontiguousarray(np.rot90(stored, -pose.quarters))
 
 
-def source(image, spacing=(0.2, 0.3), orientation=None):
+def source(image, spacing=(0.2, 0.2), orientation=None):
     return SourceImage(image, np.array(spacing), Path("x.png"), None, "none", orientation)
 
 

@@ -10,7 +10,6 @@ the least, and some fifty give close limits; take none that the model is to be t
 
 import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,11 @@ from tqdm import tqdm
 
 from datasets.files.image_files import read_images
 from datasets.files.search import find_images
+from transforms.geometry import pixel_shape
 from util.arguments import add_device_argument, positive
 from util.checkpoints.checkpoint import load_checkpoint, load_model, save_checkpoint
 from util.checkpoints.weights_file import SUFFIX, write_weights
 from util.evaluation.landmarks.limits_fit import FEWEST, fit_limits
-from util.prediction.landmarks.image_landmarks import ImageLandmarks
 from util.prediction.landmarks.plausibility import KEY
 from util.prediction.landmarks.posed import Posed
 from util.prediction.predictor import pick_device, stream
@@ -35,8 +34,8 @@ def main() -> None:
     args = parse_arguments()
     found = landmarks_of_weights(args)
     limits = fit_limits(
-        np.array([image.points for image in found]),
-        np.array([image.uncertainty_px for image in found]),
+        np.array([points for points, _ in found]),
+        np.array([uncertainty for _, uncertainty in found]),
         orientation=tuple(args.orientation) if args.orientation else None,
         fitted_on=args.note or f"{len(found)} images",
     )
@@ -50,8 +49,11 @@ def main() -> None:
     )
 
 
-def landmarks_of_weights(args: argparse.Namespace) -> Sequence[ImageLandmarks]:
-    """What the weights alone find on the X-rays: limits are kept without calibration and protocol."""
+def landmarks_of_weights(args: argparse.Namespace) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(K, 2) points and (K,) radial errors that the weights alone say of each X-ray, in square pixels.
+
+    Limits are kept without calibration and protocol.
+    """
     loaded = load_model(args.checkpoint, pick_device(args.device))
     loaded.model.protocol = None
     loaded.model.uncertainty_factor.fill_(1.0)
@@ -59,7 +61,10 @@ def landmarks_of_weights(args: argparse.Namespace) -> Sequence[ImageLandmarks]:
     predictor = Posed(model, None, search=False)
     files = find_images(args.input).files
     images = (image for file in tqdm(files, unit="file", disable=None) for image in read_images(file))
-    return [landmarks for _, landmarks in stream(predictor, images, args.batch_size)]
+    return [
+        (landmarks.points * pixel_shape(image.spacing), landmarks.uncertainty_px)
+        for image, landmarks in stream(predictor, images, args.batch_size)
+    ]
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -20,7 +20,10 @@ _ELASTIC_CELLS = 5  # of the deformation grid in the height of the canvas
 
 
 class EvalTransforms:
-    """Letterbox: the whole image, centred on a (height, width) canvas, aspect kept, black around it."""
+    """Letterbox: the whole image, centred on a (height, width) canvas, aspect kept, black around it.
+
+    Where the spacing says that pixels are oblong, the aspect is that in mm: on the canvas they are square.
+    """
 
     def __init__(self, size: Sequence[int]) -> None:
         self.height, self.width = _checked(size)
@@ -31,10 +34,11 @@ class EvalTransforms:
 
     def matrix(self, sample: Sample) -> np.ndarray:
         """(3, 3) pixels of the sample's image -> pixels of the canvas."""
-        width, height = sample.size
+        wide, high = sample.pixel_shape
+        width, height = wide * sample.size[0], high * sample.size[1]
         zoom = min(self.width / width, self.height / height)
         centre = geometry.translate((self.width - zoom * width) / 2, (self.height - zoom * height) / 2)
-        return centre @ geometry.scale(zoom, zoom)
+        return centre @ geometry.scale(zoom * wide, zoom * high)
 
 
 class TrainTransforms:

@@ -5,7 +5,7 @@ from typing import Self, TypeVar
 
 import numpy as np
 
-from transforms.geometry import warp_points
+from transforms.geometry import pixel_shape, warp_points
 from transforms.move import Move
 
 MILLIMETRES = "mm"
@@ -25,6 +25,11 @@ class Sample:
     def size(self) -> tuple[int, int]:
         """(width, height) of ``image``."""
         return self.image.shape[1], self.image.shape[0]
+
+    @property
+    def pixel_shape(self) -> np.ndarray:
+        """(2,) how long the pixels of ``image`` are along x and y beside a square of their area."""
+        return pixel_shape(np.linalg.norm(self.spacing[:, None] * self.to_source[:2, :2], axis=0))
 
     def moved(self, move: Move) -> Self:
         """The same case on the canvas of ``move``: image, annotation, and the way back."""

@@ -29,7 +29,8 @@ def fit_limits(
     fitted_on: str,
     orientation: tuple[str, str] | None = None,
 ) -> Limits | None:
-    """Limits from (N, K, 2) points and (N, K) radial errors on N proper X-rays, in pixels of each.
+    """Limits from (N, K, 2) points and (N, K) radial errors on N proper X-rays, each in a
+    unit of its own that is the same along x and y.
 
     None for fewer than ``FEWEST`` images.
     """
@@ -54,8 +55,7 @@ def fit_limits(
 
 def limits_by(errors: Errors, fitted_on: str) -> Limits | None:
     """Limits from what the model says on the images of ``errors``, as ``fit_limits`` has them."""
-    uncertainty = errors.uncertainty_mm / errors.spacing.mean(-1, keepdims=True)  # source pixels
-    return fit_limits(errors.predicted, uncertainty, fitted_on=fitted_on)
+    return fit_limits(errors.predicted * errors.spacing[:, None], errors.uncertainty_mm, fitted_on=fitted_on)
 
 
 def tolerance_factor(count: int) -> float:

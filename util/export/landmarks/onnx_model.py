@@ -7,6 +7,8 @@ import numpy as np
 
 from datasets.files.image_files import SourceImage
 from transforms.augment import EvalTransforms
+from transforms.geometry import scale
+from transforms.move import Move
 from transforms.sample import Sample
 from util.export.landmarks.metadata import INPUT, OUTPUTS, RAW_INPUT, OnnxMetadata
 from util.export.session import open_session, properties_of, read_graph
@@ -70,10 +72,16 @@ class OnnxPredictor(Predictor):
         return [image_landmarks(*found) for found in zip(samples, points, scales, strict=True)]
 
     def _located(self, image: SourceImage) -> ImageLandmarks:
-        points, scales = self._graph.locate(image.image)
-        size = np.array(image.image.shape[::-1])
-        return image_landmarks(canvas_sample(image, _as_it_is), points / size, scales / size)
+        """By a graph with the letterbox inside, which takes pixels for square: so they are made so."""
+        sample = canvas_sample(image, _in_square_pixels)
+        points, scales = self._graph.locate(sample.image)
+        size = np.array(sample.size)
+        return image_landmarks(sample, points / size, scales / size)
 
 
-def _as_it_is(sample: Sample, rng: np.random.Generator) -> Sample:
-    return sample
+def _in_square_pixels(sample: Sample, rng: np.random.Generator) -> Sample:
+    shape = sample.pixel_shape
+    if (shape == 1.0).all():
+        return sample
+    width, height = (max(round(side), 1) for side in shape * sample.size)
+    return sample.moved(Move(scale(*shape), (width, height)))

@@ -62,5 +62,5 @@ def image_landmarks(sample: Sample, points: np.ndarray, scales: np.ndarray) -> I
     return ImageLandmarks(
         points=warp_points(points * canvas, sample.to_source),
         uncertainty_px=uncertainty,
-        uncertainty_mm=uncertainty * sample.spacing.mean(),
+        uncertainty_mm=uncertainty * np.sqrt(sample.spacing.prod()),
     )

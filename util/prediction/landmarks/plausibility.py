@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from transforms.geometry import pixel_shape
 from util.prediction.landmarks.image_landmarks import ImageLandmarks
 from util.prediction.landmarks.protocol import ProtocolOffsets
 
@@ -47,13 +48,16 @@ class Limits:
     fitted_on: str
 
     def signs(self, points: np.ndarray, uncertainty: np.ndarray) -> Signs:
-        """Of (K, 2) points and (K,) radial errors on one upright image, in its pixels."""
+        """Of (K, 2) points and (K,) radial errors on one upright image, in square pixels of it or mm."""
         shape, turn = shape_difference(points, np.array(self.reference))
         return Signs(float(uncertainty.mean() / extent(points)), shape, turn)
 
-    def strangeness(self, found: ImageLandmarks) -> tuple[float, str | None]:
-        """How far the worst sign is from its limit (1: just at it), and the reason if it is beyond."""
-        signs = self.signs(found.points, found.uncertainty_px)
+    def strangeness(self, found: ImageLandmarks, spacing: np.ndarray) -> tuple[float, str | None]:
+        """How far the worst sign is from its limit (1: just at it), and the reason if it is beyond.
+
+        spacing: (2,) mm per pixel of the points; NaN where unknown.
+        """
+        signs = self.signs(found.points * pixel_shape(spacing), found.uncertainty_px)
         shares = {name: getattr(signs, name) / getattr(self, name) for name in _REASONS}
         worst = max(shares, key=shares.__getitem__)
         if shares[worst] <= 1.0:

@@ -64,7 +64,7 @@ class Posed(Predictor):
     def _look(self, view: "_View", found: ImageLandmarks) -> "_Look":
         if self._limits is None:
             return _Look(view, found, 0.0, None, None)
-        strangeness, reason = self._limits.strangeness(found)
+        strangeness, reason = self._limits.strangeness(found, view.image.spacing)
         return _Look(view, found, strangeness, reason is None, reason)
 
 
