@@ -15,7 +15,6 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # run as a script, from anywhere
@@ -23,44 +22,30 @@ sys.path.insert(0, str(ROOT))  # run as a script, from anywhere
 import numpy as np  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
-from datasets.landmarks.batch import collate  # noqa: E402
-from datasets.loader import eval_loader  # noqa: E402
-from measurements.face_frame import mean_face  # noqa: E402
 from util.arguments import add_data_arguments, positive  # noqa: E402
-from util.checkpoints.checkpoint import load_checkpoint, load_model, save_checkpoint  # noqa: E402
-from util.config import instantiate  # noqa: E402
-from util.evaluation.data import open_dataset  # noqa: E402
+from util.checkpoints.checkpoint import save_checkpoint  # noqa: E402
 from util.evaluation.landmarks.metrics import Errors  # noqa: E402
-from util.evaluation.landmarks.protocol_fit import Residuals, fit_protocol  # noqa: E402
-from util.evaluation.landmarks.protocol_gain import Gain, Side, face_size_mm, gain  # noqa: E402
+from util.evaluation.landmarks.protocol_adaptation import adapt  # noqa: E402
+from util.evaluation.landmarks.protocol_gain import Gain, Side, face_size_mm  # noqa: E402
 from util.files import write_atomic  # noqa: E402
 from util.prediction.landmarks.protocol import ProtocolOffsets  # noqa: E402
-from util.prediction.predictor import pick_device  # noqa: E402
-from util.training.engine import evaluate  # noqa: E402
-
-_FOLLOWING = ", following "  # in a checkpoint's labels, after what it learnt from
 
 
 def main() -> None:
     args = parse_arguments()
-    device = pick_device(args.device)
-    loaded = load_model(args.checkpoint, device)
-    loaded.model.protocol = None  # the new one stands beside the weights, not beside an older one
-    dataset = open_dataset(loaded, args.data, args.subset)
-    batches: Any = eval_loader(dataset, args.batch_size, args.workers, collate=collate)
-    errors = evaluate(loaded.task, loaded.model, tqdm(batches, unit="batch"), device)
-    canvas = instantiate(loaded.config.eval_transforms)
-    reference = mean_face(errors.predicted * errors.spacing[:, None])
-    protocol = fit_protocol(
-        Residuals.of(errors, reference),
-        reference,
-        labels=dataset.labels,
-        canvas=(canvas.width, canvas.height),
+    made = adapt(
+        args.checkpoint,
+        args.data,
+        args.subset,
+        device=args.device,
+        batch_size=args.batch_size,
+        workers=args.workers,
+        watched=lambda batches: tqdm(batches, unit="batch"),
     )
-    found = gain(errors, protocol)
-    save_checkpoint(args.output, following(load_checkpoint(args.checkpoint), protocol))
-    print_results(found, protocol, dataset.landmark_set.landmarks, errors)
-    print(f"{args.output}: {args.checkpoint} following {protocol.films} films of {dataset.folder}")
+    found, protocol, errors = made.gain, made.protocol, made.errors
+    save_checkpoint(args.output, made.checkpoint)
+    print_results(found, protocol, made.landmark_set.landmarks, errors)
+    print(f"{args.output}: {args.checkpoint} following {protocol.films} films of {made.folder}")
     if args.json:
         content = {"protocol": protocol.to_dict(), "gain": found.to_dict(), "cases": list(errors.cases)}
         write_atomic(args.json, json.dumps(content, indent=1, allow_nan=False) + "\n")
@@ -72,7 +57,7 @@ def main() -> None:
             errors,
             protocol,
             found,
-            landmark_set=dataset.landmark_set,
+            landmark_set=made.landmark_set,
             checkpoint=str(args.checkpoint),
         )
         print(f"report: {args.report}")
@@ -93,14 +78,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--report", type=Path, help="write a self-contained HTML report")
     parser.add_argument("--json", type=Path, help="write the offsets and every number")
     return parser.parse_args()
-
-
-def following(checkpoint: dict[str, Any], protocol: ProtocolOffsets) -> dict[str, Any]:
-    """``checkpoint`` to hand out, with the protocol that it follows, which its labels say too."""
-    learnt = checkpoint["labels"].partition(_FOLLOWING)[0]
-    kept = {key: value for key, value in checkpoint.items() if key != "training"}
-    labels = f"{learnt}{_FOLLOWING}{protocol.films} films of {protocol.labels} labels"
-    return kept | {"labels": labels, "protocol": protocol.to_dict()}
 
 
 def print_results(found: Gain, protocol: ProtocolOffsets, names: Sequence[str], errors: Errors) -> None:
