@@ -22,9 +22,8 @@ sys.path.insert(0, str(ROOT))  # run as a script, from anywhere
 
 from measurements.analysis import shipped_analyses  # noqa: E402
 from measurements.table import text_table  # noqa: E402
-from util.arguments import positive  # noqa: E402
 from util.files import write_atomic  # noqa: E402
-from util.prediction.landmarks.measured import measurer_of  # noqa: E402
+from util.prediction.landmarks.measured import add_measurement_arguments, measurer_of  # noqa: E402
 from util.prediction.landmarks.measuring import (  # noqa: E402
     Measurer,
     by_its_ruler,
@@ -61,39 +60,17 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--landmarks", type=Path, required=True, help="landmarks.json of inference.py")
-    parser.add_argument(
-        "--analysis",
-        nargs="+",
-        required=True,
-        metavar="NAME",
-        help=f"{', '.join(shipped_analyses())}, or FILE.json",
-    )
+    add_measurement_arguments(parser)
     parser.add_argument("--output", type=Path, help="write every number as JSON")
     parser.add_argument("--report", type=Path, help="write a self-contained HTML report")
-    parser.add_argument("--age", type=float, help="of the patient, in years")
-    parser.add_argument("--sex", choices=("female", "male"), help="of the patient")
-    parser.add_argument("--population", help='of the patient, in the words of a norm, such as "white adults"')
-    parser.add_argument(
-        "--scale-error",
-        type=float,
-        default=0.0,
-        metavar="PERCENT",
-        help="standard deviation of the spacing (0)",
-    )
     parser.add_argument(
         "--nominal", action="store_true", help="the spacing is nominal: no norm of a length is applied"
-    )
-    parser.add_argument(
-        "--ruler",
-        type=positive(float),
-        metavar="PITCH_MM",
-        help="mm between the teeth of a ruler on the films, by which their spacing is found anew",
     )
     args = parser.parse_args()
     if args.ruler is not None and args.nominal:
         parser.error("--ruler, --nominal: expected one of the two.")
-    if not 0.0 <= args.scale_error < 100.0:
-        parser.error(f"--scale-error {args.scale_error:g}: expected percent from 0 to below 100.")
+    if not args.analysis:
+        parser.error(f"--analysis is missing: {', '.join(shipped_analyses())}, or FILE.json of your own.")
     return args
 
 

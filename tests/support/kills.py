@@ -1,4 +1,4 @@
-"""SIGKILL at random moments of training, preparation, inference archives and export.
+"""SIGKILL at random moments of training, preparation, inference, its archives and export.
 
     python -m tests.support.kills --kills 100
     python -m tests.support.kills --kills 100 --job training
@@ -11,6 +11,7 @@ processes were killed, and how many had ended before their time came.
 import argparse
 import hashlib
 import json
+import runpy
 import shutil
 import signal
 import sys
@@ -27,6 +28,7 @@ import torch
 from datasets.landmarks.landmark_set import LandmarkSet
 from datasets.prepared.prepared import PreparedCase, write_prepared
 from tests.support.forked import finish, run_main, start
+from tests.support.smoke_checkpoint import write_smoke_checkpoint
 from tests.support.xray_files import picture
 from util.checkpoints.checkpoint import load_checkpoint
 from util.checkpoints.weights_file import read_weights, write_weights
@@ -97,6 +99,18 @@ def archive(folder: Path) -> None:
     work.merge(2)
 
 
+def inference(folder: Path) -> None:
+    """``inference.py`` on a folder, as it is typed; the same command again goes on."""
+    images, checkpoint = folder / "images", folder / "m.pt"
+    if not images.exists():
+        _make_images(folder)
+    if not checkpoint.exists():
+        write_smoke_checkpoint(checkpoint, SET)
+    named = ["--checkpoint", checkpoint, "--input", images, "--output", folder / "out.json"]
+    sys.argv = ["inference.py", *map(str, named), "--batch-size", "1", "--device", "cpu"]
+    runpy.run_path("inference.py", run_name="__main__")
+
+
 def export(folder: Path) -> None:
     """Weights to hand out, written over and over; the last version stays."""
     remove_leftovers(folder / "w.safetensors")
@@ -124,6 +138,7 @@ JOBS = {
     "preparation": Job(prepare, lambda folder: _digest(folder / "data")),
     "training": Job(train, lambda folder: _weights(folder / "run" / "last.pt")),
     "archive": Job(archive, lambda folder: _records(folder / "out.json")),
+    "inference": Job(inference, lambda folder: _records(folder / "out.json")),
     "export": Job(export, lambda folder: _version(folder)),
 }
 
