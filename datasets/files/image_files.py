@@ -57,6 +57,13 @@ def read_images(path: str | Path, spacing: Sequence[float] | None = None) -> Ite
             yield SourceImage(image, mm, file, place, source, content.patient_orientation)
 
 
+def count_images(path: str | Path) -> int:
+    """How many images a file holds, by its header. Raises ValueError as ``read_images`` does."""
+    file = Path(path)
+    with _naming(file):
+        return _open(file, with_spacing=False).count
+
+
 def read_grey(file: Path) -> np.ndarray:
     """(H, W) uint8 from a picture file of one image. Raises ValueError naming the file otherwise."""
     images = [source.image for source in read_images(file)]

@@ -49,13 +49,8 @@ class Measurer:
         """The measurements of an ``image`` record, an analysis each. Raises ValueError, beginning with
         ``where``, when its landmarks are not those of the set or it cannot be told where the face looks.
         """
-        points, uncertainty = self._landmarks(image, where)
         spacing = image.get("spacing_mm")
-        unit = np.array(spacing or (1.0, 1.0), np.float64)  # mm a pixel; pixels where it is unknown
-        points_mm = (points * unit)[None]
-        covariances = self.shapes.of(self.landmark_set.abbreviations).covariances(
-            points_mm, (uncertainty * unit.mean())[None]
-        )
+        points, unit, covariances = self.placed(image, where)
         setting = Setting(
             self.patient, inferred_names(self.landmark_set.name), scale_known(image), self.scale_error
         )
@@ -65,6 +60,17 @@ class Measurer:
             )
             for analysis in self.analyses
         ]
+
+    def placed(self, image: Mapping[str, Any], where: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(K, 2) pixels, (2,) mm a pixel or ones where it is unknown, and (1, K, 2, 2) covariances in the
+        square of that unit. Raises ValueError, beginning with ``where``, for landmarks of another set.
+        """
+        points, uncertainty = self._landmarks(image, where)
+        unit = np.array(image.get("spacing_mm") or (1.0, 1.0), np.float64)
+        covariances = self.shapes.of(self.landmark_set.abbreviations).covariances(
+            (points * unit)[None], (uncertainty * unit.mean())[None]
+        )
+        return points, unit, covariances
 
     def _measure(
         self,

@@ -1,0 +1,205 @@
+"""The measurements of a film as its landmarks stand, and which landmark decides most of them.
+
+One implementation measures: ``measurements``. Here its numbers are only brought into the page's form.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from measurements.evaluate import measure
+from measurements.recipe import lines_of
+from measurements.uncertainty import standard_deviations, variance_parts
+from review_page.case import Case
+from review_page.case_state import PREDICTED, UNSURE
+from util.prediction.landmarks.measuring import Measurer
+
+READER_MM = 0.8  # rms error of one reader who has settled a landmark; docs/review.md says from where
+
+Points = Sequence[tuple[float, float] | None]
+
+
+@dataclass(frozen=True)
+class MeasuredCase:
+    """What one film comes to."""
+
+    rows: list[dict[str, Any]]  # measurements, as the page has them
+    orders: dict[str, list[int]]  # of landmarks, by effect, uncertainty and anatomy
+    why: dict[int, str] = field(default_factory=dict)  # why a landmark comes early, in words
+    risk: float = 0.0  # how many classes are expected to be wrong
+    note: str = ""  # why nothing is measured
+
+
+@dataclass
+class CaseMeasurer:
+    """Measures films by at most one analysis; keeps what does not change."""
+
+    measurer: Measurer | None  # None: no analysis was asked for
+    blind: bool = False  # a reader who must not know what the model thinks
+    _known: dict[str, tuple[Any, MeasuredCase]] = field(default_factory=dict)
+
+    def of(self, case: Case) -> MeasuredCase:
+        """As the landmarks stand now."""
+        now = (case.state.revision, case.state.spacing, id(case.state.predicted))
+        key = case.journal.file.name
+        if key not in self._known or self._known[key][0] != now:
+            points = [case.state.place(index) for index in range(len(case.landmark_set))]
+            self._known[key] = now, self.at(case, points)
+        return self._known[key][1]
+
+    def at(self, case: Case, points: Points) -> MeasuredCase:
+        """With the landmarks at ``points``, index pixels."""
+        uncertainty = uncertainties(case, points)
+        anatomical = list(range(len(points)))
+        doubtful = anatomical if self.blind else _first(case, [-(value or 0.0) for value in uncertainty])
+        plain = {"effect": doubtful, "uncertainty": doubtful, "anatomical": anatomical}
+        if self.measurer is None:
+            return MeasuredCase([], plain)
+        image = image_of(case, points, uncertainty)
+        try:
+            records = self.measurer(image, case.name)[0]["measurements"]
+        except ValueError as error:
+            return MeasuredCase([], plain, note="" if self.blind else str(error))
+        rows = [self._row(record) for record in records]
+        if self.blind:
+            return MeasuredCase(rows, plain)
+        share, words = self._effect(image, case.name, rows)
+        orders = plain | {"effect": _first(case, [-value for value in share])}
+        open_ones = set(case.state.unsettled())
+        why = {index: sentence for index, sentence in words.items() if index in open_ones}
+        return MeasuredCase(rows, orders, why, float(sum(share)))
+
+    def lines(self) -> list[list[int]]:
+        """The landmarks that the tracing's lines join; lines through middles of landmarks are left out."""
+        if self.measurer is None:
+            return []
+        index, analysis = self.measurer.index, self.measurer.analyses[0].of_landmarks(self.measurer.index)
+        ends = set().union(*(lines_of(m.recipe, analysis.names) for m in analysis.measurements))
+        found = {
+            (min(index[start], index[end]), max(index[start], index[end]))
+            for start, end in ends
+            if start in index and end in index
+        }
+        return [list(pair) for pair in sorted(found)]
+
+    def _row(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        assert self.measurer is not None
+        low, high = record["interval95"] or (None, None)
+        norm, classes = record["norm"], record["class"]
+        chances = {} if classes is None else classes["probabilities"]
+        index = self.measurer.index
+        return {
+            **{key: record[key] for key in ("code", "name", "unit", "value", "sd", "sign", "note")},
+            "low": low,
+            "high": high,
+            "norm": norm
+            and {
+                "mean": norm["mean_for_age"],
+                **{key: norm[key] for key in ("sd", "population", "verified")},
+            },
+            "classes": [{"name": name, "probability": chance} for name, chance in chances.items()],
+            "flags": record["flags"],
+            "drivers": [
+                {"index": index[driver["landmark"]], "share": driver["share"]} for driver in record["drivers"]
+            ],
+        }
+
+    def _effect(
+        self, image: Mapping[str, Any], where: str, rows: Sequence[Mapping[str, Any]]
+    ) -> tuple[list[float], dict[int, str]]:
+        """(K) the chances of wrong sides that fall to each landmark, and in words where it decides most.
+
+        The chance that a value lies on the other side of its nearest limit, times the landmark's share of the
+        variance, summed over the measurements.
+        """
+        assert self.measurer is not None
+        points, unit, covariances = self.measurer.placed(image, where)
+        found = measure(self.measurer.analyses[0], (points * unit)[None], self.measurer.index)
+        parts = variance_parts(found, covariances)[0]  # (M, K)
+        sd = standard_deviations(found, covariances, self.measurer.scale_error)[0]
+        chances = np.array(
+            [
+                _other_side(limits_of(one, row), value, error)
+                for one, row, value, error in zip(
+                    found.analysis.measurements, rows, found.values[0], sd, strict=True
+                )
+            ]
+        )
+        total = parts.sum(-1, keepdims=True)
+        shares = np.where(total > 0, parts / np.where(total > 0, total, 1.0), 0.0)
+        effect = np.nan_to_num(chances[:, None] * np.nan_to_num(shares))  # (M, K)
+        words = {
+            index: self._why(index, rows[int(effect[:, index].argmax())])
+            for index in range(effect.shape[1])
+            if effect[:, index].max() > 0.01
+        }
+        return effect.sum(0).tolist(), words
+
+    def _why(self, index: int, row: Mapping[str, Any]) -> str:
+        assert self.measurer is not None
+        name = self.measurer.landmark_set.landmarks[index]
+        if row["classes"]:
+            likeliest = max(row["classes"], key=lambda one: one["probability"])
+            return (
+                f"{name}: decides {row['code']} ({likeliest['name']}, {100 * likeliest['probability']:.0f} %)"
+            )
+        return f"{name}: decides whether {row['code']} is within its norm"
+
+
+def limits_of(measurement: Any, row: Mapping[str, Any]) -> list[float]:
+    """Where a decision changes: between classes, or one SD to either side of a norm."""
+    if measurement.classes is not None:
+        return list(measurement.classes.limits)
+    norm = row["norm"]
+    return [] if norm is None or not norm["sd"] else [norm["mean"] - norm["sd"], norm["mean"] + norm["sd"]]
+
+
+def _other_side(limits: Sequence[float], value: float, sd: float) -> float:
+    """The chance that the truth lies beyond the limit that is nearest to ``value``; 0 without a limit."""
+    if not limits or not math.isfinite(value) or not sd > 0:
+        return 0.0
+    nearest = min(abs(value - limit) for limit in limits)
+    return 0.5 * math.erfc(nearest / sd / math.sqrt(2.0))
+
+
+def uncertainties(case: Case, points: Points) -> list[float | None]:
+    """(K) rms radial errors in pixels: the model's where a landmark stands as predicted, else a reader's."""
+    mm = case.state.spacing.mm
+    reader = None if mm is None else READER_MM / (sum(mm) / 2)
+    found: list[float | None] = []
+    for mark, predicted, point in zip(case.state.marks, case.state.predicted, points, strict=True):
+        model = None if predicted is None else predicted.u_px
+        there = predicted is not None and point == (predicted.x, predicted.y)
+        if mark.state == UNSURE or (mark.state == PREDICTED and there):
+            found.append(model if model is not None else reader)
+        else:
+            known = [value for value in (model, reader) if value is not None]
+            found.append(min(known) if known else None)
+    return found
+
+
+def image_of(case: Case, points: Points, uncertainty: Sequence[float | None]) -> dict[str, Any]:
+    """The film as a record that a ``Measurer`` takes."""
+    rows = [
+        {
+            "name": name,
+            "x": None if point is None else point[0],
+            "y": None if point is None else point[1],
+            "uncertainty_px": doubt,
+        }
+        for name, point, doubt in zip(case.landmark_set.landmarks, points, uncertainty, strict=True)
+    ]
+    spacing = case.state.spacing
+    mm = None if spacing.mm is None else list(spacing.mm)
+    return {"landmarks": rows, "spacing_mm": mm, "spacing_source": spacing.source}
+
+
+def _first(case: Case, values: Sequence[float]) -> list[int]:
+    """Landmarks that nobody has settled first, smallest ``values`` first; the others as they come."""
+    settled = [mark.state != PREDICTED for mark in case.state.marks]
+    return sorted(
+        range(len(values)), key=lambda index: (settled[index], values[index] * (not settled[index]))
+    )

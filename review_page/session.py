@@ -1,0 +1,215 @@
+"""A review under way: its films, their cases, and the lock that lets one request at them at a time."""
+
+import random
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from datasets.landmarks.landmark_set import LandmarkSet
+from review_page.case import Case
+from review_page.case_state import LOCKED, REVIEWED, Spacing
+from review_page.errors import ConflictError, RefusedError
+from review_page.film_images import FilmImages
+from review_page.films import Film
+from review_page.journal import Journal
+from review_page.measured_case import CaseMeasurer
+from review_page.predictions import Predictions, Record
+from review_page.review_folder import ReviewFolder, Study
+
+
+@dataclass
+class Settings:
+    """What the person who started the review has asked for."""
+
+    reader: str = ""
+    mask_names: bool = False
+    spacing: Sequence[float] | None = None  # mm a pixel in place of what the files say
+    notes: tuple[str, ...] = ()  # about the folder, for the page
+
+
+@dataclass
+class Session:
+    """The films of one review folder. Every public method may be called from any thread."""
+
+    folder: ReviewFolder
+    films: Sequence[Film]
+    predictions: Predictions
+    measurer: CaseMeasurer
+    settings: Settings
+    study: Study | None = None
+    cases: list[Case] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.lock = threading.RLock()
+        self.images = FilmImages(self.settings.spacing)
+        films = {film.key: film for film in self.films}
+        if self.study is None:
+            self.cases = [self._case(film, 0) for film in self.films]
+        else:
+            self.cases = [self._case(films[key], time) for key, time in self.study.order if key in films]
+        for case in self.cases:
+            case.refresh_copy()
+
+    @property
+    def landmark_set(self) -> LandmarkSet:
+        return self.predictions.landmark_set
+
+    def name(self, number: int) -> str:
+        """How the page calls a film; without its name where names are masked or the reading is blind."""
+        masked = self.settings.mask_names or self.study is not None
+        return f"film {number + 1}" if masked else self.cases[number].name
+
+    def opened(self, number: int) -> Case:
+        """A case whose film has been read. Raises RefusedError for a film that is not what it was."""
+        case = self.cases[number]
+        if case.facts is None:
+            facts = self.images.facts(case.film)
+            with self.lock:
+                case.open(facts)
+                self._note_size(case)
+        return case
+
+    def listed(self) -> list[dict[str, Any]]:
+        """A line a film, in the folder's order."""
+        with self.lock:
+            return [self._line(number, case) for number, case in enumerate(self.cases)]
+
+    def show(self, number: int) -> dict[str, Any]:
+        """All that the page is told of a film."""
+        case = self.opened(number)
+        with self.lock:
+            return self._shown(number, case)
+
+    def put(self, number: int, base: int, event: Any) -> dict[str, Any]:
+        """Take in one event; the film after it, which is on the disk. Raises as ``Case.put`` does."""
+        case = self.opened(number)
+        with self.lock:
+            if not 0 <= base <= case.state.revision:
+                raise RefusedError(400, f"base: {base}, expected a revision from 0 to {case.state.revision}.")
+            found = case.put(base, event, self.settings.reader)
+            if found.kind == "calibrate" and isinstance(event, dict) and event.get("all_cases") is True:
+                self._calibrate_others(case, found.text)
+            return self._shown(number, case)
+
+    def measure(self, number: int, points: Sequence[tuple[float, float] | None]) -> list[dict[str, Any]]:
+        """What the measurements would be with the landmarks at ``points``, index pixels."""
+        case = self.opened(number)
+        with self.lock:
+            return self.measurer.at(case, points).rows
+
+    def predict(self, film: Film, record: Record) -> None:
+        """A film's prediction has come."""
+        with self.lock:
+            self.predictions.records[film.key] = record
+            for case in self.cases:
+                if case.film is film:
+                    case.predict(self.predictions.points(film), self.predictions.about())
+
+    def counted(self, *states: str) -> list[int]:
+        """The numbers of the films in one of these states."""
+        return [number for number, case in enumerate(self.cases) if case.state.image in states]
+
+    def reviewed(self) -> list[int]:
+        return self.counted(REVIEWED, LOCKED)
+
+    def conflict(self, number: int, error: ConflictError) -> dict[str, Any]:
+        """What the page needs to go on from."""
+        return {"error": str(error), "case": self.show(number)}
+
+    def _case(self, film: Film, time: int) -> Case:
+        key = film.key if time == 0 else f"{film.key}-repeat"
+        hidden = self.study is not None
+        prediction = self.predictions.points(film)
+        if hidden:
+            prediction = [None for _ in prediction]
+        about = {} if hidden else self.predictions.about()
+        journal = Journal(self.folder.cases, key)
+        return Case(film, self.landmark_set, journal, prediction, about, self._spacing(film))
+
+    def _spacing(self, film: Film) -> Spacing:
+        """What the predictions say, which may have read a ruler; the arguments come first."""
+        record = self.predictions.records.get(film.key)
+        if self.settings.spacing is not None or record is None or record.get("spacing_mm") is None:
+            return Spacing(None, "none")
+        x, y = record["spacing_mm"]
+        return Spacing((float(x), float(y)), str(record.get("spacing_source", "none")))
+
+    def _calibrate_others(self, calibrated: Case, text: str) -> None:
+        spacing = Spacing(calibrated.state.spacing.mm, "ruler")
+        for number, case in enumerate(self.cases):
+            if case is not calibrated and case.state.image != LOCKED:
+                self.opened(number).set_spacing(spacing, f"{text}, on another film", self.settings.reader)
+
+    def _line(self, number: int, case: Case) -> dict[str, Any]:
+        record = None if self.study else self.predictions.records.get(case.film.key)
+        doubts = [point.u_px or 0.0 for point in case.state.predicted if point is not None]
+        return {
+            "id": number,
+            "name": self.name(number),
+            "state": case.state.image,
+            "flagged": case.state.flag["flagged"],
+            "unsure": sum(mark.state == "unsure" for mark in case.state.marks),
+            "plausible": None if record is None else record.get("plausible"),
+            "plausible_reason": None if record is None else record.get("plausible_reason"),
+            "predicted": any(point is not None for point in case.state.predicted),
+            "unsettled": len(case.state.unsettled()),
+            "doubt": sum(doubts),
+            "risk": 0.0 if self.study else self.measurer.of(case).risk,
+        }
+
+    def _shown(self, number: int, case: Case) -> dict[str, Any]:
+        assert case.facts is not None
+        measured, state = self.measurer.of(case), case.state
+        spacing = state.spacing
+        rows = [row | {"why": measured.why.get(row["index"], "")} for row in case.landmarks()]
+        return {
+            "id": number,
+            "name": self.name(number),
+            "revision": state.revision,
+            "width": case.facts.width,
+            "height": case.facts.height,
+            "spacing_mm": None if spacing.mm is None else list(spacing.mm),
+            "spacing_source": spacing.source,
+            "state": state.image,
+            "flagged": state.flag["flagged"],
+            "flag_note": state.flag["note"],
+            "banner": self._banner(case, measured.note),
+            "landmarks": rows,
+            "orders": measured.orders,
+            "can_undo": bool(state.done),
+            "can_redo": bool(state.undone),
+            "history": case.history(),
+            "measurements": measured.rows,
+        }
+
+    def _banner(self, case: Case, note: str) -> list[str]:
+        record = None if self.study else self.predictions.records.get(case.film.key)
+        sentences = [case.scale_warning() or "", note, case.size_note]
+        if record is not None and record.get("plausible") is False:
+            sentences.insert(0, f"These landmarks may be of no such X-ray: {record.get('plausible_reason')}.")
+        return [sentence for sentence in sentences if sentence]
+
+    def _note_size(self, case: Case) -> None:
+        """A prediction of a picture of another size is of another film."""
+        record = self.predictions.records.get(case.film.key)
+        if record is None or case.facts is None or self.study:
+            return
+        said, is_now = (record.get("width"), record.get("height")), (case.facts.width, case.facts.height)
+        if said != (None, None) and said != is_now:
+            case.size_note = (
+                f"The prediction is of a picture of {said[0]}x{said[1]} pixels, this film has "
+                f"{is_now[0]}x{is_now[1]}: it is of another film."
+            )
+
+
+def new_study(films: Sequence[Film], repeats: float, seed: int) -> Study:
+    """All films in random order, and a share ``repeats`` of them once more, seldom twice in a row."""
+    generator = random.Random(seed)
+    twice = generator.sample(list(films), round(repeats * len(films)))
+    first = generator.sample(list(films), len(films))
+    order = [(film.key, 0) for film in first]
+    for film in twice:
+        place = next(index for index, entry in enumerate(order) if entry[0] == film.key)
+        order.insert(generator.randint(min(place + 2, len(order)), len(order)), (film.key, 1))
+    return Study(seed, tuple(order))
