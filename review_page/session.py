@@ -1,5 +1,6 @@
 """A review under way: its films, their cases, and the lock that lets one request at them at a time."""
 
+import itertools
 import random
 import threading
 from collections.abc import Sequence
@@ -8,7 +9,7 @@ from typing import Any
 
 from datasets.landmarks.landmark_set import LandmarkSet
 from review_page.case import Case
-from review_page.case_state import LOCKED, REVIEWED, Spacing
+from review_page.case_state import LOCKED, REVIEWED, PredictedPoint, Spacing
 from review_page.errors import ConflictError, RefusedError
 from review_page.film_images import FilmImages
 from review_page.films import Film
@@ -122,7 +123,7 @@ class Session:
         hidden = self.study is not None
         prediction = self.predictions.points(film)
         if hidden:
-            prediction = [None for _ in prediction]
+            prediction = list[PredictedPoint | None](itertools.repeat(None, len(prediction)))
         about = {} if hidden else self.predictions.about()
         journal = Journal(self.folder.cases, key)
         return Case(film, self.landmark_set, journal, prediction, about, self._spacing(film))
