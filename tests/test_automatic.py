@@ -7,9 +7,9 @@ from omegaconf import OmegaConf
 from datasets.landmarks.shape_size import shape_size
 from tests.support.run_tool import ROOT
 from util.config import load_config
-from util.training.automatic import automatic_overrides, fitting_canvas
+from util.training.automatic import automatic_overrides, fitting_canvas, load_with_data
 
-OWN = ROOT / "configs/own_data.py"
+OWN, SMOKE = ROOT / "configs/own_data.py", str(ROOT / "configs/smoke.py")
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,12 @@ def test_windows_grow_with_the_shape_and_not_with_the_canvas(tiny_prepared):
     wide = square * [0.5, 1.0] + [0.25, 0.0]  # the same pixels in the middle of a canvas of twice the width
     assert shape_size(wide, (100, 200)) == pytest.approx(np.sqrt(2) * 0.2)
     assert shape_size(0.5 * square, (100, 100)) == pytest.approx(np.sqrt(2) * 0.1)
+
+
+def test_pictures_of_data_find_the_canvas_of_that_data(tiny_prepared):
+    cfg = load_with_data(str(OWN), tiny_prepared, "val")
+    assert "auto" not in OmegaConf.to_yaml(cfg) and cfg.data.train == "val"
+    assert load_with_data(SMOKE, tiny_prepared, "val") == load_config(SMOKE)
 
 
 def test_an_auto_that_nobody_knows_is_refused(tiny_prepared):

@@ -64,3 +64,10 @@ def test_a_file_that_is_not_json_is_named(tmp_path):
     (tmp_path / "own.json").write_text("{'name': 1}")
     with pytest.raises(ValueError, match=r"own\.json: not valid JSON"):
         load_landmark_set(tmp_path / "own.json")
+
+
+def test_sides_that_are_no_pair_are_found():
+    names = ("apex", "heart, right border (outer)", "heart, left border (outer)", "right lung", "left lung")
+    one = LandmarkSet("chest", names, names, pairs=((3, 4),))
+    assert one.unpaired_sides() == [names[1:3]]
+    assert LandmarkSet("chest", names, names, pairs=((4, 3), (1, 2))).unpaired_sides() == []

@@ -21,6 +21,7 @@ from util.evaluation.landmarks.evaluation import LandmarkEvaluation
 from util.evaluation.landmarks.metrics import Errors, LandmarkEvaluator, concatenate, headline, summarise
 from util.evaluation.landmarks.prediction_file import errors_of_file
 from util.evaluation.landmarks.unit_names import named_as_mm, named_by_unit
+from util.inspection.landmarks.input import mm_per_pixel
 
 SET = LandmarkSet("three", ("top", "left", "right"), ("T", "L", "R"), pairs=((1, 2),))
 POINTS = np.array([[40.0, 20.0], [20.0, 100.0], [60.0, 130.0]])  # left to right: 50 pixels
@@ -154,6 +155,13 @@ def test_a_file_in_percent_is_compared_but_not_taken_for_millimetres(batch, tmp_
         require_comparable([run, replace(run, unit="mm")])
     with pytest.raises(ValueError, match="expected mm"):
         errors_of_file(file)
+
+
+def test_pictures_tell_pixels_where_lengths_are_in_percent(tmp_path):
+    known = np.array([0.1, 0.1])
+    percent = PreparedDataset(prepared(tmp_path / "a", LengthUnit("image height"), spacing=known), "train")
+    millimetres = PreparedDataset(prepared(tmp_path / "b", None, spacing=known), "train")
+    assert np.isnan(mm_per_pixel(percent.load(0))) and mm_per_pixel(millimetres.load(0)) == pytest.approx(0.1)
 
 
 def test_names_by_unit_lead_there_and_back():

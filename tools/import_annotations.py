@@ -39,6 +39,8 @@ def main() -> None:
     matched = match(read_export(args.tool, args.annotations), files, landmark_set)
     for line in matched.report():
         print(line)
+    for name, other in landmark_set.unpaired_sides():
+        print(f"{name} and {other} are no pair of the set: train it without flips, or add them to pairs")
     convention = args.convention or CONVENTIONS[args.tool]
     print(f"{args.tool} counts pixels by {convention}: {_MEANING[convention]}")
     split = split_files(list(matched.pairs), {"val": args.val, "test": args.test}, args.seed, args.group_by)

@@ -14,9 +14,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 from datasets.prepared.subsets import kind_of
 from util.arguments import positive
 from util.checkpoints.checkpoint import with_task
-from util.config import instantiate, load_config, require_sections
+from util.config import instantiate, require_sections
 from util.files import write_atomic
 from util.reporting.visualise import require_free_folder
+from util.training.automatic import load_with_data
 
 CONFIGS = {
     "landmarks": "configs/train_config.py",
@@ -30,7 +31,7 @@ def main() -> None:
     args = parse_arguments()
     require_free_folder(args.show_dir)
     file = args.config_file or CONFIGS[kind_of(args.data)]
-    config = load_config(file)
+    config = load_with_data(file, args.data, args.subset)
     require_sections(config, SECTIONS, file)
     task = instantiate(with_task(config).task)
     for stem, content in task.data_pictures(config, args, print):

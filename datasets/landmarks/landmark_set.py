@@ -8,6 +8,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from datasets.sides import other_side
+
 _FOLDER = Path(__file__).parent / "landmark_sets"
 
 
@@ -41,6 +43,15 @@ class LandmarkSet:
 
     def __len__(self) -> int:
         return len(self.landmarks)
+
+    def unpaired_sides(self) -> list[tuple[str, str]]:
+        """Names that differ by their side only and are no pair: a mirror image would not exchange them."""
+        index = {name: number for number, name in enumerate(self.landmarks)}
+        partners = {name: other_side(name, teeth=False) for name in self.landmarks}
+        both = [(name, other) for name, other in partners.items() if other in index]
+        found = [(name, other) for name, other in both if index[name] < index[other]]
+        paired = {frozenset(pair) for pair in self.pairs}
+        return [pair for pair in found if frozenset(index[name] for name in pair) not in paired]
 
     def counterparts(self, other: "LandmarkSet") -> dict[int, int]:
         """Index here -> index in ``other`` of the landmarks that both have, one to one.

@@ -3,14 +3,17 @@
 They become overrides, so a run's ``config.yaml`` and its checkpoints hold plain numbers.
 """
 
+import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from omegaconf import DictConfig
 
-from util.config import instantiate
+from util.checkpoints.checkpoint import with_task
+from util.config import instantiate, load_config
 
 _AUTO = re.compile(r"auto(?::([1-9]\d*))?")
 _SIDE = 461  # of a square with as many pixels as the fast model's 512 x 416
@@ -28,6 +31,7 @@ def automatic_overrides(cfg: DictConfig) -> list[str]:
     asked = dict(_asked("", cfg))
     if not asked:
         return []
+    cfg = with_task(cfg)
     task = instantiate(cfg.task)
     data = task.open_data(cfg.data.folder, cfg.data.train)
     size = cfg.size
@@ -39,6 +43,15 @@ def automatic_overrides(cfg: DictConfig) -> list[str]:
         if not key.endswith(".size"):  # those refer to ``size``
             found[key] = task.automatic(key, data, size)
     return [f"{key}={value}" for key, value in found.items()]
+
+
+def load_with_data(file: str, folder: Path, subset: str) -> DictConfig:
+    """The config ``file`` with every ``auto`` as ``subset`` of the prepared ``folder`` has it."""
+    cfg = load_config(file)
+    if not dict(_asked("", cfg)):
+        return cfg
+    of_data = [f"data.folder={json.dumps(str(folder))}", f"data.train={json.dumps(subset)}"]
+    return load_config(file, [*of_data, *automatic_overrides(load_config(file, of_data))])
 
 
 def fitting_canvas(sizes: np.ndarray, pixels: int) -> tuple[int, int]:

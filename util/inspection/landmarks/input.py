@@ -11,7 +11,7 @@ from torch import Tensor
 
 from datasets.files.image_files import SourceImage, read_images
 from datasets.landmarks.landmark_set import LandmarkSet
-from transforms.sample import Sample
+from transforms.sample import MILLIMETRES, PointSample, Sample
 from util.config import nearest
 from util.inspection.landmarks.canvas_drawing import Canvas
 from util.prediction.landmarks.image_landmarks import Transforms, canvas_sample, model_input
@@ -42,7 +42,11 @@ def as_model_input(
 
 
 def mm_per_pixel(sample: Sample) -> float:
-    """Millimetres per pixel of the image of ``sample``, the mean of both axes; NaN where unknown."""
+    """Millimetres per pixel of the image of ``sample``, the mean of both axes; NaN where unknown, as where
+    its lengths are in percent: pictures then tell pixels.
+    """
+    if isinstance(sample, PointSample) and sample.unit != MILLIMETRES:
+        return float("nan")
     zoom = np.sqrt(abs(np.linalg.det(sample.to_source[:2, :2])))  # source pixels per pixel
     return float(zoom * sample.spacing.mean())
 
