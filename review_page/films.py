@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from datasets.files.image_files import SourceImage, count_images, read_images
+from datasets.files.kinds import Kind, kind_of
 from util.files import printable, sha256
 from util.prediction.predict_files import Found, list_files
 
@@ -67,6 +68,14 @@ def list_films(paths: Sequence[Path]) -> tuple[list[Film], Found]:
     if not films:
         raise ValueError(f"no image among {[str(path) for path in paths]}. Give images or folders of them.")
     return films, found
+
+
+def is_dicom(file: Path) -> bool:
+    """By its content."""
+    try:
+        return kind_of(file) is Kind.DICOM
+    except OSError:
+        return False
 
 
 def _films_of(file: Path, roots: Sequence[Path]) -> list[Film]:

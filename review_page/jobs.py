@@ -49,8 +49,8 @@ class Jobs:
 
     @property
     def can_adapt(self) -> bool:
-        """Whether there is a model to adapt and a film to adapt it to."""
-        return self.adaptation is not None and bool(self.session.reviewed())
+        """Whether there is a model to adapt; the films come while the page is open."""
+        return self.adaptation is not None
 
     def export(self, kind: str) -> dict[str, Any]:
         """Write files of one kind. Raises RefusedError for an unknown kind or with nothing to write."""

@@ -72,6 +72,16 @@ class CaseMeasurer:
         why = {index: sentence for index, sentence in words.items() if index in open_ones}
         return MeasuredCase(rows, orders, why, float(sum(share)))
 
+    def analysis_of(self, case: Case) -> dict[str, Any] | None:
+        """The whole record of the analysis, as ``Measurer`` gives it; None where nothing is measured."""
+        if self.measurer is None:
+            return None
+        points = [case.state.place(index) for index in range(len(case.landmark_set))]
+        try:
+            return self.measurer(image_of(case, points, uncertainties(case, points)), case.name)[0]
+        except ValueError:
+            return None
+
     def lines(self) -> list[list[int]]:
         """The landmarks that the tracing's lines join; lines through middles of landmarks are left out."""
         if self.measurer is None:
