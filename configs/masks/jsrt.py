@@ -7,3 +7,4 @@ from configs.masks.parts.loss import criterion
 from configs.masks.parts.model import model
 
 data.update(folder="data/jsrt")
+train.update(mixed_precision="bf16")  # halves the time where the CPU knows it; fp16 on a GPU

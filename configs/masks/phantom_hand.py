@@ -14,4 +14,4 @@ from configs.masks.jsrt import (
 
 size = (256, 256)
 data.update(folder="data/phantom_hand")
-train.update(output_dir="runs/phantom_hand", iterations=300, eval_every=100)
+train.update(output_dir="runs/phantom_hand", iterations=300, eval_every=150, mixed_precision="no")

@@ -4,5 +4,5 @@ from models.backbone import TimmBackbone
 from models.masks.neck_net import NeckMaskNet
 from util.config import L
 
-size = (256, 256)
-model = L(NeckMaskNet)(backbone=L(TimmBackbone)(name="resnet18"))
+size = (320, 320)
+model = L(NeckMaskNet)(backbone=L(TimmBackbone)(name="resnet10t"), embed_dim=64)
