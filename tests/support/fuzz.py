@@ -32,6 +32,7 @@ from pydicom.uid import RLELossless
 
 from datasets.files.image_files import read_images
 from datasets.files.search import find_images
+from tests.support.tiff_writer import write_tiff
 from tests.support.xray_files import deep, dicom_dataset, picture, write_dicom_by_itk
 
 _MEMORY = 9 << 30  # of addresses: libraries map some 6 GiB before anything is read
@@ -62,7 +63,10 @@ def whole_files(folder: Path) -> dict[str, bytes]:
         suffix = Path(name).suffix
         Image.fromarray(image).save(stream, format=form.get(suffix, suffix[1:].upper()), **options)
         kinds[name] = stream.getvalue()
-    for name in ("rgb16.png", "rgb16.tif"):
+    write_tiff(folder / "planes.tif", np.dstack([deep(shown)] * 3), meaning=2, by_planes=True, deflated=True)
+    write_tiff(folder / "fractions.tif", deep(shown) / np.float32(4096), ">", rows_a_strip=9)
+    kinds |= {name: (folder / name).read_bytes() for name in ("planes.tif", "fractions.tif")}
+    for name in ("rgb16.png", "rgb16.tif", "rgb16.jp2", "rgb16.ppm"):
         kinds[name] = cv2.imencode(Path(name).suffix, np.dstack([deep(shown)] * 3))[1].tobytes()
     stacks = {"x.mha": False, "zip.mha": True}
     for name, compress in stacks.items():
