@@ -19,11 +19,14 @@ export class FilmView {
   view = { scale: 1, x: 0, y: 0 };
   film = null; // with changes under way
   chosen = null;
+  isFitted = true; // whether the whole film is shown, whatever the size of the stage
+  rule = { ends: [], cross: null };
   isTouched = false; // whether fingers are used: then the handle is there
   #marks = new Map();
 
   constructor() {
     this.stage = byId("stage");
+    this.lastSize = this.size;
     new ResizeObserver(() => this.#resized()).observe(this.stage);
     this.#drawGreys();
   }
@@ -54,16 +57,19 @@ export class FilmView {
   fit() {
     if (!this.film) return;
     this.view = fit(this.film, this.size);
+    this.isFitted = true;
     this.draw();
   }
 
   zoom(factor, point = { x: this.size.width / 2, y: this.size.height / 2 }) {
     if (!this.film) return;
+    this.isFitted = false;
     this.view = zoomAt(this.view, factor, point, fit(this.film, this.size).scale);
     this.draw();
   }
 
   pan(dx, dy) {
+    this.isFitted = false;
     this.view = panned(this.view, dx, dy);
     this.#place();
   }
@@ -112,6 +118,7 @@ export class FilmView {
     byId("tracing").replaceChildren(...(this.shown.lines ? this.#tracing(lines) : []));
     byId("rings").replaceChildren(...(this.shown.circles ? this.#rings() : []));
     this.#drawMarks();
+    this.drawRule();
   }
 
   #place() {
@@ -176,19 +183,29 @@ export class FilmView {
     );
   }
 
-  /** The two ends of a ruler, while it is being measured. */
-  drawRule(points) {
-    const cross = (point) =>
+  /** The ends of a ruler, and the cross that keys move, while a place is asked for. */
+  drawRule(ends = this.rule.ends, cross = this.rule.cross) {
+    this.rule = { ends, cross };
+    const drawn = (point, kind) =>
       svg("path", {
-        d: "M-8 0H8M0-8V8",
+        class: kind,
+        d: kind === "cross" ? "M-16 0H-4M4 0H16M0-16V-4M0 4V16" : "M-8 0H8M0-8V8",
         transform: `translate(${point.x} ${point.y}) scale(${1 / this.view.scale})`,
       });
-    const line = points.length === 2 ? { x1: points[0].x, y1: points[0].y, x2: points[1].x, y2: points[1].y } : null;
-    byId("rule").replaceChildren(...points.map(cross), ...(line ? [svg("line", line)] : []));
+    const line = ends.length === 2 ? { x1: ends[0].x, y1: ends[0].y, x2: ends[1].x, y2: ends[1].y } : null;
+    byId("rule").replaceChildren(
+      ...ends.map((end) => drawn(end, "end")),
+      ...(cross ? [drawn(cross, "cross")] : []),
+      ...(line ? [svg("line", line)] : []),
+    );
   }
 
+  /** A whole film stays whole; any other view keeps its middle. */
   #resized() {
+    const before = this.lastSize;
+    this.lastSize = this.size;
     if (!this.film) return;
-    this.fit();
+    if (this.isFitted) this.fit();
+    else this.pan((this.size.width - before.width) / 2, (this.size.height - before.height) / 2);
   }
 }

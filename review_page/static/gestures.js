@@ -54,12 +54,16 @@ export class Gestures {
   #begin(event, point) {
     const pan = { kind: "pan", from: point, moved: false };
     if (event.button !== 0 || this.isSpaceDown) return { ...pan, moved: true };
-    if (this.#page.isPointing || !this.#page.canChange) return pan;
+    if (this.#page.pointing.isOn || !this.#page.canChange) return pan;
     const chosen = this.#page.chosenLandmark;
     const isHandle = event.target.closest?.(".handle") !== null;
     const hit = nearest(this.#film.film.landmarks, this.#film.view, point, REACH[event.pointerType] ?? 12);
     const isChosen = hit !== null && hit.index === chosen?.index && event.pointerType !== "touch";
     if (!isHandle && !isChosen) return pan;
+    if (chosen.state === "confirmed") {
+      this.#page.say("A confirmed landmark is not dragged by accident. Arrow keys or P move it, R opens it again.");
+      return pan;
+    }
     return { kind: "drag", from: point, start: { x: chosen.x, y: chosen.y }, to: null, moved: false };
   }
 
@@ -117,8 +121,8 @@ export class Gestures {
 
   #tapped(event) {
     const point = this.#film.stagePoint(event);
-    if (this.#page.isPointing) {
-      this.#page.pointed(onFilm(this.#film.imagePoint(event), this.#film.film));
+    if (this.#page.pointing.isOn) {
+      this.#page.pointing.at(onFilm(this.#film.imagePoint(event), this.#film.film));
       return;
     }
     const hit = nearest(this.#film.film.landmarks, this.#film.view, point, REACH[event.pointerType] ?? 12);

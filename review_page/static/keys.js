@@ -1,6 +1,7 @@
 /** Keys and what they do. Letters can be switched off (WCAG 2.1.4); all else works without them. */
 
 import { byId, html } from "./elements.js";
+import { showHelp } from "./notes.js";
 
 /** [keys to show, what they do, needs Single letters]; the help lists exactly these. */
 const SHOWN = [
@@ -18,7 +19,8 @@ const SHOWN = [
   ["I", "invert"],
   ["[ ]  ; '  , .", "contrast, gamma, brightness"],
   ["L, U, T, Z", "names, circles, tracing lines, loupe"],
-  ["C", "calibrate: two clicks on a ruler"],
+  ["P", "place the landmark: a tap, or arrow keys and Enter"],
+  ["C", "calibrate: two clicks on a ruler, or arrow keys and Enter"],
   ["G", "flag the film"],
   ["Escape", "leave what has begun"],
   ["?", "these keys"],
@@ -54,7 +56,8 @@ export class Keys {
     if (event.ctrlKey || event.metaKey) return this.#control(event);
     if (event.key in ARROWS && event.target.getAttribute?.("role") !== "listbox") {
       const step = event.shiftKey ? 10 : event.altKey ? 0.25 : 1;
-      return does(() => page.nudge(...ARROWS[event.key].map((part) => part * step)));
+      const by = ARROWS[event.key].map((part) => part * step);
+      return does(() => (page.pointing.isOn ? page.pointing.move(...by) : page.nudge(...by)));
     }
     if (isButton(event.target) && ["Enter", " "].includes(event.key)) return false;
     if (event.code === "Space") return does(() => (this.#gestures.isSpaceDown = true));
@@ -75,40 +78,41 @@ export class Keys {
   #plain() {
     const page = this.#page;
     return {
-      Enter: () => page.confirmNext(),
+      Enter: () => (page.pointing.isOn ? page.pointing.set() : page.confirmNext()),
       Backspace: () => page.back(),
       PageUp: () => page.step(-1),
       PageDown: () => page.step(1),
-      Escape: () => this.#gestures.abandon() || page.leavePointing(),
+      Escape: () => this.#gestures.abandon() || page.pointing.leave(),
     };
   }
 
   #letters() {
     const page = this.#page;
-    const greys = (key, change, least, most) => () => page.adjust(key, change, least, most);
+    const greys = (key, change) => () => page.greys.adjust(key, change);
     return {
       "+": () => page.view.zoom(1.25),
       "=": () => page.view.zoom(1.25),
       "-": () => page.view.zoom(0.8),
       0: () => page.view.fit(),
-      "?": () => page.showHelp(),
+      "?": () => showHelp(),
+      p: () => page.pointing.landmark(),
       n: () => page.chooseNeighbour(1),
       b: () => page.chooseNeighbour(-1),
       r: () => page.changeChosen({ kind: "reset" }),
       m: () => page.changeChosen({ kind: "state", state: "not visible", note: "" }),
       f: () => page.unsure(),
-      i: () => page.invert(),
-      "[": greys("contrast", -0.1, 0.4, 4),
-      "]": greys("contrast", 0.1, 0.4, 4),
-      ";": greys("gamma", -0.1, 0.3, 3),
-      "'": greys("gamma", 0.1, 0.3, 3),
-      ",": greys("brightness", -0.02, -0.5, 0.5),
-      ".": greys("brightness", 0.02, -0.5, 0.5),
+      i: () => page.greys.invert(),
+      "[": greys("contrast", -0.1),
+      "]": greys("contrast", 0.1),
+      ";": greys("gamma", -0.1),
+      "'": greys("gamma", 0.1),
+      ",": greys("brightness", -0.02),
+      ".": greys("brightness", 0.02),
       l: () => page.toggle("names"),
       u: () => page.toggle("circles"),
       t: () => page.toggle("lines"),
       z: () => page.toggleLoupe(),
-      c: () => page.calibrate(),
+      c: () => page.pointing.ruler(),
       g: () => page.flagFilm(),
     };
   }

@@ -4,6 +4,7 @@ import { Api, takeToken } from "./api.js";
 import { byId } from "./elements.js";
 import { Gestures } from "./gestures.js";
 import { Keys } from "./keys.js";
+import { showHelp } from "./notes.js";
 import { Page } from "./page.js";
 import { Saver } from "./saver.js";
 import { Tasks } from "./tasks.js";
@@ -21,9 +22,8 @@ async function start() {
   window.addEventListener("beforeunload", (event) => {
     if (saver.numUnsaved) event.preventDefault();
   });
-  await page.refreshFilms();
-  const [first] = page.visibleFilms.filter((film) => film.state === "open");
-  await page.open((first ?? page.visibleFilms[0]).id);
+  await page.list.refresh(null);
+  await page.open((page.list.firstOpen ?? page.list.lines[0]).id);
   await tasks.watch();
 }
 
@@ -38,16 +38,16 @@ function tie(page, tasks) {
     flag: () => page.flagFilm(),
     undo: () => page.change({ kind: "undo" }),
     redo: () => page.change({ kind: "redo" }),
-    calibrate: () => page.calibrate(),
+    calibrate: () => page.pointing.ruler(),
     adapt: () => tasks.adapt(),
     export: () => tasks.export(),
     theme: nextTheme,
-    help: () => page.showHelp(),
+    help: () => showHelp(),
     "zoom-in": () => view.zoom(1.25),
     "zoom-out": () => view.zoom(0.8),
     "zoom-fit": () => view.fit(),
-    invert: () => page.invert(),
-    plain: () => resetGreys(page),
+    invert: () => page.greys.invert(),
+    plain: () => page.greys.reset(),
     names: () => page.toggle("names"),
     circles: () => page.toggle("circles"),
     lines: () => page.toggle("lines"),
@@ -55,7 +55,7 @@ function tie(page, tasks) {
     "model-view": () => page.showModelView(),
     confirm: () => page.confirmNext(),
     back: () => page.back(),
-    "by-tap": () => page.setByTap(),
+    "by-tap": () => page.pointing.landmark(),
     reset: () => page.changeChosen({ kind: "reset" }),
     "not-visible": () => page.changeChosen({ kind: "state", state: "not visible", note: "" }),
     unsure: () => page.unsure(),
@@ -64,15 +64,12 @@ function tie(page, tasks) {
     "take-mine": () => saver.decide(true),
   };
   for (const [id, action] of Object.entries(clicks)) byId(id).addEventListener("click", action);
-  for (const key of ["contrast", "brightness", "gamma"]) {
-    byId(key).addEventListener("input", () => view.setGreys({ [key]: Number(byId(key).value) }));
-  }
   for (const button of document.querySelectorAll("[data-nudge]")) {
     const [dx, dy] = button.dataset.nudge.split(" ").map(Number);
     button.addEventListener("click", () => page.nudge(dx * stepSize(), dy * stepSize()));
   }
   byId("film-list").addEventListener("change", () => page.open(Number(byId("film-list").value)));
-  for (const id of ["film-filter", "film-order"]) byId(id).addEventListener("change", () => page.drawFilms());
+  for (const id of ["film-filter", "film-order"]) byId(id).addEventListener("change", () => page.list.draw(page.id));
   byId("landmark-order").addEventListener("change", () => page.draw());
   byId("queue").addEventListener("keydown", (event) => {
     const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
@@ -87,12 +84,6 @@ function tie(page, tasks) {
 
 function stepSize() {
   return Number(byId("step").value);
-}
-
-function resetGreys(page) {
-  page.view.setGreys({ contrast: 1, brightness: 0, gamma: 1, inverted: false });
-  byId("invert").setAttribute("aria-pressed", "false");
-  for (const [key, value] of Object.entries({ contrast: 1, brightness: 0, gamma: 1 })) byId(key).value = value;
 }
 
 function nextTheme() {

@@ -1,54 +1,72 @@
 /** What takes the server a while: predictions, files to take along, following a reader's protocol. */
 
 import { asked, byId } from "./elements.js";
+import { tell } from "./notes.js";
 
 const POLL = 700; // ms
+const WORDS = { predicting: "Finding landmarks", adapting: "Following your protocol" };
 
 export class Tasks {
   #page;
-  #timer = null;
+  #isWatching = false;
 
   constructor(page) {
     this.#page = page;
   }
 
-  /** Watch what the server is at, until it is at nothing. */
+  /** Show what the server is at, until it is at nothing; tell what came of following a protocol. */
   async watch() {
-    clearTimeout(this.#timer);
+    if (this.#isWatching) return;
+    this.#isWatching = true;
+    let last = null;
+    let progress = await this.#progress();
+    while (progress === null ? last !== null : progress.task) {
+      if (progress !== null) last = progress.task;
+      this.#show(progress);
+      await new Promise((done) => setTimeout(done, POLL));
+      await this.#refresh(this.#isWaitedFor());
+      progress = await this.#progress();
+    }
+    this.#show(null);
+    this.#isWatching = false;
+    if (last === null) return;
+    await this.#refresh(true);
+    if (last === "adapting" && progress.message) await tell("Follow my protocol", [progress.message]);
+  }
+
+  /** null while the server does not answer. */
+  async #progress() {
     const answer = await this.#page.api.ask("GET", "/api/progress");
-    const { task, done, of, message } = answer.status === 200 ? answer.body : { task: null };
-    const words = { predicting: "Finding landmarks", adapting: "Following your protocol" }[task];
+    return answer.status === 200 ? answer.body : null;
+  }
+
+  #show(progress) {
+    const task = progress?.task;
     byId("waiting").hidden = !task;
-    byId("waiting").textContent = task ? `${words ?? task}: ${done} of ${of} films` : "";
+    byId("waiting-text").textContent = task ? `${WORDS[task] ?? task}: ${progress.done} of ${progress.of} films` : "";
+    byId("waiting-bar").max = Math.max(1, progress?.of ?? 1);
+    byId("waiting-bar").value = progress?.done ?? 0;
     byId("adapt").disabled = Boolean(task);
-    if (task) this.#timer = setTimeout(() => this.#again(done), POLL);
-    else if (message) return message;
-    return null;
   }
 
-  async #again(doneBefore) {
-    const wasAdapting = byId("waiting").textContent.startsWith("Following");
-    const message = await this.watch();
-    const isOver = byId("waiting").hidden;
-    await this.#page.refreshFilms().catch(() => {});
-    if (isOver || this.#isWaitedFor()) await this.#page.open(this.#page.id ?? 0);
-    if (isOver && wasAdapting && message) await this.#page.tell("Follow my protocol", [message]);
-    return doneBefore;
+  async #refresh(isReopened) {
+    await this.#page.list.refresh(this.#page.id).catch(() => {});
+    if (isReopened) await this.#page.reopen();
   }
 
-  /** Whether the film that is open has got its prediction just now. */
+  /** Whether the film that is open may have got its prediction just now. */
   #isWaitedFor() {
-    const { id, films, film } = this.#page;
-    return id !== null && films[id]?.predicted && film.landmarks.every((landmark) => landmark.predicted === null);
+    const { id, film, about } = this.#page;
+    return id !== null && !about.blind && film.landmarks.every((landmark) => landmark.predicted === null);
   }
 
   async adapt() {
-    const reviewed = this.#page.films.filter((film) => film.state !== "open").length;
+    const reviewed = this.#page.list.numReviewed;
     await this.#page.saver.settled();
     try {
       await this.#page.api.post("/api/adapt");
     } catch (error) {
-      return this.#page.tell("Follow my protocol", [error.message]);
+      return tell("Follow my protocol", [error.message]);
     }
     this.#page.say(`Following your protocol on ${reviewed} reviewed films.`);
     return this.watch();
@@ -58,11 +76,15 @@ export class Tasks {
     const kind = await asked(byId("export-dialog"), (value) => value);
     if (kind === null) return;
     await this.#page.saver.settled();
+    if (this.#page.saver.numUnsaved) {
+      await tell("Not exported", ["Some changes are not saved yet, and would be missing in the files."]);
+      return;
+    }
     try {
       const { files, notes } = await this.#page.api.post(`/api/export/${kind}`);
-      await this.#page.tell("Exported", [...files, ...notes]);
+      await tell("Exported", [...files, ...notes]);
     } catch (error) {
-      await this.#page.tell("Not exported", [error.message]);
+      await tell("Not exported", [error.message]);
     }
   }
 }

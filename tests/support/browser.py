@@ -30,7 +30,7 @@ class Tab:
 
     def __init__(self, page: Any, address: str) -> None:
         self.page, self.asked, self.errors = page, [], []
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(30_000)  # two cores that do much else
         page.on("request", lambda request: self.asked.append(request.url))
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("console", self._said)
@@ -51,3 +51,25 @@ class Tab:
 
     def text(self, selector: str) -> str:
         return self.page.locator(selector).inner_text()
+
+    def chosen(self) -> int:
+        """The chosen landmark's index."""
+        row = self.page.locator("#queue [aria-selected='true']")
+        return int(row.get_attribute("id").split("-")[1])
+
+    def place(self, index: int) -> tuple[float, float]:
+        """Where a landmark is on the screen, CSS pixels."""
+        box = self.page.locator(f".mark[data-index='{index}'] .shape").bounding_box()
+        return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+    def scale(self) -> float:
+        """CSS pixels an image pixel."""
+        return float(self.page.locator("#view").get_attribute("transform")[7:].split()[0])
+
+    def drag(self, start: tuple[float, float], by: tuple[float, float], button: str = "left") -> None:
+        mouse: Any = self.page.mouse
+        mouse.move(*start)
+        mouse.down(button=button)
+        mouse.move(start[0] + by[0] / 2, start[1] + by[1] / 2)
+        mouse.move(start[0] + by[0], start[1] + by[1])
+        mouse.up(button=button)
