@@ -1,6 +1,5 @@
 """Deformable attention into the tokens of a pyramid, with a reference point or box for every level."""
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -50,15 +49,14 @@ def sample(values: Tensor, points: Tensor, weights: Tensor, pyramid: Pyramid) ->
     """
     batch, heads = points.shape[0], points.shape[2]
     grid = sampling_grid(points).permute(3, 0, 2, 1, 4, 5).flatten(1, 2)  # (L, B * heads, Q, P, 2)
-    sampled = [
-        F.grid_sample(
+    shares = weights.transpose(1, 2).flatten(0, 1)[:, None].unflatten(-1, (len(pyramid.shapes), -1))
+    read = values.new_zeros(())
+    for index, level in enumerate(pyramid.maps(values)):  # summed at once: all samples together are large
+        sampled = F.grid_sample(
             level.unflatten(1, (heads, -1)).flatten(0, 1),
             grid[index],
             padding_mode="zeros",
             align_corners=False,
-        )
-        for index, level in enumerate(pyramid.maps(values))
-    ]  # L tensors (B * heads, C / heads, Q, P)
-    weights = weights.transpose(1, 2).flatten(0, 1)[:, None]  # (B * heads, 1, Q, L * P)
-    read = (torch.cat(sampled, -1) * weights).sum(-1)  # (B * heads, C / heads, Q)
+        )  # (B * heads, C / heads, Q, P)
+        read = read + (sampled * shares[..., index, :]).sum(-1)  # (B * heads, C / heads, Q)
     return read.unflatten(0, (batch, heads)).flatten(1, 2).transpose(1, 2)
