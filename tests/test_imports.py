@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "util": {"util", "datasets", "transforms", "models", "measurements"},
     "tasks": {"tasks", "util", "datasets", "transforms", "models", "measurements"},
     "review_page": {"review_page", "tasks", "util", "datasets", "transforms", "models", "measurements"},
-    "tools": {"tasks", "util", "datasets", "transforms", "models", "measurements"},
+    "tools": {"review_page", "tasks", "util", "datasets", "transforms", "models", "measurements"},
     "scripts": {"review_page", "tasks", "util", "datasets", "transforms", "models", "measurements"},
     "tests": {"review_page", "tasks", "util", "datasets", "transforms", "models", "measurements", "tests"},
     "configs": {"configs", "tasks", "util", "datasets", "transforms", "models"},
