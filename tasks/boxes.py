@@ -207,6 +207,18 @@ class BoxTask(Task):
 
         return exported(args, self, say)
 
+    def add_inspection_arguments(self, parser: argparse.ArgumentParser) -> None:
+        from util.inspection.boxes.model_pictures import add_arguments
+
+        add_arguments(parser)
+
+    def model_pictures(
+        self, loaded: LoadedModel, args: argparse.Namespace, say: Say
+    ) -> Iterator[tuple[str, Any]]:
+        from util.inspection.boxes.model_pictures import model_pictures
+
+        return model_pictures(loaded, args, say)
+
     def data_pictures(
         self, config: Mapping[str, Any], args: argparse.Namespace, say: Say
     ) -> Iterator[tuple[str, bytes]]:
