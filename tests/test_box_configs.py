@@ -1,0 +1,33 @@
+"""What ships in configs/boxes/ trains: a step of each small experiment, cut down to small images."""
+
+import pytest
+import torch
+
+from models.boxes.targets import BoxTargets
+from tests.support.run_scripts import ROOT
+from tests.support.small_boxes import noise, objects
+from util.config import instantiate, load_config
+from util.training.settings import TrainSettings
+
+SIZE = 96
+
+
+@pytest.mark.parametrize("name", ["phantom", "teeth"])
+def test_a_step_has_a_finite_loss_and_gradients_everywhere(name):
+    config = load_config(ROOT / f"configs/boxes/{name}.py", [f"size=[{SIZE},{SIZE}]"])
+    assert TrainSettings.from_config(config.train).select == "ap"
+    torch.manual_seed(0)
+    model = instantiate(config.model, num_classes=3).train()
+    channels = next(p.shape[1] for p in model.parameters() if p.ndim == 4)
+    sizes = torch.tensor([[SIZE, SIZE]] * 2)
+    targets: BoxTargets = objects(3, 0, sizes=sizes)
+    report = instantiate(config.criterion)(model(noise(2, channels, SIZE, SIZE), targets), targets, 0.5)
+    report.total.backward()
+    assert torch.isfinite(report.total)
+    parts = {
+        name.split(".")[0] for name, p in model.named_parameters() if p.grad is not None and p.grad.any()
+    }
+    expected = {
+        name for name, part in model.named_children() if any(p.requires_grad for p in part.parameters())
+    }
+    assert parts - {"level_embed"} >= expected - {"refinement"}
