@@ -31,9 +31,12 @@ def encode_cells(pyramid: Pyramid, dim: int) -> Tensor:
     """(B, S, dim) encodings of the tokens' places in their images, half for y and half for x.
 
     A count of the covered cells, as DETR (Carion et al., 2020) takes it, so padded cells have values too:
-    beyond the last column the count stands still, and in a row without a covered cell it is 0.
+    beyond the last column the count stands still, and in a row without a covered cell it is 0. There angles
+    have millions of radians, of which float32 loses what counts, so with padding they are float64.
     """
     counts = pyramid.counts[:, pyramid.level]  # (B, S, 2)
+    if not pyramid.whole:
+        counts = counts.double()
     columns, rows = pyramid.column.to(counts), pyramid.row.to(counts)
     in_columns, in_rows = columns < counts[..., 0], rows < counts[..., 1]
     x = _angles(columns, counts[..., 0] * in_rows)
