@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
@@ -64,8 +65,8 @@ def detections_figure(picture: np.ndarray, found: Candidates, names: Sequence[st
     for place in shown[::-1]:
         colour = _colour(float(found.scores[place]))
         _draw(axes, found.boxes[place], colour)
-        caption = f"{names[found.labels[place]]} {found.scores[place]:.2f}"
-        axes.text(*found.boxes[place][:2], caption, color=colour, fontsize=5, va="bottom", clip_on=True)
+        caption = f"{names[int(found.labels[place])]} {found.scores[place]:.2f}"
+        _write(axes, found.boxes[place], caption, colour)
     return figure
 
 
@@ -108,8 +109,8 @@ def layers_figure(picture: np.ndarray, layers: Sequence[Candidates], names: Sequ
         for place, box in enumerate(layer.boxes):
             colour = colours[place % len(colours)]
             _draw(axes, box, colour)
-            caption = f"{names[layer.labels[place]]} {layer.scores[place]:.2f}"
-            axes.text(*box[:2], caption, color=colour, fontsize=5, va="bottom", clip_on=True)
+            caption = f"{names[int(layer.labels[place])]} {layer.scores[place]:.2f}"
+            _write(axes, box, caption, colour)
     return figure
 
 
@@ -148,6 +149,10 @@ def _draw(axes: Axes, box: np.ndarray, colour: object, width: float = 1.0) -> No
     axes.add_patch(
         Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=colour, linewidth=width)  # pyright: ignore[reportArgumentType]
     )
+
+
+def _write(axes: Axes, box: np.ndarray, caption: str, colour: Any) -> None:
+    axes.text(float(box[0]), float(box[1]), caption, color=colour, fontsize=5, va="bottom", clip_on=True)
 
 
 def _colour(share: float) -> tuple[float, float, float, float]:
