@@ -17,7 +17,7 @@ from review_page.case import Case
 from review_page.case_state import PREDICTED, UNSURE
 from util.prediction.landmarks.measuring import Measurer
 
-READER_MM = 0.8  # rms error of one reader who has settled a landmark; docs/review.md says from where
+READER_MM = 0.8  # rms error of one reader who has settled a landmark: assumed, not measured
 
 Points = Sequence[tuple[float, float] | None]
 
