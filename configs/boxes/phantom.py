@@ -21,6 +21,7 @@ optimizer = L(AdamW)(lr=4e-4, weight_decay=1e-4)
 train.update(
     output_dir="runs/phantom_boxes",
     iterations=400,
+    batch_size=4,
     clip_norm=0.1,
     ema_decay=0.99,
     eval_every=200,

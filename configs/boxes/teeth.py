@@ -1,7 +1,8 @@
-"""Teeth on panoramic X-rays (tools/prepare_coco.py, data/teeth): many objects, 512 x 512 pixels."""
+"""Teeth on panoramic X-rays (tools/prepare_coco.py, data/teeth): many objects, 384 x 384 pixels."""
 
-from configs.boxes.models.salience_detr_resnet18 import criterion, embed_dim, model, size
+from configs.boxes.models.salience_detr_resnet18_320 import criterion, embed_dim, model
 from configs.boxes.phantom import data, eval_transforms, optimizer, task, train, train_transforms
 
+size = (384, 384)
 data.update(folder="data/teeth")
-train.update(output_dir="runs/teeth", iterations=3000, eval_every=500, ema_decay=0.998)
+train.update(output_dir="runs/teeth", iterations=1600, eval_every=200, ema_decay=0.998)
