@@ -192,6 +192,7 @@ def test_two_processes_train(files, tmp_path):
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_multi_gpu_trains(files, tmp_path):
     launcher = (
         "-m",
@@ -202,6 +203,7 @@ def test_multi_gpu_trains(files, tmp_path):
     )
     done = launched(*launcher, *training(files, tmp_path), "--mixed-precision", "fp16")
     assert done.returncode == 0, done.stderr
+    assert "finished after" in done.stdout
 
 
 def training(files, folder: Path) -> list[object]:
