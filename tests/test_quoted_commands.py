@@ -15,7 +15,7 @@ from datasets.phantoms.phantom import Phantom
 ROOT = Path(__file__).resolve().parent.parent
 TEXTS = (ROOT / "README.md", ROOT / "weights/README.md", *sorted((ROOT / "docs").glob("*.md")))
 NAMES = [str(file.relative_to(ROOT)) for file in TEXTS]
-OURS = ("main.py", "test.py", "inference.py", "tools", "tasks", "util", "container")
+OURS = ("main.py", "test.py", "inference.py", "review.py", "tools", "tasks", "util", "container")
 
 
 def blocks(text: str) -> list[str]:
