@@ -125,7 +125,7 @@ def test_a_given_spacing_brings_millimetres(checkpoint: Path, images: Path, tmp_
     one = image["landmarks"][0]
     assert image["spacing_mm"] == [0.5, 0.25]
     assert (one["x_mm"], one["y_mm"]) == pytest.approx((47.5 * 0.5, 127.5 * 0.25), abs=1e-3)
-    assert one["uncertainty_mm"] == pytest.approx(one["uncertainty_px"] * 0.375, rel=1e-3)
+    assert one["uncertainty_mm"] == pytest.approx(one["uncertainty_px"] * math.sqrt(0.5 * 0.25), rel=1e-3)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["o.csv", "o.json"]
 
 

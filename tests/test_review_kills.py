@@ -33,10 +33,9 @@ def test_kills_in_mid_write_lose_nothing_acknowledged(tmp_path: Path, kills: int
         with reviewed(tmp_path) as page:
             case = page.case()
             assert acknowledged[-1]["revision"] <= case["revision"] <= acknowledged[-1]["revision"] + 1
-            newest = {row["index"]: row for row in acknowledged[-case["revision"] :]}
-            for index, row in newest.items():
-                if case["revision"] == acknowledged[-1]["revision"]:
-                    assert case["landmarks"][index]["x"] == row["x"]
+            newest = {row["index"]: row for row in acknowledged}
+            for index, row in newest.items():  # x grows; a change may be kept whose answer was killed
+                assert case["landmarks"][index]["x"] >= row["x"]
         for copy in (tmp_path / "review/cases").glob("*.json"):
             json.loads(copy.read_text())
         assert not list((tmp_path / "review/cases").glob(".*"))

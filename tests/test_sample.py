@@ -41,7 +41,7 @@ def test_source_pixels_come_back_through_padding_and_anisotropic_spacing():
 
 def test_the_corners_of_a_padded_image_by_hand():
     """200 x 150 on 64 x 96: zoom 0.32, 64 x 48, so 24 rows of padding above: a quarter of the canvas."""
-    batch = letterboxed(sample([[0, 0], [200, 150], [100, 75]]))
+    batch = letterboxed(sample([[0, 0], [200, 150], [100, 75]], spacing=(0.1, 0.1)))
     assert batch.points[0].numpy() == pytest.approx(np.array([[0, 0.25], [1, 0.75], [0.5, 0.5]]), abs=1e-6)
 
 
