@@ -108,6 +108,7 @@ def runs(files):
     return dict(zip(calls, run_scripts(list(calls.values())), strict=True)), folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command", ["train", "resume", "start", "test", "inference", "pictures", "benchmark"]
 )
@@ -116,6 +117,7 @@ def test_the_command_ends_well(runs, command):
     assert done[command].returncode == 0, done[command].stderr
 
 
+@pytest.mark.slow
 def test_training_counts_epochs_and_keeps_its_model(runs):
     done, folder = runs
     saved = load_checkpoint(folder / "run/best.pt")
@@ -125,12 +127,14 @@ def test_training_counts_epochs_and_keeps_its_model(runs):
     assert saved["weights"]["proposals.classify.weight"].shape[0] == 3
 
 
+@pytest.mark.slow
 def test_a_start_from_published_weights_says_what_it_took(runs):
     done, _ = runs
     told = done["start"].stderr
     assert "3 of 3 classes known: tooth right, tooth left, plate" in told and "tensors taken whole" in told
 
 
+@pytest.mark.slow
 def test_published_classes_are_measured_by_their_category_ids(runs):
     _, folder = runs
     record = json.loads((folder / "test.json").read_text())
@@ -169,6 +173,7 @@ def test_weights_of_another_config_are_refused(files, tmp_path):
         load_described(folder / "published.pth", other)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_main_needs_no_config(runs, caplog):
     _, folder = runs
     loaded = load_described(folder / "run/best.pt", ROOT / MODEL)

@@ -85,6 +85,7 @@ def runs(folder):
     return dict(zip(calls, run_scripts(list(calls.values())), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["right", "published"])
 def test_the_file_is_verified_and_takes_any_batch(runs, folder, mode):
     assert runs[mode].returncode == 0, runs[mode].stderr
@@ -96,12 +97,14 @@ def test_the_file_is_verified_and_takes_any_batch(runs, folder, mode):
     assert boxes.shape[0] == 2 and boxes.shape[2] == 4 and scores.shape == labels.shape == boxes.shape[:2]
 
 
+@pytest.mark.slow
 def test_a_canvas_that_the_model_does_not_have_is_refused(runs, folder):
     assert runs["other size"].returncode == 1
     assert "--size 96 96: the model is evaluated on 64 x 64" in runs["other size"].stderr
     assert not (folder / "other.onnx").exists()
 
 
+@pytest.mark.slow
 def test_inference_needs_no_torch_and_finds_the_same(runs, folder):
     assert runs["inference"].returncode == 0, runs["inference"].stderr
     arguments = (

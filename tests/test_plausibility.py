@@ -191,6 +191,7 @@ def test_damaged_limits_are_named(damage):
         limits_of({KEY: LIMITS.to_dict()}, 5, "m.pt")
 
 
+@pytest.mark.slow
 def test_the_tool_writes_them_into_the_checkpoint(tmp_path):
     file = write_smoke_checkpoint(tmp_path / "m.pt", LandmarkSet("own", tuple("abcd"), tuple("ABCD")))
     before = load_checkpoint(file)
