@@ -24,7 +24,7 @@ from measurements.analysis import shipped_analyses
 from review_page.job_list import make_jobs
 from review_page.start import Wanted, open_session
 from util.arguments import add_device_argument, add_spacing_argument, escape_on_console
-from util.prediction.landmarks.measured import measurer_of
+from util.prediction.landmarks.measured import add_patient_arguments, measurer_of
 from util.prediction.landmarks.measuring import Measurer, shapes_of
 
 SHIPPED = Path(__file__).resolve().parent / "weights" / "cephdetr38.safetensors"
@@ -138,9 +138,7 @@ def add_analysis_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--analysis", nargs=1, default=[], metavar="NAME", help=f"{names}, or FILE.json of your own"
     )
-    parser.add_argument("--age", type=float, help="of the patients, in years; chooses norms")
-    parser.add_argument("--sex", choices=("female", "male"), help="of the patients; chooses norms")
-    parser.add_argument("--population", help="of the patients, in the words of a norm")
+    add_patient_arguments(parser)
     parser.set_defaults(scale_error=0.0)
 
 

@@ -1,7 +1,7 @@
 """timm backbones as feature pyramids of strides 4, 8, 16 and 32."""
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -83,6 +83,11 @@ class TimmBackbone(nn.Module):
         maps = self.features(images)
         picked = tuple(maps[index] for index in self._picked)
         return tuple(m.permute(0, 3, 1, 2).contiguous() for m in picked) if self._channels_last else picked
+
+
+def input_channels(parameters: Iterable[Tensor]) -> int:
+    """Channels of the images that a model takes, 1 grey or 3 RGB: those of its first convolution."""
+    return next(int(weight.shape[1]) for weight in parameters if weight.ndim == 4)
 
 
 def group_norm(channels: int) -> nn.GroupNorm:

@@ -228,6 +228,7 @@ class BoxTask(Task):
 
 
 def _channels(model: Any) -> int:
-    """Of the images that a detector takes, 1 grey or 3 RGB: those of its first convolution."""
-    backbone = getattr(model, "module", model).backbone  # several processes wrap it
-    return next(int(weight.shape[1]) for weight in backbone.parameters() if weight.ndim == 4)
+    """Of the images that a detector takes."""
+    from models.backbone import input_channels
+
+    return input_channels(getattr(model, "module", model).backbone.parameters())  # several processes wrap it

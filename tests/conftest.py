@@ -1,6 +1,8 @@
 """Fixtures that several test files use."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,3 +57,33 @@ def tiny_prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         seed=0,
     )
     return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from tests.support.browser import chromium
+
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture
+def fake() -> Any:
+    """A review's server in memory."""
+    from tests.support.fake_review import FakeReview
+
+    return FakeReview()
+
+
+@pytest.fixture
+def tab(browser: Any, fake: Any) -> Iterator[Any]:
+    """The page on a mouse's screen; whatever a test did, the page threw nothing and broke no CSP."""
+    from tests.support.browser import Tab
+    from tests.support.fake_review import served
+
+    with served(fake) as address:
+        context = browser.new_context(viewport={"width": 1440, "height": 900})
+        opened = Tab(context.new_page(), address)
+        yield opened
+        context.close()
+        assert opened.errors == []

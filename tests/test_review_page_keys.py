@@ -1,37 +1,14 @@
 """The review page by keyboard alone."""
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.support.browser import Tab, chromium
-from tests.support.fake_review import FakeReview, served
+from tests.support.browser import Tab
+from tests.support.fake_review import FakeReview
 
 pytestmark = pytest.mark.slow
-WIDE = {"width": 1440, "height": 900}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as found:
-        yield found
-
-
-@pytest.fixture
-def fake() -> FakeReview:
-    return FakeReview()
-
-
-@pytest.fixture
-def tab(browser: Any, fake: FakeReview) -> Iterator[Tab]:
-    with served(fake) as address:
-        context = browser.new_context(viewport=WIDE)
-        opened = Tab(context.new_page(), address)
-        yield opened
-        context.close()
-        assert opened.errors == []
 
 
 def last(fake: FakeReview) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from measurements.spine import cobb_angles, slips, smape, vertebra_widths
+from util.arguments import listed_cases
 from util.evaluation.landmarks.comparison import EvaluatedRun, read_run, require_comparable
 from util.evaluation.landmarks.image_means import interval, told
 from util.files import write_atomic
@@ -36,7 +37,8 @@ def main() -> None:
     args = parse_arguments()
     runs = [read_run(file) for file in args.runs]
     require_comparable(runs)
-    kept = np.array([case not in left_out(args.leave_out) for case in runs[0].cases])
+    left_out = listed_cases(args.leave_out)
+    kept = np.array([case not in left_out for case in runs[0].cases])
     if not kept.any():
         raise ValueError(f"{args.leave_out}: leaves no image of {len(kept)}. Name fewer.")
     found = [{name: values[kept] for name, values in spine_values(run).items()} for run in runs]
@@ -72,14 +74,6 @@ def spine_values(run: EvaluatedRun) -> dict[str, np.ndarray]:
         "main": np.abs(angles[:, 0] - true_angles[:, 0]),
     }
     return {name: np.asarray(value) for name, value in values.items()}
-
-
-def left_out(file: Path | None) -> set[str]:
-    """The cases in the first column of a text or CSV file, a line each."""
-    if file is None:
-        return set()
-    lines = file.read_text(encoding="utf-8-sig").splitlines()
-    return {line.split(",")[0].strip() for line in lines if line.strip()}
 
 
 def _record(found: dict[str, np.ndarray]) -> dict[str, dict[str, float | list[float]]]:

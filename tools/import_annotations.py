@@ -26,7 +26,7 @@ from datasets.landmarks.landmark_set import LandmarkSet, load_landmark_set
 from datasets.landmarks.unit import LengthUnit
 from datasets.prepared.case import PreparedCase
 from datasets.prepared.writer import write_prepared
-from util.arguments import add_spacing_argument, escape_on_console
+from util.arguments import add_spacing_argument, escape_on_console, listed_cases
 from util.files import printable, sha256
 
 
@@ -88,14 +88,6 @@ def without_outside(case: PreparedCase, landmark_set: LandmarkSet) -> PreparedCa
     names = ", ".join(landmark_set.landmarks[index] for index in np.flatnonzero(outside))
     print(f"{case.source_file}: outside of the image, left out as missing: {names}")
     return replace(case, points=np.where(outside[:, None], np.nan, case.points))
-
-
-def listed_cases(file: Path | None) -> set[str]:
-    """The cases in the first column of a text or CSV file, a line each; none without a file."""
-    if file is None:
-        return set()
-    lines = file.read_text(encoding="utf-8-sig").splitlines()
-    return {line.split(",")[0].strip() for line in lines if line.strip()}
 
 
 _MEANING = {

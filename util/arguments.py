@@ -101,3 +101,11 @@ def checkpoints_of(words: Sequence[str], default: Sequence[Path] = ()) -> Sequen
     if not found:
         parser.error("the following arguments are required: --checkpoint")
     return found
+
+
+def listed_cases(file: Path | None) -> set[str]:
+    """The cases in the first column of a text or CSV file, a line each; none without a file."""
+    if file is None:
+        return set()
+    lines = file.read_text(encoding="utf-8-sig").splitlines()
+    return {line.split(",")[0].strip() for line in lines if line.strip()}

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from models.backbone import input_channels
 from models.precision import exact_inference
 from util.benchmark.flops import FlopCount, count_flops
 from util.checkpoints.checkpoint import load_model, with_task
@@ -97,7 +98,7 @@ def random_images(setting: Setting, size: tuple[int, int], device: torch.device)
 
 def as_taken(images: Tensor, model: nn.Module) -> Tensor:
     """(B, 1, H, W) -> with as many channels as the first convolution of ``model`` takes."""
-    return images.expand(-1, next(int(p.shape[1]) for p in model.parameters() if p.ndim == 4), -1, -1)
+    return images.expand(-1, input_channels(model.parameters()), -1, -1)
 
 
 def run(module: Forward, images: Tensor, precision: str) -> object:

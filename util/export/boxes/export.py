@@ -11,6 +11,7 @@ import torch
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
+from models.backbone import input_channels
 from models.precision import exact_inference
 from transforms.augment import EvalTransforms
 from util.checkpoints.checkpoint import LoadedModel, untrained
@@ -54,7 +55,7 @@ def exported(args: argparse.Namespace, task: Task, say: Say) -> bytes:
     logging.disable(logging.WARNING)  # the exporters' advice; the result is verified
     loaded = load_described(args.checkpoint, args.model_config) if args.checkpoint else _random(args, task)
     size = canvas_of(loaded, args.size)
-    channels = next(int(p.shape[1]) for p in loaded.model.parameters() if p.ndim == 4)
+    channels = input_channels(loaded.model.parameters())
     facts = BoxGraphFacts(loaded.meaning.classes, size, channels, str(loaded.file))
     graph = DetectionGraph(of_lone_images(loaded))
     with exact_inference():

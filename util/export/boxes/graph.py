@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,12 +9,12 @@ from torch import Tensor, nn
 
 from util.export.boxes.facts import INPUT, OUTPUTS
 from util.export.operators import TRANSLATIONS
+from util.export.program import EXAMPLE_BATCH, batch_of, exported_program
 
 if TYPE_CHECKING:
     import onnx
 
 OPSETS = range(20, 24)  # from the one on whose bilinear sampling is PyTorch's
-_EXAMPLE_BATCH = 2  # a dynamic batch must not be shown a batch of 1, which would be taken for a constant
 
 
 class DetectionGraph(nn.Module):
@@ -38,22 +37,11 @@ def export_graph(
 
     Height and width are fixed: how many tokens the encoder keeps of a level follows from them.
     """
-    shapes = {INPUT: {0: torch.export.Dim("batch", min=1)}} if dynamic else None
-    images = torch.zeros(_EXAMPLE_BATCH if dynamic else 1, channels, *size)
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about the insides of the exporter; what matters is verified
-        program = torch.onnx.export(
-            graph.eval(),
-            (images,),
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-            opset_version=opset,
-            input_names=[INPUT],
-            output_names=list(OUTPUTS),
-            dynamic_shapes=shapes,
-            custom_translation_table=TRANSLATIONS,
-        )
-    if program is None:
-        raise RuntimeError("torch.onnx.export(dynamo=True) returned no program")
-    return program.model_proto
+    return exported_program(
+        graph,
+        torch.zeros(EXAMPLE_BATCH if dynamic else 1, channels, *size),
+        opset=opset,
+        names=(INPUT, OUTPUTS),
+        shapes=batch_of(INPUT, dynamic=dynamic),
+        translations=TRANSLATIONS,
+    )

@@ -16,11 +16,12 @@ from datasets.prepared.prepared import PreparedDataset
 from transforms.augment import EvalTransforms
 from util.checkpoints.checkpoint import LoadedModel, load_model
 from util.config import L, instantiate, load_config, require_sections
-from util.export.landmarks.graph import OPSETS, GraphOptions, export_graph, with_metadata
+from util.export.landmarks.graph import GraphOptions, export_graph, with_metadata
 from util.export.landmarks.metadata import INPUT, RAW_INPUT, OnnxMetadata
 from util.export.landmarks.onnx_model import OnnxGraph, OnnxPredictor
 from util.export.landmarks.precision import halved, quantised
 from util.export.landmarks.verify import displacement, verify
+from util.export.program import OPSETS
 from util.prediction.landmarks.image_landmarks import canvas_sample, model_input
 from util.prediction.landmarks.plausibility import limits_of_file
 from util.prediction.landmarks.predict import LandmarkPredictor

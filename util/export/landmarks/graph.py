@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,12 +11,11 @@ from torch import Tensor, nn
 from util.export.landmarks.letterbox import RawLandmarks
 from util.export.landmarks.metadata import INPUT, OUTPUTS, RAW_INPUT, OnnxMetadata
 from util.export.operators import TRANSLATIONS
+from util.export.program import EXAMPLE_BATCH, OPSETS, batch_of, exported_program
 
 if TYPE_CHECKING:
     import onnx
 
-OPSETS = range(18, 24)  # what PyTorch's exporter writes and ONNX Runtime reads
-_EXAMPLE_BATCH = 2  # a dynamic batch must not be shown a batch of 1, which would be taken for a constant
 _EXAMPLE_IMAGE = (300, 250)
 
 
@@ -54,7 +52,6 @@ def export_graph(model: nn.Module, size: tuple[int, int], options: GraphOptions)
 
     Height and width are fixed: how many tokens the encoder keeps per level follows from them.
     """
-    batch = torch.export.Dim("batch", min=1)
     if options.raw:
         graph: nn.Module = RawLandmarks(Landmarks(model), size)
         example = torch.zeros(_EXAMPLE_IMAGE, dtype=torch.uint8)
@@ -62,25 +59,16 @@ def export_graph(model: nn.Module, size: tuple[int, int], options: GraphOptions)
         name, shapes = RAW_INPUT, {RAW_INPUT: sides}
     else:
         graph = Landmarks(model)
-        example = torch.zeros(_EXAMPLE_BATCH if options.dynamic else 1, 1, *size)
-        name, shapes = INPUT, {INPUT: {0: batch}} if options.dynamic else None
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about the insides of the exporter; what matters is verified
-        program = torch.onnx.export(
-            graph.eval(),
-            (example,),
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-            opset_version=options.opset,
-            input_names=[name],
-            output_names=list(OUTPUTS),
-            dynamic_shapes=shapes,
-            custom_translation_table=TRANSLATIONS,
-        )
-    if program is None:
-        raise RuntimeError("torch.onnx.export(dynamo=True) returned no program")
-    return program.model_proto
+        example = torch.zeros(EXAMPLE_BATCH if options.dynamic else 1, 1, *size)
+        name, shapes = INPUT, batch_of(INPUT, dynamic=options.dynamic)
+    return exported_program(
+        graph,
+        example,
+        opset=options.opset,
+        names=(name, OUTPUTS),
+        shapes=shapes,
+        translations=TRANSLATIONS,
+    )
 
 
 def with_metadata(graph: onnx.ModelProto, metadata: OnnxMetadata) -> bytes:

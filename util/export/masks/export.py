@@ -6,10 +6,12 @@ import logging
 import numpy as np
 import torch
 
+from models.backbone import input_channels
 from models.masks.mask_model import MaskModel
 from util.checkpoints.checkpoint import load_model
 from util.config import instantiate, load_config, require_sections
-from util.export.masks.graph import OPSETS, ByteMaps, MaskGraphFacts, SmallMaps, export_graph
+from util.export.masks.graph import ByteMaps, MaskGraphFacts, SmallMaps, export_graph
+from util.export.program import OPSETS
 from util.export.session import open_session
 from util.training.task import Say, Task
 
@@ -84,7 +86,7 @@ def _described(args: argparse.Namespace, task: Task) -> tuple[MaskModel, MaskGra
         model, size = task.build_model(config.model, meaning).eval(), tuple(config.size)
         source = f"{args.model_config}, random weights"
     with torch.inference_mode():
-        channels = next(p for p in model.encoder_parameters() if p.ndim == 4).shape[1]
+        channels = input_channels(model.encoder_parameters())
         stride = 1 if args.uint8 else model(torch.zeros(1, channels, *size)).stride
     facts = MaskGraphFacts(
         mask_classes=meaning.class_set,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,15 +13,14 @@ from torch import Tensor, nn
 
 from datasets.masks.class_set import ClassSet
 from models.masks.mask_model import MaskModel, enlarged
+from util.export.program import EXAMPLE_BATCH, batch_of, exported_program
 
 if TYPE_CHECKING:
     import onnx
 
 INPUT, LOGITS, SHARES = "images", "logits", "probabilities"
-OPSETS = range(18, 24)  # what PyTorch's exporter writes and ONNX Runtime reads
 FORMAT = "cephdetr-masks-1"
 _TASK = "tasks.masks:MaskTask"
-_EXAMPLE_BATCH = 2  # a dynamic batch must not be shown a batch of 1, which would be taken for a constant
 
 
 class SmallMaps(nn.Module):
@@ -93,21 +91,11 @@ class MaskGraphFacts:
 
 def export_graph(graph: SmallMaps, example: Tensor, *, opset: int, dynamic: bool) -> onnx.ModelProto:
     """``graph`` on images like ``example`` (1, C, H, W), float32, weights inside; ``dynamic``: any batch."""
-    shapes = {INPUT: {0: torch.export.Dim("batch", min=1)}} if dynamic else None
-    images = example.expand(_EXAMPLE_BATCH, -1, -1, -1) if dynamic else example
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about the insides of the exporter; what matters is verified
-        program = torch.onnx.export(
-            graph.eval(),
-            (images.contiguous(),),
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-            opset_version=opset,
-            input_names=[INPUT],
-            output_names=[SHARES if isinstance(graph, ByteMaps) else LOGITS],
-            dynamic_shapes=shapes,
-        )
-    if program is None:
-        raise RuntimeError("torch.onnx.export(dynamo=True) returned no program")
-    return program.model_proto
+    images = example.expand(EXAMPLE_BATCH, -1, -1, -1) if dynamic else example
+    return exported_program(
+        graph,
+        images.contiguous(),
+        opset=opset,
+        names=(INPUT, [SHARES if isinstance(graph, ByteMaps) else LOGITS]),
+        shapes=batch_of(INPUT, dynamic=dynamic),
+    )

@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -13,11 +12,12 @@ from matplotlib.patches import Rectangle
 
 from datasets.boxes.batch import collate_boxes, with_channels
 from datasets.files.colour import as_colour
-from datasets.files.image_files import SourceImage, read_images
+from models.backbone import input_channels
 from util.arguments import positive
 from util.checkpoints.checkpoint import LoadedModel
 from util.config import instantiate
 from util.inspection.boxes.box_views import Candidates, gradient_maps, look_inside
+from util.inspection.chosen_image import chosen_image
 from util.prediction.boxes.image_boxes import source_sample
 from util.training.task import Say
 
@@ -34,8 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def model_pictures(loaded: LoadedModel, args: argparse.Namespace, say: Say) -> Iterator[tuple[str, Figure]]:
     """File stem and figure: detections, salience, kept tokens, proposals, boxes by layer, gradients."""
     model = loaded.model
-    channels = next(int(p.shape[1]) for p in model.parameters() if p.ndim == 4)
-    sample = source_sample(_image(args), loaded.meaning.classes, colour=channels == 3)
+    channels = input_channels(model.parameters())
+    sample = source_sample(chosen_image(args), loaded.meaning.classes, colour=channels == 3)
     batch = collate_boxes([instantiate(loaded.config.eval_transforms)(sample, np.random.default_rng(0))])
     device = next(model.parameters()).device
     images, sizes = with_channels(batch.images, channels).to(device), batch.sizes.to(device)
@@ -112,17 +112,6 @@ def layers_figure(picture: np.ndarray, layers: Sequence[Candidates], names: Sequ
             caption = f"{names[int(layer.labels[place])]} {layer.scores[place]:.2f}"
             _write(axes, box, caption, colour)
     return figure
-
-
-def _image(args: argparse.Namespace) -> SourceImage:
-    """The image that is asked for. Raises ValueError where its file has no such slice."""
-    number = args.slice or 1
-    image = next(islice(read_images(args.input), number - 1, number), None)
-    if image is None:
-        raise ValueError(
-            f"{args.input}: no slice {number}. Give --slice N from 1 to the number of its images."
-        )
-    return image
 
 
 def _panels(picture: np.ndarray, count: int, side: float) -> tuple[Figure, list[Axes]]:

@@ -2,14 +2,13 @@
 
 import argparse
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from datasets.files.image_files import SourceImage, read_images
 from util.checkpoints.checkpoint import LoadedModel
+from util.inspection.chosen_image import chosen_image
 from util.prediction.masks.looks import MaskLooks
 from util.prediction.masks.predict import MaskFinder, MaskPredictor
 from util.reporting.masks.mask_drawing import outlined, palette
@@ -18,7 +17,7 @@ from util.training.task import Say
 
 def model_pictures(loaded: LoadedModel, args: argparse.Namespace, say: Say) -> Iterator[tuple[str, Any]]:
     """File stem and figure: the outlines, where the model is unsure, and the probability of every class."""
-    image = _image(args)
+    image = chosen_image(args)
     finder: MaskFinder = MaskLooks((loaded.file,)).predictor([MaskPredictor.of(loaded)])
     taken = list(finder.look(image.image))
     size = image.image.shape[1], image.image.shape[0]
@@ -34,17 +33,6 @@ def model_pictures(loaded: LoadedModel, args: argparse.Namespace, say: Say) -> I
         _figure(unsure, "how unsure the least certain class is, 1 at probability 1/2", scale="0 to 1"),
     )
     say("a mask model here has no queries: there is no picture of attention.")
-
-
-def _image(args: argparse.Namespace) -> SourceImage:
-    """The image that is asked for. Raises ValueError where its file has no such slice."""
-    number = args.slice or 1
-    image = next(islice(read_images(args.input), number - 1, number), None)
-    if image is None:
-        raise ValueError(
-            f"{args.input}: no slice {number}. Give --slice N from 1 to the number of its images."
-        )
-    return image
 
 
 def _figure(picture: np.ndarray, title: str, scale: str | None = None) -> Figure:

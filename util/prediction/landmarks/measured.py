@@ -64,9 +64,7 @@ def add_measurement_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PITCH_MM",
         help="mm between the teeth of a ruler on the images, by which their spacing is found",
     )
-    parser.add_argument("--age", type=float, help="of the patient, in years; chooses norms")
-    parser.add_argument("--sex", choices=("female", "male"), help="of the patient; chooses norms")
-    parser.add_argument("--population", help='of the patient, in the words of a norm, such as "white adults"')
+    add_patient_arguments(parser)
     parser.add_argument(
         "--scale-error",
         type=_percent,
@@ -74,6 +72,13 @@ def add_measurement_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PERCENT",
         help="standard deviation of the spacing, which widens the intervals of lengths (0)",
     )
+
+
+def add_patient_arguments(parser: argparse.ArgumentParser) -> None:
+    """What is known of the patient, by which norms are chosen."""
+    parser.add_argument("--age", type=float, help="of the patient, in years; chooses norms")
+    parser.add_argument("--sex", choices=("female", "male"), help="of the patient; chooses norms")
+    parser.add_argument("--population", help='of the patient, in the words of a norm, such as "white adults"')
 
 
 def measurer_of(args: argparse.Namespace, landmark_set: LandmarkSet, shapes: LandmarkShapes) -> Measurer:
