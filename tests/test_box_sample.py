@@ -54,15 +54,22 @@ def test_without_rotation_boxes_come_back(box, zoom, shift, mirrored):
 
 
 @given(degrees=st.floats(-180, 180))
-def test_a_rotated_box_is_the_hull_of_its_corners(degrees):
+def test_a_rotated_box_holds_the_ellipse_that_was_in_it_and_no_more(degrees):
     box = np.array([[10.0, 20.0, 50.0, 30.0]])
-    inside = np.random.default_rng(0).uniform(box[0, :2], box[0, 2:], (500, 2))
-    turned = warp_points(inside, rotate(degrees))
     hull = geometry.warp_boxes(box, rotate(degrees))[0]
-    assert (turned >= hull[:2] - 1e-9).all() and (turned <= hull[2:] + 1e-9).all()
     radians = np.deg2rad(degrees)
-    width = 40 * abs(np.cos(radians)) + 10 * abs(np.sin(radians))
-    assert hull[2] - hull[0] == pytest.approx(width)
+    width = 2 * np.hypot(20 * np.cos(radians), 5 * np.sin(radians))
+    height = 2 * np.hypot(20 * np.sin(radians), 5 * np.cos(radians))
+    assert np.allclose((hull[2:] - hull[:2]) / [width, height], 1.0, atol=0.002)
+    assert np.allclose((hull[:2] + hull[2:]) / 2, warp_points(np.array([30.0, 25.0]), rotate(degrees)))
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_a_box_turned_by_a_right_angle_is_exact(degrees):
+    box = np.array([[10.0, 20.0, 50.0, 30.0]])
+    corners = warp_points(np.array([[10.0, 20.0], [50.0, 30.0]]), rotate(degrees))
+    moved = geometry.warp_boxes(box, rotate(degrees))[0]
+    assert np.allclose(moved, [*corners.min(0), *corners.max(0)])
 
 
 @pytest.mark.parametrize(

@@ -31,12 +31,12 @@ class BoxSample(Sample):
     def annotation_moved(self, move: Move) -> Self:
         """The same case with its boxes where ``move`` brings them; a mirror image exchanges pairs of classes.
 
-        A box becomes the upright hull of its four corners. Raises ValueError for a mirror image where the
+        A box becomes the upright hull of the ellipse in it. Raises ValueError for a mirror image where the
         pairs are not known.
         """
         return replace(
             self,
-            boxes=geometry.hull(move.points(geometry.corners(self.boxes))),
+            boxes=geometry.hull(move.points(geometry.ellipses(self.boxes))),
             labels=self.classes.mirrored()[self.labels] if move.mirrors else self.labels,
         )
 
