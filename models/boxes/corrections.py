@@ -7,13 +7,16 @@ from dataclasses import dataclass
 class Corrections:
     """All on: the right mode, for new trainings. All off: the published computation, number for number.
 
-    The first four change nothing for a single image without padding (``for_published_weights``); the others
+    The first five change nothing for a single image without padding (``for_published_weights``); the others
     change what the weights mean.
     """
 
     images_apart: bool = True  # counts, fills and queries of each image by itself; padding is never chosen
     padding_masked: bool = True  # convolutions, means, norms and gates see only what an image covers
     fold_norms: bool = True  # in evaluation the second neck's norms and branches are one convolution
+    gather_samples: bool = (
+        True  # in evaluation on a CPU deformable attention sums rows, without maps of samples
+    )
     boxes_of_chosen: bool = True  # classes and boxes only for tokens and layers whose numbers are used
     border_cells: bool = True  # cells within 1 % of an image's border count too
     bounded_priority: bool = True  # self-attention goes by the product of probabilities, not of logits

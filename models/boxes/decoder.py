@@ -57,12 +57,19 @@ class ObjectLayer(nn.Module):
     """Self-attention of the queries, deformable attention around their boxes, feed-forward network."""
 
     def __init__(
-        self, embed_dim: int, num_heads: int, *, num_levels: int, num_points: int, hidden_dim: int
+        self,
+        embed_dim: int,
+        num_heads: int,
+        *,
+        num_levels: int,
+        num_points: int,
+        hidden_dim: int,
+        gathered: bool = True,
     ) -> None:
         super().__init__()
         self.self_attention = nn.MultiheadAttention(embed_dim, num_heads, batch_first=True)
         self.self_norm = nn.LayerNorm(embed_dim)
-        self.attention = PyramidAttention(embed_dim, num_heads, num_levels, num_points)
+        self.attention = PyramidAttention(embed_dim, num_heads, num_levels, num_points, gathered=gathered)
         self.attention_norm = nn.LayerNorm(embed_dim)
         self.widen = nn.Linear(embed_dim, hidden_dim)
         self.narrow = nn.Linear(hidden_dim, embed_dim)

@@ -1,5 +1,6 @@
 """Deformable attention into the tokens of a pyramid, with a reference point or box for every level."""
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -16,8 +17,14 @@ class PyramidAttention(DeformableAttention):
 
     A reference point (x, y) is moved by offsets in cells of the level that is read, a reference box by
     offsets in parts of its size (Zhu et al., 2021, appendix A.4). Padding is read as 0. The values are
-    sampled in at least float32.
+    sampled in at least float32. ``gathered``: by ``gather`` where that is faster, in evaluation on a CPU.
     """
+
+    def __init__(
+        self, embed_dim: int, num_heads: int, num_levels: int, num_points: int, *, gathered: bool
+    ) -> None:
+        super().__init__(embed_dim, num_heads, num_levels, num_points)
+        self.gathered = gathered
 
     def forward(self, queries: Tensor, references: Tensor, values: Tensor, pyramid: Pyramid) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         """(B, Q, C) queries, (B, Q, L, 2 or 4) references in parts of the canvas, (B, S, C) tokens."""
@@ -29,8 +36,14 @@ class PyramidAttention(DeformableAttention):
             weights = F.linear(exact, self.weights.weight, self.weights.bias)
             weights = weights.unflatten(-1, (self.num_heads, -1)).softmax(-1)  # (B, Q, heads, L * P)
             points = self._points(exact, references, pyramid)
-            read = sample(projected.to(exact.dtype), points, weights, pyramid)
+            read = (gather if self._gathers(points) else sample)(
+                projected.to(exact.dtype), points, weights, pyramid
+            )
         return self.output(read)
+
+    def _gathers(self, points: Tensor) -> bool:
+        plain = not (torch.is_grad_enabled() or torch.compiler.is_compiling())
+        return self.gathered and plain and points.device.type == "cpu"
 
     def _points(self, queries: Tensor, references: Tensor, pyramid: Pyramid) -> Tensor:
         """(B, Q, heads, L, P, 2) in parts of the canvas."""
@@ -60,3 +73,32 @@ def sample(values: Tensor, points: Tensor, weights: Tensor, pyramid: Pyramid) ->
         )  # (B * heads, C / heads, Q, P)
         read = read + (sampled * shares[..., index, :]).sum(-1)  # (B * heads, C / heads, Q)
     return read.unflatten(0, (batch, heads)).flatten(1, 2).transpose(1, 2)
+
+
+def gather(values: Tensor, points: Tensor, weights: Tensor, pyramid: Pyramid) -> Tensor:
+    """What ``sample`` gives, by one sum over rows of the values: no map of samples is written down."""
+    batch, count, heads, levels, _, _ = points.shape
+    sides = pyramid.cells.to(points.dtype)[:, None]  # (L, 1, 2)
+    starts = sides.new_tensor([0, *pyramid.lengths[:-1]]).cumsum(0)[:, None]  # (L, 1) first token of a level
+    places = points * sides - 0.5
+    low = places.floor()
+    part = places - low
+    shares = weights.unflatten(-1, (levels, -1))
+    rows, row_shares = [], []
+    for right, down in ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)):  # the four cells around a point
+        side = low.new_tensor([right, down])
+        cell = low + side
+        inside = ((cell >= 0.0) & (cell < sides)).all(-1)
+        row_shares.append((part - (1.0 - side)).prod(-1).abs() * inside * shares)
+        cell = cell.clamp(min=0.0).minimum(sides - 1.0)
+        rows.append((cell[..., 1] * sides[..., 0] + cell[..., 0] + starts).int())
+    head = torch.arange(heads, device=points.device, dtype=torch.int32)[:, None, None, None]
+    image = torch.arange(batch, device=points.device, dtype=torch.int32) * values.shape[1]
+    index = (torch.stack(rows, -1) + image.view(-1, 1, 1, 1, 1, 1)) * heads + head  # (B, Q, heads, L, P, 4)
+    read = F.embedding_bag(
+        index.flatten(3).flatten(0, 2),
+        values.reshape(-1, values.shape[-1] // heads),  # (B * S * heads, C / heads)
+        per_sample_weights=torch.stack(row_shares, -1).flatten(3).flatten(0, 2),
+        mode="sum",
+    )
+    return read.unflatten(0, (batch, count, heads)).flatten(2)

@@ -1,6 +1,7 @@
 """Salience-DETR: a two-stage deformable detector whose encoder works on salient tokens only."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -86,7 +87,12 @@ class SalienceDetr(nn.Module):
         self.level_embed = nn.Parameter(torch.randn(num_levels, embed_dim))
         self.projection = TokenProjection(embed_dim)
         self.salience = SalienceScores(embed_dim, num_levels, add_scores=fixes.add_scores)
-        layer = {"num_levels": num_levels, "num_points": num_points, "hidden_dim": hidden_dim}
+        layer: dict[str, Any] = {
+            "num_levels": num_levels,
+            "num_points": num_points,
+            "hidden_dim": hidden_dim,
+            "gathered": fixes.gather_samples,
+        }
         self.encoder = SalienceFilter(
             [
                 SalientLayer(

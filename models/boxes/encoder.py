@@ -52,12 +52,13 @@ class SalientLayer(nn.Module):
         hidden_dim: int,
         num_attending: int,
         bounded_priority: bool,
+        gathered: bool = True,
     ) -> None:
         super().__init__()
         self.num_attending, self.bounded_priority = num_attending, bounded_priority
         self.self_attention = nn.MultiheadAttention(embed_dim, num_heads, batch_first=True)
         self.self_norm = nn.LayerNorm(embed_dim)
-        self.attention = PyramidAttention(embed_dim, num_heads, num_levels, num_points)
+        self.attention = PyramidAttention(embed_dim, num_heads, num_levels, num_points, gathered=gathered)
         self.attention_norm = nn.LayerNorm(embed_dim)
         self.widen = nn.Linear(embed_dim, hidden_dim)
         self.narrow = nn.Linear(hidden_dim, embed_dim)
