@@ -97,6 +97,12 @@ def _baddbmm(inputs: list[Any], outputs: list[Any]) -> float:
     return _matmul(inputs[1:], outputs)
 
 
+def _embedding_bag(inputs: list[Any], outputs: list[Any]) -> float:
+    """Multiply-adds of the weighted sums of rows of a (N, D) table that (B, K) indices pick."""
+    table, index = (jit_handles.get_shape(tensor) or [] for tensor in inputs[:2])
+    return float(math.prod(index) * table[-1])
+
+
 _FOUR_NEIGHBOURS = jit_handles.elementwise_flop_counter(0, 4)  # of every output element, weighted and added
 _VIEWS = ("aten::mT", "aten::meshgrid", "aten::unflatten")  # move data only, which fvcore does not know
 _HANDLES: dict[str, Handle | None] = dict.fromkeys(_VIEWS) | {
@@ -107,6 +113,7 @@ _HANDLES: dict[str, Handle | None] = dict.fromkeys(_VIEWS) | {
         "aten::baddbmm": _baddbmm,
         "aten::bmm": _matmul,
         "aten::einsum": jit_handles.einsum_flop_jit,
+        "aten::embedding_bag": _embedding_bag,
         "aten::grid_sampler": _FOUR_NEIGHBOURS,
         "aten::linear": jit_handles.linear_flop_jit,
         "aten::matmul": _matmul,
