@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from util.files import WriteError, cannot_write, write_atomic
+from util.files import GrowingFile, WriteError, write_atomic
 
 logger = logging.getLogger(__name__)
 
@@ -20,12 +20,12 @@ class Journal:
     def __init__(self, folder: Path, key: str) -> None:
         self.file = folder / f"{key}.log.jsonl"
         self.cache = folder / f"{key}.json"
-        self._size = self._whole_size()
+        self._lines = GrowingFile(self.file, mode=0o600)
 
     @property
     def exists(self) -> bool:
         """Whether there is a whole first line."""
-        return self._size > 0
+        return self._lines.size > 0
 
     def read(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Head and records. A last line that was cut short is no record: nobody was told of it.
@@ -33,7 +33,7 @@ class Journal:
         Raises ValueError for a file of another program and for a line that is damaged.
         """
         with self.file.open("rb") as stream:
-            lines = stream.read(self._size).splitlines()
+            lines = stream.read(self._lines.size).splitlines()
         try:
             head, *records = (json.loads(line) for line in lines)
             known = head["format"] == FORMAT
@@ -49,19 +49,9 @@ class Journal:
 
     def append(self, *records: Mapping[str, Any]) -> None:
         """Write lines; when this returns they are on the disk. After a WriteError the log is as before."""
-        lines = b"".join(json.dumps(record, allow_nan=False).encode() + b"\n" for record in records)
-        new = not self.file.exists()
-        try:
-            handle = os.open(self.file, os.O_WRONLY | os.O_CREAT, 0o600)
-            try:
-                self._write(handle, lines)
-            finally:
-                os.close(handle)
-            if new:
-                _sync_folder(self.file.parent)
-        except OSError as error:
-            raise cannot_write(self.file, error) from error
-        self._size += len(lines)
+        self._lines.append(
+            b"".join(json.dumps(record, allow_nan=False).encode() + b"\n" for record in records)
+        )
 
     def write_cache(self, content: Mapping[str, Any]) -> None:
         """The present state for other programs. Only a copy: what fails here is said and does no harm."""
@@ -77,32 +67,3 @@ class Journal:
             return json.loads(self.cache.read_bytes())["revision"] == revision
         except (OSError, ValueError, KeyError, TypeError):
             return False
-
-    def _write(self, handle: int, lines: bytes) -> None:
-        """At the end of what is whole; a torn line of an earlier process, or of now, is cut off."""
-        os.ftruncate(handle, self._size)
-        try:
-            rest = memoryview(lines)
-            while rest:
-                rest = rest[os.pwrite(handle, rest, self._size + len(lines) - len(rest)) :]
-            os.fsync(handle)
-        except OSError:
-            os.ftruncate(handle, self._size)
-            raise
-
-    def _whole_size(self) -> int:
-        """Bytes up to the end of the last whole line."""
-        try:
-            content = self.file.read_bytes()
-        except FileNotFoundError:
-            return 0
-        return content.rfind(b"\n") + 1
-
-
-def _sync_folder(folder: Path) -> None:
-    """Put the name of a new file on the disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -13,7 +13,7 @@ from typing import Any
 from datasets.landmarks.landmark_set import LandmarkSet
 from review_page.case_state import PredictedPoint
 from review_page.films import Film
-from util.files import printable, write_atomic
+from util.files import GrowingFile, printable, write_atomic
 from util.prediction.landmarks.measuring import landmark_set_of, read_landmark_file
 
 Record = Mapping[str, Any]  # one image as inference.py writes it
@@ -119,6 +119,6 @@ class OwnPredictions:
         self.file.chmod(0o600)
 
     def add(self, film: Film, record: Record) -> None:
-        """One more film."""
-        with self.file.open("ab") as stream:
-            stream.write(json.dumps({"key": film.key, "record": record}, allow_nan=False).encode() + b"\n")
+        """One more film; on the disk when this returns. Raises WriteError where there is no room."""
+        line = json.dumps({"key": film.key, "record": record}, allow_nan=False).encode() + b"\n"
+        GrowingFile(self.file, mode=0o600).append(line)

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from review_page.case_state import CaseState, Spacing
+from review_page.films import list_films
 from review_page.journal import Journal
-from tests.support.review import LANDMARKS, face, reviewed
+from review_page.predictions import OwnPredictions, Predictions
+from tests.support.review import LANDMARKS, face, make_films, record, reviewed
 
 MOVE = {"kind": "place", "index": 4, "x": 100.25, "y": 80.5}
 
@@ -140,6 +142,24 @@ def test_a_torn_last_line_is_set_aside_and_written_over(tmp_path: Path) -> None:
         page.done({"kind": "flag", "flagged": True, "note": "see"})
     assert [json.loads(line)["kind"] for line in log.read_text().splitlines()[1:]] == ["place", "flag"]
     assert log.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_kill_while_predictions_are_kept_costs_one_film(tmp_path: Path) -> None:
+    films, _ = list_films([make_films(tmp_path / "films")])
+    store = OwnPredictions(tmp_path / "predictions.jsonl")
+    store.write(Predictions(LANDMARKS, {"checkpoint": "model.pt"}))
+    for number, film in enumerate(films[:2]):
+        store.add(film, record(film.file, number))
+    store.file.write_bytes(store.file.read_bytes()[:-20])
+    assert read(store) == [films[0].key]
+    store.add(films[2], record(films[2].file, 2))
+    assert read(store) == [films[0].key, films[2].key]
+    assert store.file.stat().st_mode & 0o777 == 0o600
+
+
+def read(store: OwnPredictions) -> list[str]:
+    kept = store.read()
+    return [] if kept is None else list(kept.records)
 
 
 def test_a_full_disk_is_said_and_leaves_the_log_as_it_was(

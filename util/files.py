@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Files that are whole or not there, and files of lines that are whole or not there."""
 
 import hashlib
 import os
@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+_BLOCK = 64 * 1024  # bytes that are read at once
 
 
 class WriteError(ValueError):
@@ -46,6 +48,44 @@ def write_atomic(file: str | Path, content: bytes | memoryview | str) -> None:
         stream.write(content.encode() if isinstance(content, str) else content)
 
 
+class GrowingFile:
+    """A file of lines that grows while its writer may be killed at any moment; one writer at a time.
+
+    A last line that was cut short was never written: the next one takes its place.
+    """
+
+    def __init__(self, file: Path, mode: int = 0o666) -> None:
+        self.file = file
+        self.size = _whole_size(file)  # bytes up to the end of the last whole line
+        self._mode = mode
+
+    def append(self, lines: bytes) -> None:
+        """Write whole lines; when this returns they are on the disk. After a WriteError all is as before."""
+        is_new = not self.file.exists()
+        try:
+            handle = os.open(self.file, os.O_WRONLY | os.O_CREAT, self._mode)
+            try:
+                self._write(handle, lines)
+            finally:
+                os.close(handle)
+            if is_new:
+                _sync_folder(self.file.parent)
+        except OSError as error:
+            raise cannot_write(self.file, error) from error
+        self.size += len(lines)
+
+    def _write(self, handle: int, lines: bytes) -> None:
+        os.ftruncate(handle, self.size)
+        try:
+            rest = memoryview(lines)
+            while rest:
+                rest = rest[os.pwrite(handle, rest, self.size + len(lines) - len(rest)) :]
+            os.fsync(handle)
+        except OSError:
+            os.ftruncate(handle, self.size)
+            raise
+
+
 def remove_leftovers(file: str | Path) -> None:
     """Delete what writes of ``file`` left beside it when they were killed. None may be under way."""
     file = Path(file)
@@ -68,6 +108,32 @@ def cannot_write(file: str | Path, error: OSError) -> WriteError:
     """``error`` as one that names the file and what to do."""
     reason = error.strerror or error
     return WriteError(f"{file}: cannot be written ({reason}). Make room for it, or give another place.")
+
+
+def _whole_size(file: Path) -> int:
+    """Bytes up to the end of the last whole line, 0 without a file; reads from the end only."""
+    try:
+        end = file.stat().st_size
+    except FileNotFoundError:
+        return 0
+    with file.open("rb") as stream:
+        while end > 0:
+            start = max(0, end - _BLOCK)
+            stream.seek(start)
+            found = stream.read(end - start).rfind(b"\n")
+            if found >= 0:
+                return start + found + 1
+            end = start
+    return 0
+
+
+def _sync_folder(folder: Path) -> None:
+    """Put the name of a new file on the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _make_folder(folder: Path, name: str) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 from filelock import FileLock
 
 from util.files import cannot_write, open_atomic
-from util.prediction.part_file import PartFile, ends_with, read_lines, whole_lines
+from util.prediction.part_file import PartFile, ends_with, num_whole_lines, read_lines
 from util.prediction.predict_files import Found
 from util.prediction.protocols import Answers
 from util.prediction.shard import ALONE, Shard
@@ -86,7 +86,7 @@ class Archive:
         chunks = range(shard.index - 1, self._num_chunks(), shard.count)
         sizes = [min(size, num_files - number * size) for number in chunks]
         file = self._part(shard)
-        return sum(sizes), sum(sizes[: whole_lines(file)[0] if file.is_file() else 0])
+        return sum(sizes), sum(sizes[: num_whole_lines(file) if file.is_file() else 0])
 
     def found(self, shard: Shard) -> Iterator[dict]:
         """The records that earlier processes found in ``shard``, in the order of the list."""

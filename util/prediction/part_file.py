@@ -9,13 +9,13 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from util.files import cannot_write
+from util.files import GrowingFile, cannot_write
 
 
 class PartFile:
     """Open for appending by one process at a time; the lines of earlier ones stay.
 
-    A last line that was cut short is removed at opening. Raises ValueError while another process has the file
+    A last line that was cut short is written over. Raises ValueError while another process has the file
     open, and WriteError when the disk is full.
     """
 
@@ -24,12 +24,12 @@ class PartFile:
         self._lock = FileLock(file.with_suffix(".lock"), timeout=0)
         try:
             self._lock.acquire()
-            self._stream = file.open("ab", buffering=0)  # what could not be written is not tried again
         except Timeout as error:
             raise ValueError(f"{file}: another process is at work on it. Wait for it, or stop it.") from error
         except OSError as error:
             raise cannot_write(file, error) from error
-        self.num_lines = self._drop_torn_line()
+        self._lines = GrowingFile(file)
+        self.num_lines = num_whole_lines(file) if file.is_file() else 0
 
     def __enter__(self) -> "PartFile":
         return self
@@ -37,35 +37,18 @@ class PartFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stream.close()
         self._lock.release()
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Write a line; when this returns it is on the disk."""
-        try:
-            rest = memoryview(json.dumps(record, allow_nan=False).encode() + b"\n")
-            while rest:
-                rest = rest[self._stream.write(rest) :]
-            os.fsync(self._stream.fileno())
-        except OSError as error:
-            raise cannot_write(self.file, error) from error
+        self._lines.append(json.dumps(record, allow_nan=False).encode() + b"\n")
         self.num_lines += 1
 
-    def _drop_torn_line(self) -> int:
-        """Number of whole lines, after which the file now ends."""
-        count, end = whole_lines(self.file)
-        self._stream.truncate(end)
-        return count
 
-
-def whole_lines(file: Path) -> tuple[int, int]:
-    """Number of whole lines, and where the last of them ends, in bytes."""
-    count = end = 0
+def num_whole_lines(file: Path) -> int:
+    """Without a last line that was cut short."""
     with file.open("rb") as lines:
-        for line in lines:
-            if line.endswith(b"\n"):
-                count, end = count + 1, end + len(line)
-    return count, end
+        return sum(line.endswith(b"\n") for line in lines)
 
 
 def read_lines(file: Path) -> Iterator[dict[str, Any]]:
