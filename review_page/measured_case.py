@@ -3,20 +3,19 @@
 One implementation measures: ``measurements``. Here its numbers are only brought into the page's form.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from measurements.evaluate import measure
 from measurements.recipe import lines_of
-from measurements.uncertainty import standard_deviations, variance_parts
 from review_page.case import Case
 from review_page.case_state import PREDICTED, UNSURE
+from review_page.effect import effects
 from util.prediction.landmarks.measuring import Measurer
 
+_WORTH_A_WORD = 0.01  # a chance below it is no reason to look at a landmark
 READER_MM = 0.8  # rms error of one reader who has settled a landmark: assumed, not measured
 
 Points = Sequence[tuple[float, float] | None]
@@ -29,7 +28,6 @@ class MeasuredCase:
     rows: list[dict[str, Any]]  # measurements, as the page has them
     orders: dict[str, list[int]]  # of landmarks, by effect, uncertainty and anatomy
     why: dict[int, str] = field(default_factory=dict)  # why a landmark comes early, in words
-    risk: float = 0.0  # how many classes are expected to be wrong
     note: str = ""  # why nothing is measured
 
 
@@ -40,14 +38,13 @@ class CaseMeasurer:
     measurer: Measurer | None  # None: no analysis was asked for
     blind: bool = False  # a reader who must not know what the model thinks
     _known: dict[str, tuple[Any, MeasuredCase]] = field(default_factory=dict)
+    _risks: dict[str, tuple[Any, float]] = field(default_factory=dict)
 
     def of(self, case: Case) -> MeasuredCase:
         """As the landmarks stand now."""
-        now = (case.state.revision, case.state.spacing, id(case.state.predicted))
-        key = case.journal.file.name
+        now, key = _version(case), case.journal.file.name
         if key not in self._known or self._known[key][0] != now:
-            points = [case.state.place(index) for index in range(len(case.landmark_set))]
-            self._known[key] = now, self.at(case, points)
+            self._known[key] = now, self.at(case, places_of(case))
         return self._known[key][1]
 
     def at(self, case: Case, points: Points) -> MeasuredCase:
@@ -66,19 +63,32 @@ class CaseMeasurer:
         rows = [self._row(record) for record in records]
         if self.blind:
             return MeasuredCase(rows, plain)
-        share, words = self._effect(image, case.name, rows)
-        orders = plain | {"effect": _first(case, [-value for value in share])}
+        effect = effects(self.measurer, [image])[0]  # (M, K)
+        orders = plain | {"effect": _first(case, (-effect.sum(axis=0)).tolist())}
         open_ones = set(case.state.unsettled())
-        why = {index: sentence for index, sentence in words.items() if index in open_ones}
-        return MeasuredCase(rows, orders, why, float(sum(share)))
+        words = self._words(effect, rows)
+        return MeasuredCase(
+            rows, orders, {index: sentence for index, sentence in words.items() if index in open_ones}
+        )
+
+    def risks(self, cases: Sequence[Case]) -> list[float]:
+        """How many decisions of each film are expected to be wrong; what has changed is measured at once."""
+        if self.measurer is None or self.blind:
+            return [0.0] * len(cases)
+        now = [_version(case) for case in cases]
+        keys = [case.journal.file.name for case in cases]
+        late = [n for n, key in enumerate(keys) if self._risks.get(key, (None, 0.0))[0] != now[n]]
+        if late:
+            found = effects(self.measurer, [image_as_it_stands(cases[n]) for n in late]).sum((1, 2))
+            self._risks |= {keys[n]: (now[n], risk) for n, risk in zip(late, found.tolist(), strict=True)}
+        return [self._risks[key][1] for key in keys]
 
     def analysis_of(self, case: Case) -> dict[str, Any] | None:
         """The whole record of the analysis, as ``Measurer`` gives it; None where nothing is measured."""
         if self.measurer is None:
             return None
-        points = [case.state.place(index) for index in range(len(case.landmark_set))]
         try:
-            return self.measurer(image_of(case, points, uncertainties(case, points)), case.name)[0]
+            return self.measurer(image_as_it_stands(case), case.name)[0]
         except ValueError:
             return None
 
@@ -117,36 +127,10 @@ class CaseMeasurer:
             ],
         }
 
-    def _effect(
-        self, image: Mapping[str, Any], where: str, rows: Sequence[Mapping[str, Any]]
-    ) -> tuple[list[float], dict[int, str]]:
-        """(K) the chances of wrong sides that fall to each landmark, and in words where it decides most.
-
-        The chance that a value lies on the other side of its nearest limit, times the landmark's share of the
-        variance, summed over the measurements.
-        """
-        assert self.measurer is not None
-        points, unit, covariances = self.measurer.placed(image, where)
-        found = measure(self.measurer.analyses[0], (points * unit)[None], self.measurer.index)
-        parts = variance_parts(found, covariances)[0]  # (M, K)
-        sd = standard_deviations(found, covariances, self.measurer.scale_error)[0]
-        chances = np.array(
-            [
-                _other_side(limits_of(one, row), value, error)
-                for one, row, value, error in zip(
-                    found.analysis.measurements, rows, found.values[0], sd, strict=True
-                )
-            ]
-        )
-        total = parts.sum(-1, keepdims=True)
-        shares = np.where(total > 0, parts / np.where(total > 0, total, 1.0), 0.0)
-        effect = np.nan_to_num(chances[:, None] * np.nan_to_num(shares))  # (M, K)
-        words = {
-            index: self._why(index, rows[int(effect[:, index].argmax())])
-            for index in range(effect.shape[1])
-            if effect[:, index].max() > 0.01
-        }
-        return effect.sum(0).tolist(), words
+    def _words(self, effect: np.ndarray, rows: Sequence[Mapping[str, Any]]) -> dict[int, str]:
+        """Of the landmarks that decide something: what, in words; effect: (M, K)."""
+        deciding = np.flatnonzero(effect.max(axis=0) > _WORTH_A_WORD).tolist()
+        return {index: self._why(index, rows[int(effect[:, index].argmax())]) for index in deciding}
 
     def _why(self, index: int, row: Mapping[str, Any]) -> str:
         assert self.measurer is not None
@@ -159,20 +143,13 @@ class CaseMeasurer:
         return f"{name}: decides whether {row['code']} is within its norm"
 
 
-def limits_of(measurement: Any, row: Mapping[str, Any]) -> list[float]:
-    """Where a decision changes: between classes, or one SD to either side of a norm."""
-    if measurement.classes is not None:
-        return list(measurement.classes.limits)
-    norm = row["norm"]
-    return [] if norm is None or not norm["sd"] else [norm["mean"] - norm["sd"], norm["mean"] + norm["sd"]]
+def _version(case: Case) -> tuple[Any, ...]:
+    """What measurements of a film rest on."""
+    return case.state.revision, case.state.spacing, tuple(case.state.predicted)
 
 
-def _other_side(limits: Sequence[float], value: float, sd: float) -> float:
-    """The chance that the truth lies beyond the limit that is nearest to ``value``; 0 without a limit."""
-    if not limits or not math.isfinite(value) or not sd > 0:
-        return 0.0
-    nearest = min(abs(value - limit) for limit in limits)
-    return 0.5 * math.erfc(nearest / sd / math.sqrt(2.0))
+def places_of(case: Case) -> Points:
+    return [case.state.place(index) for index in range(len(case.landmark_set))]
 
 
 def uncertainties(case: Case, points: Points) -> list[float | None]:
@@ -189,6 +166,11 @@ def uncertainties(case: Case, points: Points) -> list[float | None]:
             known = [value for value in (model, reader) if value is not None]
             found.append(min(known) if known else None)
     return found
+
+
+def image_as_it_stands(case: Case) -> dict[str, Any]:
+    points = places_of(case)
+    return image_of(case, points, uncertainties(case, points))
 
 
 def image_of(case: Case, points: Points, uncertainty: Sequence[float | None]) -> dict[str, Any]:

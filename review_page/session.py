@@ -74,7 +74,8 @@ class Session:
     def listed(self) -> list[dict[str, Any]]:
         """A line a film, in the folder's order."""
         with self.lock:
-            return [self._line(number, case) for number, case in enumerate(self.cases)]
+            risks = self.measurer.risks(self.cases)
+            return [self._line(number, case, risks[number]) for number, case in enumerate(self.cases)]
 
     def show(self, number: int) -> dict[str, Any]:
         """All that the page is told of a film."""
@@ -142,7 +143,7 @@ class Session:
             if case is not calibrated and case.state.image != LOCKED:
                 self.opened(number).set_spacing(spacing, f"{text}, on another film", self.settings.reader)
 
-    def _line(self, number: int, case: Case) -> dict[str, Any]:
+    def _line(self, number: int, case: Case, risk: float) -> dict[str, Any]:
         record = None if self.study else self.predictions.records.get(case.film.key)
         doubts = [point.u_px or 0.0 for point in case.state.predicted if point is not None]
         return {
@@ -156,7 +157,7 @@ class Session:
             "predicted": any(point is not None for point in case.state.predicted),
             "unsettled": len(case.state.unsettled()),
             "doubt": sum(doubts),
-            "risk": 0.0 if self.study else self.measurer.of(case).risk,
+            "risk": risk,
         }
 
     def _shown(self, number: int, case: Case) -> dict[str, Any]:
