@@ -49,7 +49,7 @@ def main() -> int:
 def review(args: argparse.Namespace) -> int:
     """Everything that can be wrong is said before a page opens; then serve until Ctrl-C."""
     from review_page.app import make_app
-    from review_page.server import address, bound_socket, new_token, serve
+    from review_page.server import address, listening, serve
 
     os.umask(0o077)  # what is written here is about patients
     wanted = wanted_of(args)
@@ -59,21 +59,20 @@ def review(args: argparse.Namespace) -> int:
             return None
         return measurer_of(args, landmark_set, shapes_of(model, str(args.predictions)))
 
-    with open_session(wanted, make_measurer) as opened, bound_socket(args.port) as found:
-        session, token = opened.session, new_token()
-        for note in session.settings.notes:
-            print(note)
-        jobs = make_jobs(opened, wanted)
-        url = address(found, token)
-        print(
-            f"{len(session.cases)} films, kept in {session.folder.folder}. Ctrl-C ends it.\n{url}", flush=True
-        )
-        if not args.no_browser:
-            threading.Timer(0.3, webbrowser.open, [url]).start()
-        try:
-            serve(make_app(session, jobs, token), found)
-        except KeyboardInterrupt:
-            print("ended")
+    with open_session(wanted, make_measurer) as opened:
+        session = opened.session
+        with listening(session.folder.address, args.port) as (found, token):
+            for note in session.settings.notes:
+                print(note)
+            jobs, url = make_jobs(opened, wanted), address(found, token)
+            kept_in = session.folder.folder
+            print(f"{len(session.cases)} films, kept in {kept_in}. Ctrl-C ends it.\n{url}", flush=True)
+            if not args.no_browser:
+                threading.Timer(0.3, webbrowser.open, [url]).start()
+            try:
+                serve(make_app(session, jobs, token), found)
+            except KeyboardInterrupt:
+                print("ended")
     return 0
 
 

@@ -68,7 +68,7 @@ class Guard:
         if origin is not None and origin.lower() != f"http://{hosts[0].lower()}":
             return 403, "Requests of other sites are refused."
         if not hmac.compare_digest(headers.get(TOKEN_HEADER, "").encode(), self._token.encode()):
-            return 403, "The token is missing or wrong. Open the address that review.py printed."
+            return 403, "The token is missing or wrong. Open the address that review.py printed, in this tab."
         return None
 
 

@@ -15,6 +15,7 @@ from review_page.journal import FORMAT
 from util.files import WriteError, cannot_write, remove_leftovers, write_atomic
 
 _HEADER = "review.json"
+ADDRESS = "server.json"  # port and token, see ``review_page.server``
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class ReviewFolder:
         self.folder = folder
         self.cases, self.exports = folder / "cases", folder / "exports"
         self._header = folder / _HEADER
+        self.address = folder / ADDRESS
         self._pid = folder / "server.pid"
 
     def __enter__(self) -> "ReviewFolder":
@@ -125,7 +127,7 @@ class ReviewFolder:
         if self.folder.exists() and not self.folder.is_dir():
             raise WriteError(f"{self.folder} is a file, expected a folder. Give another --review.")
         if self.folder.is_dir() and self._read() is None:
-            ours = {"cases", "exports", "server.lock", "server.pid", "predictions.jsonl"}
+            ours = {"cases", "exports", "server.lock", "server.pid", ADDRESS, "predictions.jsonl"}
             others = sorted(file.name for file in self.folder.iterdir() if file.name not in ours)
             if others:
                 raise ValueError(

@@ -1,13 +1,37 @@
 """The web server: this machine alone, no log of what is asked for, an address that only its reader has."""
 
 import errno
+import json
 import secrets
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
 
+from util.files import write_atomic
+
 HOST = "127.0.0.1"
+
+
+@contextmanager
+def listening(file: Path, port: int) -> Iterator[tuple[socket.socket, str]]:
+    """A socket and a token. After a kill they are those of before, so that pages that are open go on.
+
+    ``file`` is for its owner alone; it remembers the port for good, and the token until the server is ended.
+    Port 0: that of the last time where it is free, or else any. Raises ValueError for a port in use.
+    """
+    last = _last(file)
+    found, token = _bound_again(port, last.get("port")), last.get("token") or new_token()
+    try:
+        _remember(file, {"port": found.getsockname()[1], "token": token})
+        yield found, token
+        _remember(file, {"port": found.getsockname()[1]})
+    finally:
+        found.close()
 
 
 def bound_socket(port: int) -> socket.socket:
@@ -25,6 +49,30 @@ def bound_socket(port: int) -> socket.socket:
             ) from error
         raise
     return found
+
+
+def _bound_again(port: int, last: Any) -> socket.socket:
+    if port == 0 and type(last) is int and 0 < last < 2**16:
+        try:
+            return bound_socket(last)
+        except ValueError:
+            pass  # somebody else has it now
+    return bound_socket(port)
+
+
+def _last(file: Path) -> dict[str, Any]:
+    """Nothing where it cannot be read: then everything is new."""
+    try:
+        kept = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    is_ours = isinstance(kept, dict) and isinstance(kept.get("token", ""), str)
+    return kept if is_ours else {}
+
+
+def _remember(file: Path, content: dict[str, Any]) -> None:
+    write_atomic(file, json.dumps(content) + "\n")
+    file.chmod(0o600)
 
 
 def new_token() -> str:

@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 
 from review_page.app import STATIC
 from review_page.guard import LARGEST_BODY
-from review_page.server import bound_socket, new_token
+from review_page.server import bound_socket, listening, new_token
 from tests.support.review import TOKEN, Page, reviewed
 
 ADDRESSES = ("/api/session", "/api/cases", "/api/case/0", "/api/image/0?view=display", "/api/progress")
@@ -154,6 +154,24 @@ def test_the_port_is_of_this_machine_alone_and_the_token_is_long() -> None:
         with pytest.raises(ValueError, match=f"--port {first.getsockname()[1]}: in use"):
             bound_socket(first.getsockname()[1])
     assert len(new_token()) >= 43 and new_token() != new_token()  # 256 bits in base 64
+
+
+def test_a_token_ends_with_its_server_and_outlives_a_kill(tmp_path: Path) -> None:
+    """A page that is open goes on after a kill; after Ctrl-C the port is the same, so that a tab finds it."""
+    file = tmp_path / "server.json"
+    killed = listening(file, 0)
+    first, token = killed.__enter__()  # and never left
+    port = first.getsockname()[1]
+    first.close()
+    assert file.stat().st_mode & 0o777 == 0o600
+    with listening(file, 0) as (again, same):
+        assert (again.getsockname()[1], same) == (port, token)
+    assert token not in file.read_text()
+    with bound_socket(port), listening(file, 0) as (other, new):
+        assert other.getsockname()[1] != port and new != token
+    file.write_text("[")
+    with listening(file, 0) as (_, new):
+        assert new != token
 
 
 def test_static_files_name_no_other_place_and_hold_no_inline_code() -> None:

@@ -1,9 +1,16 @@
 /** Requests to the server of this page, each with the token from the address. */
 
+const GONE = "The server does not answer. Is review.py still running? Start it again.";
+
 export class Api {
   #token;
 
   constructor(token) {
+    this.#token = token;
+  }
+
+  /** Another one, where the server was started anew. */
+  renew(token) {
     this.#token = token;
   }
 
@@ -19,7 +26,7 @@ export class Api {
       });
       return { status: answer.status, body: await answer.json() };
     } catch {
-      return { status: 0, body: { error: "The server does not answer. Is review.py still running?" } };
+      return { status: 0, body: { error: GONE } };
     }
   }
 
@@ -34,7 +41,9 @@ export class Api {
 
   /** An address of the film's picture inside of this page; release it by URL.revokeObjectURL. */
   async picture(id, view) {
-    const answer = await fetch(`/api/image/${id}?view=${view}`, { headers: { "X-Review-Token": this.#token } });
+    const headers = { "X-Review-Token": this.#token };
+    const answer = await fetch(`/api/image/${id}?view=${view}`, { headers }).catch(() => null);
+    if (answer === null) throw new Error(GONE);
     if (!answer.ok) throw new Error((await answer.json()).error);
     return URL.createObjectURL(await answer.blob());
   }

@@ -19,6 +19,11 @@ async function start() {
   const gestures = new Gestures(page);
   new Keys(page, gestures);
   tie(page, tasks);
+  window.onhashchange = () => {
+    if (!location.hash) return;
+    api.renew(takeToken());
+    saver.retryNow();
+  };
   window.addEventListener("beforeunload", (event) => {
     if (saver.numUnsaved) event.preventDefault();
   });
@@ -28,16 +33,16 @@ async function start() {
 }
 
 function tie(page, tasks) {
-  const { about, saver, view } = page;
-  const imageState = (state) => () => page.change({ kind: "image", state });
+  const { about, edits, looking, saver, view } = page;
+  const imageState = (state) => () => edits.change({ kind: "image", state });
   const clicks = {
     previous: () => page.step(-1),
     next: () => page.step(1),
     reviewed: () => imageState(page.film.state === "open" ? "reviewed" : "open")(),
     lock: () => imageState(page.film.state === "locked" ? "reviewed" : "locked")(),
-    flag: () => page.flagFilm(),
-    undo: () => page.change({ kind: "undo" }),
-    redo: () => page.change({ kind: "redo" }),
+    flag: () => edits.flagFilm(),
+    undo: () => edits.change({ kind: "undo" }),
+    redo: () => edits.change({ kind: "redo" }),
     calibrate: () => page.pointing.ruler(),
     adapt: () => tasks.adapt(),
     export: () => tasks.export(),
@@ -48,17 +53,17 @@ function tie(page, tasks) {
     "zoom-fit": () => view.fit(),
     invert: () => page.greys.invert(),
     plain: () => page.greys.reset(),
-    names: () => page.toggle("names"),
-    circles: () => page.toggle("circles"),
-    lines: () => page.toggle("lines"),
-    "loupe-shown": () => page.toggleLoupe(),
-    "model-view": () => page.showModelView(),
-    confirm: () => page.confirmNext(),
+    names: () => looking.toggle("names"),
+    circles: () => looking.toggle("circles"),
+    lines: () => looking.toggle("lines"),
+    "loupe-shown": () => looking.toggleLoupe(),
+    "model-view": () => looking.showModelView(),
+    confirm: () => edits.confirmNext(),
     back: () => page.back(),
     "by-tap": () => page.pointing.landmark(),
-    reset: () => page.changeChosen({ kind: "reset" }),
-    "not-visible": () => page.changeChosen({ kind: "state", state: "not visible", note: "" }),
-    unsure: () => page.unsure(),
+    reset: () => edits.changeChosen({ kind: "reset" }),
+    "not-visible": () => edits.changeChosen({ kind: "state", state: "not visible", note: "" }),
+    unsure: () => edits.unsure(),
     retry: () => saver.retryNow(),
     "keep-theirs": () => saver.decide(false),
     "take-mine": () => saver.decide(true),
@@ -66,7 +71,7 @@ function tie(page, tasks) {
   for (const [id, action] of Object.entries(clicks)) byId(id).addEventListener("click", action);
   for (const button of document.querySelectorAll("[data-nudge]")) {
     const [dx, dy] = button.dataset.nudge.split(" ").map(Number);
-    button.addEventListener("click", () => page.nudge(dx * stepSize(), dy * stepSize()));
+    button.addEventListener("click", () => edits.nudge(dx * stepSize(), dy * stepSize()));
   }
   byId("film-list").addEventListener("change", () => page.open(Number(byId("film-list").value)));
   for (const id of ["film-filter", "film-order"]) byId(id).addEventListener("change", () => page.list.draw(page.id));
@@ -93,6 +98,7 @@ function nextTheme() {
   else delete root.dataset.theme;
 }
 
+window.onhashchange = () => location.reload(); // an address with a token, after a reload without one
 start().catch((error) => {
   byId("trouble").hidden = false;
   byId("trouble-text").textContent = error.message;
