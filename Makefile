@@ -20,7 +20,7 @@ export MPLBACKEND := Agg
 export UV_HTTP_TIMEOUT := 300
 
 .DELETE_ON_ERROR:
-.PHONY: demo demo-boxes demo-masks test test-all challenge check format bench gpu lock venv clean-venv help
+.PHONY: demo demo-boxes demo-masks test test-all challenge check format bench gpu lock venv browser clean-venv help
 
 help:
 	@echo "make demo     set up, generate phantoms, train, evaluate, show where to look (at most 10 minutes)"
@@ -28,6 +28,7 @@ help:
 	@echo "make test     set up, run the quick tests (two processes)"
 	@echo "make test-all the same and what is marked slow: all scripts in a row, every baseline, a browser"
 	@echo "make challenge  CL-Detection 2023 from a stack to the package, six steps (at most 5 minutes)"
+	@echo "make browser  install Chromium for the tests of the review page (as root, with apt), or say why not"
 	@echo "make check    ruff, formatting, pyright"
 	@echo "make format   let ruff rewrite what it can"
 	@echo "make bench    speed of the models (also the README's table) and of the data pipeline -> $(BENCHMARKS)"
@@ -99,6 +100,12 @@ test: $(STAMP)
 
 test-all: $(STAMP)
 	$(PYTEST)
+
+# Never fails: tests that need a browser are skipped, with a reason, where none is.
+browser:
+	@command -v chromium || command -v chromium-browser || test -x "$(CHROMIUM)" || { apt-get update -qq \
+		&& apt-get install -qq -y --no-install-recommends chromium; } \
+		|| echo "No Chromium could be installed: the tests that need it will be skipped."
 
 # STACK=train_stack.mha ANNOTATIONS=train-gt.json take the organisers' files instead of phantoms.
 challenge: $(STAMP)

@@ -57,7 +57,6 @@ class ReviewApp:
             Route("/api/export/{kind}", _answered(self.export), methods=["POST"]),
             Route("/api/adapt", _answered(self.adapt), methods=["POST"]),
             Route("/api/progress", _answered(self.progress)),
-            Route("/api/reader-study", _answered(self.reader_study)),
         ]
 
     async def page(self, request: Request) -> Response:
@@ -109,12 +108,6 @@ class ReviewApp:
 
     async def progress(self, request: Request) -> Response:
         return JSONResponse(self._jobs.progress.to_dict())
-
-    async def reader_study(self, request: Request) -> Response:
-        if self._session.study is None:
-            raise RefusedError(404, "This is no blind reading.")
-        done = len(self._session.reviewed())
-        return JSONResponse({"position": done, "of": len(self._session.cases)})
 
     def _about(self) -> dict[str, Any]:
         session, progress = self._session, self._jobs.progress

@@ -68,22 +68,28 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def fake() -> Any:
-    """A review's server in memory."""
-    from tests.support.fake_review import FakeReview
+def review(tmp_path: Path) -> Iterator[Any]:
+    """A review of three films with its server; the third film is implausible, and so looked at first."""
+    from tests.support.review import served, write_films
 
-    return FakeReview()
+    write_films(tmp_path, 3)
+    with served(tmp_path) as found:
+        yield found
 
 
 @pytest.fixture
-def tab(browser: Any, fake: Any) -> Iterator[Any]:
-    """The page on a mouse's screen; whatever a test did, the page threw nothing and broke no CSP."""
-    from tests.support.browser import Tab
-    from tests.support.fake_review import served
+def context(browser: Any) -> Iterator[Any]:
+    """A window of the browser on a mouse's screen."""
+    made = browser.new_context(viewport={"width": 1440, "height": 900})
+    yield made
+    made.close()
 
-    with served(fake) as address:
-        context = browser.new_context(viewport={"width": 1440, "height": 900})
-        opened = Tab(context.new_page(), address)
-        yield opened
-        context.close()
-        assert opened.errors == []
+
+@pytest.fixture
+def tab(context: Any, review: Any) -> Iterator[Any]:
+    """The page; whatever a test did, it threw nothing, broke no CSP and asked nobody else."""
+    from tests.support.browser import Tab
+
+    opened = Tab(context.new_page(), review.address)
+    yield opened
+    assert opened.errors == [] and opened.foreign() == []

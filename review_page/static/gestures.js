@@ -22,7 +22,7 @@ export class Gestures {
     stage.addEventListener("pointermove", (event) => this.#move(event));
     stage.addEventListener("pointerup", (event) => this.#up(event));
     stage.addEventListener("pointercancel", (event) => this.#cancelled(event));
-    stage.addEventListener("pointerleave", () => this.#page.lookAtChosen());
+    stage.addEventListener("pointerleave", () => this.#page.looking.atChosen());
     stage.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
     stage.addEventListener("auxclick", (event) => event.preventDefault());
   }
@@ -41,7 +41,7 @@ export class Gestures {
     byId("film").setPointerCapture(event.pointerId);
     const point = this.#film.stagePoint(event);
     this.#fingers.set(event.pointerId, point);
-    this.#page.touched(event.pointerType === "touch");
+    this.#page.looking.touched(event.pointerType === "touch");
     if (event.button === 1) event.preventDefault();
     if (this.#fingers.size === 2) {
       this.abandon();
@@ -70,7 +70,7 @@ export class Gestures {
   #move(event) {
     const point = this.#film.stagePoint(event);
     if (!this.#fingers.has(event.pointerId)) {
-      if (event.pointerType !== "touch") this.#page.lookAt(this.#film.imagePoint(event), point);
+      if (event.pointerType !== "touch") this.#page.looking.at(this.#film.imagePoint(event), point);
       return;
     }
     const last = this.#fingers.get(event.pointerId);
@@ -115,7 +115,7 @@ export class Gestures {
     }
     this.#gesture = null;
     if (gesture === null) return;
-    if (gesture.kind === "drag" && gesture.to !== null) this.#page.placed(gesture.to);
+    if (gesture.kind === "drag" && gesture.to !== null) this.#page.edits.placed(gesture.to);
     else if (!gesture.moved) this.#tapped(event);
   }
 

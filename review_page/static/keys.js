@@ -57,7 +57,7 @@ export class Keys {
     if (event.key in ARROWS && event.target.getAttribute?.("role") !== "listbox") {
       const step = event.shiftKey ? 10 : event.altKey ? 0.25 : 1;
       const by = ARROWS[event.key].map((part) => part * step);
-      return does(() => (page.pointing.isOn ? page.pointing.move(...by) : page.nudge(...by)));
+      return does(() => (page.pointing.isOn ? page.pointing.move(...by) : page.edits.nudge(...by)));
     }
     if (isButton(event.target) && ["Enter", " "].includes(event.key)) return false;
     if (event.code === "Space") return does(() => (this.#gestures.isSpaceDown = true));
@@ -70,15 +70,15 @@ export class Keys {
 
   #control(event) {
     const key = event.key.toLowerCase();
-    if (key === "z") return does(() => this.#page.change({ kind: event.shiftKey ? "redo" : "undo" }));
-    if (key === "y") return does(() => this.#page.change({ kind: "redo" }));
+    if (key === "z") return does(() => this.#page.edits.change({ kind: event.shiftKey ? "redo" : "undo" }));
+    if (key === "y") return does(() => this.#page.edits.change({ kind: "redo" }));
     return false;
   }
 
   #plain() {
     const page = this.#page;
     return {
-      Enter: () => (page.pointing.isOn ? page.pointing.set() : page.confirmNext()),
+      Enter: () => (page.pointing.isOn ? page.pointing.set() : page.edits.confirmNext()),
       Backspace: () => page.back(),
       PageUp: () => page.step(-1),
       PageDown: () => page.step(1),
@@ -98,9 +98,9 @@ export class Keys {
       p: () => page.pointing.landmark(),
       n: () => page.chooseNeighbour(1),
       b: () => page.chooseNeighbour(-1),
-      r: () => page.changeChosen({ kind: "reset" }),
-      m: () => page.changeChosen({ kind: "state", state: "not visible", note: "" }),
-      f: () => page.unsure(),
+      r: () => page.edits.changeChosen({ kind: "reset" }),
+      m: () => page.edits.changeChosen({ kind: "state", state: "not visible", note: "" }),
+      f: () => page.edits.unsure(),
       i: () => page.greys.invert(),
       "[": greys("contrast", -0.1),
       "]": greys("contrast", 0.1),
@@ -108,12 +108,12 @@ export class Keys {
       "'": greys("gamma", 0.1),
       ",": greys("brightness", -0.02),
       ".": greys("brightness", 0.02),
-      l: () => page.toggle("names"),
-      u: () => page.toggle("circles"),
-      t: () => page.toggle("lines"),
-      z: () => page.toggleLoupe(),
+      l: () => page.looking.toggle("names"),
+      u: () => page.looking.toggle("circles"),
+      t: () => page.looking.toggle("lines"),
+      z: () => page.looking.toggleLoupe(),
       c: () => page.pointing.ruler(),
-      g: () => page.flagFilm(),
+      g: () => page.edits.flagFilm(),
     };
   }
 }

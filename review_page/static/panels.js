@@ -40,8 +40,17 @@ export function drawQueue(film, order, chosen, names, onChoose) {
   if (chosen === null) queue.removeAttribute("aria-activedescendant");
   else {
     queue.setAttribute("aria-activedescendant", `landmark-${chosen}`);
-    byId(`landmark-${chosen}`)?.scrollIntoView({ block: "nearest" });
+    const row = byId(`landmark-${chosen}`);
+    if (row) scrollTo(queue, row);
   }
+}
+
+/** Only the list is scrolled: the film must not leave a small screen. */
+function scrollTo(list, row) {
+  const shown = list.getBoundingClientRect();
+  const { top, bottom } = row.getBoundingClientRect();
+  if (top < shown.top) list.scrollTop -= shown.top - top;
+  else if (bottom > shown.bottom) list.scrollTop += bottom - shown.bottom;
 }
 
 function doubtOf(landmark) {
@@ -115,10 +124,12 @@ export function drawBanner(sentences) {
   byId("banner").replaceChildren(...sentences.map((sentence) => html("p", {}, sentence)));
 }
 
-export function drawHeader(film, place, count, isBlind) {
+/** ``read`` films of ``all`` in a blind reading, null elsewhere. */
+export function drawHeader(film, { place, shown, read, all }) {
   const open = unsettled(film).length;
   byId("film-name").textContent = film.name;
-  byId("position").textContent = `${place} of ${count}, ${open ? `${open} landmarks open` : film.state}`;
+  const where = read === null ? `${place} of ${shown}` : `${read} of ${all} read`;
+  byId("position").textContent = `${where}, ${open ? `${open} landmarks open` : film.state}`;
   const isLocked = film.state === "locked";
   byId("reviewed").textContent = film.state === "open" ? "Film reviewed" : "Open again";
   byId("reviewed").disabled = isLocked || (film.state === "open" && open > 0);
@@ -128,7 +139,7 @@ export function drawHeader(film, place, count, isBlind) {
   byId("flag").title = film.flag_note || "Flag the film, with a note (G)";
   byId("undo").disabled = !film.can_undo;
   byId("redo").disabled = !film.can_redo;
-  byId("film-order").disabled = isBlind;
+  byId("film-order").disabled = read !== null;
   const mm = film.spacing_mm;
   byId("spacing").textContent = mm ? `${mm[0].toFixed(4)} mm a pixel (${film.spacing_source})` : "no scale";
 }

@@ -26,13 +26,13 @@ export class Pointing {
     const wasOn = this.isOn;
     this.leave();
     const { chosen } = this.#page;
-    if (wasOn || chosen === null || !this.#page.mayChange()) return;
+    if (wasOn || chosen === null || !this.#page.edits.mayChange()) return;
     this.#begin("landmark", `Tap where ${this.#page.name(chosen)} is, or move the cross by arrow keys and press Enter.`);
   }
 
   ruler() {
     this.leave();
-    if (this.#page.id === null || !this.#page.mayChange()) return;
+    if (this.#page.id === null || !this.#page.edits.mayChange()) return;
     this.#begin("ruler", "Set one end of a known length, then the other: by a click, or by arrow keys and Enter.");
   }
 
@@ -56,7 +56,7 @@ export class Pointing {
     const { x, y } = this.#cross ?? this.#start();
     this.#cross = onFilm({ x: x + dx, y: y + dy }, this.#page.view.film);
     this.#page.view.reveal(this.#cross);
-    this.#page.lookAtPoint(this.#cross);
+    this.#page.looking.atPoint(this.#cross);
     this.#draw();
     this.#page.say(`cross at ${this.#cross.x.toFixed(1)}, ${this.#cross.y.toFixed(1)}`);
   }
@@ -70,7 +70,7 @@ export class Pointing {
   async at(point) {
     if (this.#kind === "landmark") {
       this.leave();
-      this.#page.placed(point);
+      this.#page.edits.placed(point);
       return;
     }
     this.#ends.push(point);
@@ -94,7 +94,7 @@ export class Pointing {
     const all_cases = byId("length-all").checked;
     this.leave();
     if (mm === null) return;
-    if (mm > 0) this.#page.change({ kind: "calibrate", one, two, mm, all_cases });
+    if (mm > 0) this.#page.edits.change({ kind: "calibrate", one, two, mm, all_cases });
     else this.#page.say("A length above 0 mm is needed. Nothing was calibrated.");
   }
 

@@ -4,6 +4,7 @@ import { asked, byId } from "./elements.js";
 import { tell } from "./notes.js";
 
 const POLL = 700; // ms
+const TITLES = { predicting: "Finding landmarks", adapting: "Follow my protocol" };
 const WORDS = { predicting: "Finding landmarks", adapting: "Following your protocol" };
 
 export class Tasks {
@@ -31,7 +32,7 @@ export class Tasks {
     this.#isWatching = false;
     if (last === null) return;
     await this.#refresh(true);
-    if (last === "adapting" && progress.message) await tell("Follow my protocol", [progress.message]);
+    if (progress.message) await tell(TITLES[last] ?? last, [progress.message]);
   }
 
   /** null while the server does not answer. */

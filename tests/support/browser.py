@@ -46,6 +46,11 @@ class Tab:
         for name in names:
             self.page.keyboard.press(name)
 
+    def foreign(self) -> list[str]:
+        """What it asked of anybody but its own server."""
+        own = self.page.url.split("#")[0]
+        return [url for url in self.asked if not url.startswith((own, "blob:" + own))]
+
     def saved(self) -> None:
         self.page.wait_for_selector("body[data-unsaved='0']")
 
@@ -65,6 +70,25 @@ class Tab:
     def scale(self) -> float:
         """CSS pixels an image pixel."""
         return float(self.page.locator("#view").get_attribute("transform")[7:].split()[0])
+
+    def leave(self, dialog: str) -> None:
+        """By Escape, which a browser hears a little later than other keys."""
+        self.keys("Escape")
+        self.page.wait_for_selector(dialog, state="hidden")
+
+    def open_film(self, number: int) -> None:
+        """By the list of films."""
+        self.page.locator("#film-list").select_option(str(number))
+        self.page.wait_for_selector(f"body[data-shown='{number}']")
+
+    def fingers(self, steps: list[list[tuple[float, float]]]) -> None:
+        """Fingers put down, moved and lifted; a step is where each of them is."""
+        session = self.page.context.new_cdp_session(self.page)
+        for number, points in enumerate(steps):
+            kind = "touchMove" if number else "touchStart"
+            touches = [{"x": x, "y": y, "id": finger} for finger, (x, y) in enumerate(points)]
+            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
+        session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
     def drag(self, start: tuple[float, float], by: tuple[float, float], button: str = "left") -> None:
         mouse: Any = self.page.mouse

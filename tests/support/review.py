@@ -1,14 +1,16 @@
 """A review of small films, with predictions, for tests."""
 
 import json
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import uvicorn
 from starlette.testclient import TestClient
 
 from datasets.landmarks.landmark_set import load_landmark_set
@@ -18,6 +20,8 @@ from measurements.shapes import shipped_shapes
 from review_page.app import make_app
 from review_page.job_list import make_jobs
 from review_page.jobs import Jobs
+from review_page.server import address, bound_socket, listening, serve
+from review_page.session import Session
 from review_page.start import Wanted, open_session
 from util.prediction.landmarks.measuring import Measurer
 
@@ -38,6 +42,14 @@ def make_films(folder: Path, count: int = 3) -> Path:
         noise = np.random.default_rng(number).integers(0, 255, (HEIGHT, WIDTH), dtype=np.uint8)
         cv2.imwrite(str(folder / f"film{number}.png"), noise)
     return folder
+
+
+def write_films(folder: Path, count: int) -> None:
+    """Films and predictions for ``wanted``; the last film is implausible."""
+    films = make_films(folder / "films", count)
+    images = [record(image, number) for number, image in enumerate(sorted(films.glob("*.png")))]
+    images[-1] |= {"plausible": False, "plausible_reason": "they are far apart"}
+    write_predictions(films, folder / "landmarks.json", images=images)
 
 
 def write_predictions(folder: Path, file: Path, **changes: Any) -> Path:
@@ -124,3 +136,55 @@ class Page:
             event = {"kind": "place", "index": row["index"], "x": row["x"] + moved, "y": row["y"]}
             self.done(event if moved else {"kind": "confirm", "index": row["index"]}, number=number)
         return self.done({"kind": "image", "state": "reviewed"}, number=number)
+
+
+@dataclass
+class Served:
+    """A review that a browser can open; its films and logs may be looked at meanwhile."""
+
+    address: str
+    session: Session
+    jobs: Jobs
+
+    def mark(self, index: int, number: int = 0) -> dict[str, Any]:
+        """A landmark as the server has it."""
+        return self.session.show(number)["landmarks"][index]
+
+    def order(self, number: int = 0) -> list[int]:
+        """Landmarks by their effect on the analysis."""
+        return self.session.show(number)["orders"]["effect"]
+
+    def logged(self) -> list[dict[str, Any]]:
+        """The records of all logs, film after film."""
+        files = sorted(self.session.folder.cases.glob("*.log.jsonl"))
+        return [json.loads(line) for file in files for line in file.read_text().splitlines()[1:]]
+
+    def kinds(self) -> list[str]:
+        return [record["kind"] for record in self.logged()]
+
+
+@contextmanager
+def served(folder: Path, **changes: Any) -> Iterator[Served]:
+    """The whole server in a thread, on a port of its own."""
+    asked = wanted(folder, **changes)
+    with open_session(asked, measurer) as opened, bound_socket(0) as found:
+        jobs = make_jobs(opened, asked)
+        app = make_app(opened.session, jobs, TOKEN)
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [found]}, daemon=True)
+        thread.start()
+        try:
+            yield Served(address(found, TOKEN), opened.session, jobs)
+        finally:
+            server.should_exit = server.force_exit = True
+            thread.join()
+
+
+def serve_until_killed(folder: Path) -> None:
+    """What review.py does, without its arguments."""
+    asked = wanted(folder)
+    with (
+        open_session(asked, measurer) as opened,
+        listening(opened.session.folder.address, 0) as (found, token),
+    ):
+        serve(make_app(opened.session, make_jobs(opened, asked), token), found)
