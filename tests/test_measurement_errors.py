@@ -9,6 +9,7 @@ import pytest
 from datasets.landmarks.landmark_set import load_landmark_set
 from datasets.prepared.prepared import PreparedCase, write_prepared
 from measurements.analysis import load_analysis
+from measurements.evaluate import measure
 from measurements.rates import agreement
 from measurements.shapes import isotropic
 from tests.support.faces import E2
@@ -199,6 +200,18 @@ def test_the_measurements_tool(tmp_path: Path) -> None:
     readers = run_tool("tools/evaluate_measurements.py", "--readers", one, other, "--analysis", "isbi2015")
     assert readers.returncode == 0, readers.stderr
     assert "said %" not in readers.stdout and "| ANB" in readers.stdout
+    none = run_tool("tools/evaluate_measurements.py", "--repeats", one, "--analysis", "isbi2015")
+    assert none.returncode == 1 and "no X-ray comes twice" in none.stderr
+    header = json.loads((one / "dataset.json").read_text())
+    (one / "dataset.json").write_text(json.dumps({**header, "repeats": [["t00", "t01"], ["t02", "t03"]]}))
+    twice = run_tool(
+        "tools/evaluate_measurements.py", "--repeats", one, "--analysis", "isbi2015", "--json", json_file
+    )
+    assert twice.returncode == 0 and "2 images" in twice.stdout, twice.stderr
+    places = faces() * SPACING
+    anb = measure(load_analysis("isbi2015"), places[:4], INDEX).values[:, 0]
+    first = json.loads(json_file.read_text())["isbi2015"]["measurements"][0]
+    assert first["mean_error"] == pytest.approx(np.mean([anb[1] - anb[0], anb[3] - anb[2]]), abs=0.02)
 
 
 def test_the_protocols_tool(tmp_path: Path) -> None:

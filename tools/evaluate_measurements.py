@@ -2,9 +2,11 @@
 
     python tools/evaluate_measurements.py --predictions test.json --analysis isbi2015 steiner
     python tools/evaluate_measurements.py --readers data/junior data/senior --analysis isbi2015
+    python tools/evaluate_measurements.py --repeats data/isbi2015 --analysis isbi2015
 
 The first line takes the predictions of test.py --json against the labels that it was evaluated on, or against
-those of --against. The second takes one reader's labels against another's.
+those of --against. The second takes one reader's labels against another's, the third two markings of those
+X-rays that a folder has twice: what the labels allow.
 
 Errors are found less true. With predictions, rms z and the shares within 1 and 1.96 SD say whether the
 uncertainty is right: as labelled, and after the slash without the mean error of the other images
@@ -33,7 +35,11 @@ from util.evaluation.landmarks.measurement_errors import (  # noqa: E402
 )
 from util.evaluation.landmarks.metrics import Errors  # noqa: E402
 from util.evaluation.landmarks.prediction_file import errors_of_file, read_prediction_file  # noqa: E402
-from util.evaluation.landmarks.readers import against_readers, errors_between_readers  # noqa: E402
+from util.evaluation.landmarks.readers import (  # noqa: E402
+    against_readers,
+    errors_between_markings,
+    errors_between_readers,
+)
 from util.files import write_atomic  # noqa: E402
 
 _TITLES = (
@@ -83,6 +89,9 @@ def parse_args() -> argparse.Namespace:
         metavar="DIR",
         help="prepared folders of two readers; the second is true",
     )
+    source.add_argument(
+        "--repeats", type=Path, metavar="DIR", help="prepared folder with X-rays marked twice"
+    )
     parser.add_argument(
         "--against", type=Path, metavar="DIR", help="prepared folder of other readers, for --predictions"
     )
@@ -97,21 +106,25 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--isotropic", action="store_true", help="leave out the landmarks' shapes")
     parser.add_argument("--json", type=Path, help="write every number")
     args = parser.parse_args()
-    if args.against and args.readers:
-        parser.error("--against: goes with --predictions; --readers names both already.")
+    if args.against and not args.predictions:
+        parser.error("--against: goes with --predictions; the others name both sides already.")
     return args
 
 
 def read(args: argparse.Namespace) -> tuple[Errors, LandmarkSet]:
     if args.readers:
-        header = read_header(args.readers[0])
-        landmark_set = LandmarkSet.from_dict(header["landmark_set"], source=str(args.readers[0]))
         first, second = args.readers
-        return errors_between_readers(first, second, args.subset), landmark_set
+        return errors_between_readers(first, second, args.subset), _landmarks_of(first)
+    if args.repeats:
+        return errors_between_markings(args.repeats), _landmarks_of(args.repeats)
     content = read_prediction_file(args.predictions)
     landmark_set = LandmarkSet.from_dict(content["landmark_set"], source=str(args.predictions))
     errors = errors_of_file(args.predictions)
     return (against_readers(errors, args.against) if args.against else errors), landmark_set
+
+
+def _landmarks_of(folder: Path) -> LandmarkSet:
+    return LandmarkSet.from_dict(read_header(folder)["landmark_set"], source=str(folder))
 
 
 def cells(one: dict[str, Any]) -> tuple[str, ...]:

@@ -23,12 +23,13 @@ from datasets.prepared.prepared import PreparedDataset  # noqa: E402
 from datasets.prepared.subsets import read_header  # noqa: E402
 from util.evaluation.landmarks.evaluation import LandmarkEvaluation, text_table  # noqa: E402
 from util.evaluation.landmarks.metrics import Errors, Summary, summarise  # noqa: E402
+from util.evaluation.landmarks.readers import errors_between_markings  # noqa: E402
 from util.files import write_atomic  # noqa: E402
 
 
 def main() -> None:
     args = parse_args()
-    errors = markings(args.data)
+    errors = errors_between_markings(args.data)
     one = PreparedDataset(args.data, next(iter(read_header(args.data)["split"])))
     apart, bound = summarise(errors), summarise(shortened(errors, 1 / np.sqrt(2)))
     table = LandmarkEvaluation(
@@ -71,35 +72,6 @@ def in_words(summary: Summary) -> str:
     return (
         f"{summary.mre_mm:.3f} mm ({low:.3f} to {high:.3f}), "
         f"{summary.sdr_percent['2.0']:.1f} % ({sdr_low:.1f} to {sdr_high:.1f}) within 2 mm"
-    )
-
-
-def markings(folder: Path) -> Errors:
-    """The second marking of each repeated X-ray as the prediction, the first as the truth, in mm.
-
-    Raises ValueError when no X-ray comes twice, and for one of unknown spacing.
-    """
-    header = read_header(folder)
-    pairs = header.get("repeats")
-    if not pairs:
-        why = "no X-ray comes twice" if pairs is not None else "dataset.json does not say; prepare it anew"
-        raise ValueError(f"{folder}: {why}, so there are no two markings to compare.")
-    repeated = {case for pair in pairs for case in pair}
-    places = {}  # case -> (K, 2) mm
-    for subset in header["split"]:
-        dataset = PreparedDataset(folder, subset)
-        for index, case in enumerate(dataset.cases):
-            if case in repeated:
-                sample = dataset.with_spacing(index)
-                places[case] = sample.points * sample.spacing
-    first, second = (np.stack([places[pair[side]] for pair in pairs]) for side in (0, 1))
-    both = np.isfinite(first) & np.isfinite(second)
-    return Errors(
-        cases=tuple(" = ".join(pair) for pair in pairs),
-        predicted=np.where(both, second, 0.0),
-        truth=np.where(both, first, np.nan),
-        spacing=np.ones((len(pairs), 2)),  # points are in mm already
-        uncertainty_mm=np.ones(first.shape[:2]),
     )
 
 

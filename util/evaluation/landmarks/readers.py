@@ -1,6 +1,6 @@
 """The labels of prepared folders against each other and against predictions, case by case."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,6 +44,29 @@ def errors_between_readers(first: Path, second: Path, subset: str) -> Errors:
     return replace(errors, truth=np.where(known, errors.truth, np.nan))
 
 
+def errors_between_markings(folder: Path) -> Errors:
+    """The second marking of each X-ray that a folder has twice as the prediction, the first as the truth, in
+    mm; how sure it is, is unknown.
+
+    Raises ValueError when no X-ray comes twice, and for one of unknown spacing.
+    """
+    header = read_header(folder)
+    pairs = header.get("repeats")
+    if not pairs:
+        why = "no X-ray comes twice" if pairs is not None else "dataset.json does not say; prepare it anew"
+        raise ValueError(f"{folder}: {why}, so there are no two markings to compare.")
+    labels = _labels_mm(folder, {case for pair in pairs for case in pair})
+    first, second = (np.stack([labels[pair[side]] for pair in pairs]) for side in (0, 1))
+    both = np.isfinite(first) & np.isfinite(second)
+    return Errors(
+        cases=tuple(" = ".join(pair) for pair in pairs),
+        predicted=np.where(both, second, 0.0),
+        truth=np.where(both, first, np.nan),
+        spacing=np.ones((len(pairs), 2)),  # points are in mm already
+        uncertainty_mm=np.full(first.shape[:2], np.nan),
+    )
+
+
 def without_repeats(errors: Errors, folder: Path) -> Errors:
     """Without the X-rays that train or val of ``folder`` has under another name; those of these stay."""
     header = read_header(folder)
@@ -55,14 +78,18 @@ def without_repeats(errors: Errors, folder: Path) -> Errors:
     return errors.only([case not in repeated for case in errors.cases])
 
 
-def _labels_mm(folder: Path) -> dict[str, np.ndarray]:
-    """Case -> (K, 2) mm, of every subset."""
+def _labels_mm(folder: Path, wanted: Collection[str] | None = None) -> dict[str, np.ndarray]:
+    """Case -> (K, 2) mm, of every subset; ``wanted``: of these cases alone."""
     subsets = read_header(folder)["split"]
-    return {case: places for subset in subsets for case, places in _subset_mm(folder, subset)}
+    return {case: places for subset in subsets for case, places in _subset_mm(folder, subset, wanted)}
 
 
-def _subset_mm(folder: Path, subset: str) -> Iterator[tuple[str, np.ndarray]]:
+def _subset_mm(
+    folder: Path, subset: str, wanted: Collection[str] | None = None
+) -> Iterator[tuple[str, np.ndarray]]:
     dataset = PreparedDataset(folder, subset)
     for index, case in enumerate(dataset.cases):
+        if wanted is not None and case not in wanted:
+            continue
         sample = dataset.with_spacing(index)
         yield case, sample.points * sample.spacing
