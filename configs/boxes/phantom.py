@@ -17,7 +17,7 @@ task = L(BoxTask)()
 train_transforms = L(TrainTransforms)(size="${size}", rotation=5.0, intensity=L(Intensity)(strength=1.0))
 eval_transforms = L(EvalTransforms)(size="${size}")
 data = dict(folder="data/phantom_boxes", train="train", val="val", test="test", workers=2)
-optimizer = L(AdamW)(lr=4e-4, weight_decay=1e-4)
+optimizer = L(AdamW)(lr=1e-3, weight_decay=1e-4)
 train.update(
     output_dir="runs/phantom_boxes",
     iterations=400,

@@ -6,3 +6,4 @@ from configs.boxes.phantom import data, eval_transforms, optimizer, task, train,
 size = (384, 384)
 data.update(folder="data/teeth")
 train.update(output_dir="runs/teeth", iterations=1600, eval_every=200, ema_decay=0.998)
+train_transforms.update(flip=0.5)  # tooth numbers have their mirror partners

@@ -6,9 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from models.boxes.decoder import Stage
+from models.boxes.dense import dense_matches
 from models.boxes.losses import LayerLosses, layer_losses, refinement_loss
 from models.boxes.matcher import HungarianMatcher, Match
 from models.boxes.outputs import BoxOutputs, Denoised
+from models.boxes.proposals import EveryToken
+from models.boxes.pyramid import Pyramid
 from models.boxes.salience_loss import RANGES, salience_loss, salience_targets
 from models.boxes.targets import BoxTargets
 from models.loss_report import LossReport
@@ -55,7 +58,11 @@ class BoxCriterion(nn.Module):
         num_objects = max(targets.num_objects, 1)
         proposals, real = outputs.proposals, outputs.proposals.real
         parts: dict[str, Tensor] = {}
-        stages = {**_named(outputs.stages), "_enc": Stage(proposals.logits, proposals.boxes)}
+        stages = _named(outputs.stages)
+        if proposals.every is None:
+            stages["_enc"] = Stage(proposals.logits, proposals.boxes)
+        else:
+            parts |= self._dense(proposals.every, outputs.pyramid, targets)
         for name, stage in stages.items():
             matches = self.matcher(stage, targets, real)
             parts |= self._weighted(name, layer_losses(stage, matches, targets, num_objects, real))
@@ -69,6 +76,14 @@ class BoxCriterion(nn.Module):
         counted = None if self.padding_counts or outputs.pyramid.whole else ~outputs.pyramid.padded
         parts["salience"] = self.salience_weight * salience_loss(outputs.salience, wanted, counted)
         return parts
+
+    def _dense(self, every: EveryToken, pyramid: Pyramid, targets: BoxTargets) -> dict[str, Tensor]:
+        """The proposals' losses where all tokens learn: means over tokens that stand for an object."""
+        matches = dense_matches(every.anchors, pyramid, targets)
+        count = max(sum(len(chosen) for chosen, _ in matches), 1)
+        real = None if pyramid.whole else ~pyramid.padded
+        stage = Stage(every.logits, every.boxes)
+        return self._weighted("_enc", layer_losses(stage, matches, targets, count, real))
 
     def _denoising(self, denoised: Denoised) -> dict[str, Tensor]:
         queries, targets = denoised.queries, denoised.targets

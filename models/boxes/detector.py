@@ -38,7 +38,9 @@ class SalienceDetr(nn.Module):
     ``level_ratios`` is the share of a level's tokens that the encoder takes, ``layer_ratios`` the share of
     these that each of its layers works on. ``num_attending`` of them attend to each other; the decoder works
     on ``num_queries`` boxes. ``table_size``: cells of a side that the background embedding tells apart.
-    ``most_denoised``: objects of an image that start denoising queries. ``refinement`` looks at the best
+    ``most_denoised``: objects of an image that start denoising queries. ``dense_proposals``: every token near
+    an object learns its class and box (``dense.dense_matches``), not only the one query that is matched to
+    it: quicker where images are few. ``refinement`` looks at the best
     boxes once more. ``clip`` and ``nms_overlap`` see ``detections.detect``. ``corrections``: where it leaves
     the published computation (all of them: the right mode, the default).
     """
@@ -62,6 +64,7 @@ class SalienceDetr(nn.Module):
         num_detections: int = 300,
         table_size: int = 200,
         most_denoised: int | None = 100,
+        dense_proposals: bool = False,
         clip: bool = True,
         nms_overlap: float | None = None,
         refinement: BoxRefinement | PublishedRefinement | None = None,
@@ -108,7 +111,11 @@ class SalienceDetr(nn.Module):
         )
         self.second_neck = SecondNeck(embed_dim, num_levels, fold_norms=fixes.fold_norms)
         self.proposals = ProposalHead(
-            embed_dim, num_classes, apart=fixes.images_apart, boxes_of_chosen=fixes.boxes_of_chosen
+            embed_dim,
+            num_classes,
+            apart=fixes.images_apart,
+            boxes_of_chosen=fixes.boxes_of_chosen,
+            dense=dense_proposals,
         )
         self.content = nn.Embedding(num_queries, embed_dim)
         self.decoder = ObjectDecoder(

@@ -24,6 +24,16 @@ class Proposals:
     logits: Tensor  # (B, Q, K)
     boxes: Tensor  # (B, Q, 4) centre x, centre y, width, height, relative to the image
     real: Tensor | None  # (B, Q) bool, False where an image has fewer; None: all are real
+    every: "EveryToken | None"  # in training, where they learn too
+
+
+@dataclass(frozen=True)
+class EveryToken:
+    """What all S tokens see, chosen or not."""
+
+    logits: Tensor  # (B, S, K)
+    boxes: Tensor  # (B, S, 4) as of proposals
+    anchors: Tensor  # (B, S, 4) that they start from
 
 
 class BoxMlp(nn.Module):
@@ -78,11 +88,14 @@ class ProposalHead(nn.Module):
     """Class and box of tokens, and the choice of the queries among them.
 
     ``apart``: each image by itself. ``boxes_of_chosen``: only the queries' boxes are computed, not all.
+    ``dense``: in training all tokens are given out, to learn from.
     """
 
-    def __init__(self, embed_dim: int, num_classes: int, *, apart: bool, boxes_of_chosen: bool) -> None:
+    def __init__(
+        self, embed_dim: int, num_classes: int, *, apart: bool, boxes_of_chosen: bool, dense: bool
+    ) -> None:
         super().__init__()
-        self.apart, self.boxes_of_chosen = apart, boxes_of_chosen
+        self.apart, self.boxes_of_chosen, self.dense = apart, boxes_of_chosen, dense
         self.classify = class_head(embed_dim, num_classes)
         self.box = BoxMlp(embed_dim)
 
@@ -98,7 +111,10 @@ class ProposalHead(nn.Module):
             boxes = self.boxes(take(memory, index), take(anchor, index))
         else:
             boxes = take(self.boxes(memory, anchor), index)
-        return Proposals(index, take(logits, index), boxes, real)
+        every = None
+        if self.dense and self.training:
+            every = EveryToken(logits, self.boxes(memory, anchor), anchor.sigmoid())
+        return Proposals(index, take(logits, index), boxes, real, every)
 
     def boxes(self, memory: Tensor, anchor: Tensor) -> Tensor:
         """(..., 4) boxes that tokens see around their anchors."""

@@ -14,4 +14,5 @@ model = L(FasterRcnn)(
     normalise=L(FixedScale)(),
 )
 criterion = L(FasterRcnnCriterion)()
+optimizer.update(lr=4e-4)
 train.update(output_dir="runs/teeth_faster_rcnn", clip_norm=1.0)

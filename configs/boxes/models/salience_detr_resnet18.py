@@ -22,6 +22,8 @@ model = L(SalienceDetr)(
     num_decoder_layers=3,
     num_attending=200,
     num_detections=200,
+    dense_proposals=True,
+    nms_overlap=0.7,  # one box less of the same class where a short training has not learnt to
     normalise=L(FixedScale)(),
 )
 criterion = L(BoxCriterion)()
