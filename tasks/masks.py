@@ -16,6 +16,7 @@ from util.config import instantiate
 from util.training.task import Criterion, Headline, Say, Task, Transforms
 
 if TYPE_CHECKING:
+    from datasets.files.image_files import SourceImage
     from datasets.masks.batch import MaskBatch
     from datasets.masks.dataset import MaskDataset
     from datasets.masks.sample import MaskSample
@@ -157,10 +158,23 @@ class MaskTask(Task):
 
         add_file_arguments(parser)
 
+    def as_read(self, args: argparse.Namespace) -> Callable[[SourceImage], SourceImage]:
+        """With ``--dicom-seg`` refuses what a Segmentation cannot refer to."""
+        if not args.dicom_seg:
+            return super().as_read(args)
+        from util.prediction.masks.dicom_seg import require_highdicom, require_referable
+
+        require_highdicom()
+        return require_referable
+
     def inferring(self, predictor: Any, args: argparse.Namespace) -> Any:
         """``predictor`` with the files that ``args`` ask for."""
-        predictor.answers = replace(predictor.answers, rle=args.rle, png=args.png)
+        asked = {name: getattr(args, name) for name in ("rle", "coco", "png", "dicom_seg")}
+        predictor.answers = replace(predictor.answers, **asked)
         return predictor
+
+    def inference_settings(self, args: argparse.Namespace) -> dict[str, Any]:
+        return {"dicom_seg": True} if args.dicom_seg else {}
 
     def predictor(self, loaded: LoadedModel) -> MaskPredictor:
         from util.prediction.masks.predict import MaskPredictor

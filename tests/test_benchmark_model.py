@@ -217,7 +217,7 @@ def test_command_writes_what_it_measured(toy: Path, readme: Path, tmp_path: Path
     run = run_tool(
         TOOL,
         *("--model-config", toy, other, "--size", 64, 32, "--batch-size", 2, 1, "--repeats", 2),
-        *("--num-landmarks", 5, "--threads", 1, "--json", output, "--readme", readme),
+        *("--num-outputs", 5, "--threads", 1, "--json", output, "--readme", readme),
     )
     assert run.returncode == 0, run.stderr
     report = json.loads(output.read_text())

@@ -11,7 +11,8 @@ import pytest
 from datasets.files.image_files import SourceImage
 from datasets.masks.class_set import ClassSet
 from datasets.masks.raster import pack
-from util.prediction.masks.answers import MaskAnswers, decoded
+from util.prediction.masks.answer_files import decoded
+from util.prediction.masks.answers import MaskAnswers
 from util.prediction.masks.image_masks import ImageMasks
 
 CLASSES = ClassSet("two", ("lung", "heart", "clavicle"))
@@ -44,7 +45,7 @@ def test_a_record_holds_every_mask_and_its_area(masks) -> None:
 
 
 def test_files_hold_a_row_a_class_and_image(masks, tmp_path) -> None:
-    answers = MaskAnswers(CLASSES, "someone", rle=True, png=True)
+    answers = MaskAnswers(CLASSES, "someone", rle=True, coco=True, png=True)
     images = (answers.record(*found(masks)) for _ in range(1))
     written = answers.write(
         tmp_path / "out.json", model=answers.about(), left_out={"txt": 2}, images=images, failed=[]
@@ -60,13 +61,16 @@ def test_files_hold_a_row_a_class_and_image(masks, tmp_path) -> None:
         rows = list(csv.DictReader(stream))
     assert [(row["image_name"], row["class"]) for row in rows] == [("x.png", c) for c in CLASSES.classes]
     assert rows[0]["rle"].startswith("206 20 246 20") and rows[2]["rle"] == ""
+    coco = json.loads((tmp_path / "out_coco.json").read_text())
+    assert [entry["category_id"] for entry in coco["annotations"]] == [1, 2] and len(coco["categories"]) == 3
+    assert coco["images"][0]["file_name"] == "x.png"
     for name, mask in zip(CLASSES.classes, masks, strict=True):
         png = cv2.imread(str(tmp_path / "out_png" / name / "x.png"), cv2.IMREAD_UNCHANGED)
         np.testing.assert_array_equal(png, mask * np.uint8(255))
 
 
 def test_nothing_is_left_behind_when_the_records_fail(masks, tmp_path) -> None:
-    answers = MaskAnswers(CLASSES, "someone", rle=True)
+    answers = MaskAnswers(CLASSES, "someone", rle=True, coco=True)
 
     def images():
         yield answers.record(*found(masks))

@@ -1,48 +1,23 @@
 """Found masks as a DICOM Segmentation, read back by pydicom."""
 
-from pathlib import Path
-
 import numpy as np
 import pydicom
 import pytest
-from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
 
+from tests.support.radiograph import a_radiograph
 from tests.support.tiny_masks import CHEST, SIZE, chest_case, found_of
-from util.prediction.masks.image_masks import ImageMasks
 
 WIDTH, HEIGHT = SIZE
-
-
-def a_radiograph(file: Path) -> Path:
-    """A computed radiograph of the size of the chests."""
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = ComputedRadiographyImageStorage
-    meta.MediaStorageSOPInstanceUID = generate_uid()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    image = FileDataset(str(file), {}, file_meta=meta, preamble=b"\0" * 128)
-    image.SOPClassUID, image.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
-    image.StudyInstanceUID, image.SeriesInstanceUID = generate_uid(), generate_uid()
-    image.PatientID, image.PatientName, image.PatientBirthDate, image.PatientSex = "1", "A^B", "", ""
-    image.AccessionNumber = image.StudyID = image.StudyDate = image.StudyTime = ""
-    image.ReferringPhysicianName, image.Modality = "", "CR"
-    image.SeriesNumber, image.InstanceNumber = 1, 1
-    image.Rows, image.Columns, image.SamplesPerPixel = HEIGHT, WIDTH, 1
-    image.PhotometricInterpretation = "MONOCHROME2"
-    image.BitsAllocated = image.BitsStored = 8
-    image.HighBit, image.PixelRepresentation = 7, 0
-    image.ImagerPixelSpacing = [0.5, 0.5]
-    image.PixelData = chest_case(0).image.tobytes()
-    image.save_as(file, enforce_file_format=True)
-    return file
 
 
 def test_a_dicom_segmentation_holds_overlapping_segments(tmp_path):
     pytest.importorskip("highdicom")
     from util.prediction.masks.dicom_seg import write_dicom_seg
 
-    source, file = a_radiograph(tmp_path / "a.dcm"), tmp_path / "seg.dcm"
-    assert write_dicom_seg(file, source, found_of(1), CHEST.classes) == 3, "no clavicle, no segment"
+    source, file = a_radiograph(tmp_path / "a.dcm", chest_case(0).image), tmp_path / "seg.dcm"
+    there = {name: mask for name, mask in zip(CHEST.classes, found_of(1).masks(), strict=True) if mask.any()}
+    assert len(there) == 3
+    write_dicom_seg(file, source, there)
     read = pydicom.dcmread(file)
     labels = [str(segment.SegmentLabel) for segment in read.SegmentSequence]
     assert labels == ["right_lung", "left_lung", "heart"] and read.Modality == "SEG"
@@ -64,14 +39,14 @@ def test_what_cannot_be_a_dicom_segmentation_is_refused(tmp_path):
     from util.prediction.masks.dicom_seg import write_dicom_seg
 
     (tmp_path / "a.png").write_bytes(b"no dicom")
-    small = ImageMasks(np.ones((4, 5, 1), np.uint8), 1, np.ones(2))
-    nothing = ImageMasks(np.zeros((HEIGHT, WIDTH, 1), np.uint8), 1, np.ones(2))
-    source = a_radiograph(tmp_path / "a.dcm")
-    for image, found, named in (
-        (tmp_path / "a.png", small, "not a DICOM image"),
-        (source, small, "5x4"),
-        (source, nothing, "no structure was found"),
+    small, nothing = np.ones((4, 5), bool), np.zeros((HEIGHT, WIDTH), bool)
+    source = a_radiograph(tmp_path / "a.dcm", chest_case(0).image)
+    for image, masks, named in (
+        (tmp_path / "a.png", {"x": small}, "not a DICOM image"),
+        (source, {"x": small}, "5x4"),
+        (source, {"x": ~nothing, "y": nothing}, "no pixel of .'y'."),
+        (source, {}, "any structure"),
     ):
         with pytest.raises(ValueError, match=named):
-            write_dicom_seg(tmp_path / "seg.dcm", image, found, ("x",))
+            write_dicom_seg(tmp_path / "seg.dcm", image, masks)
         assert not (tmp_path / "seg.dcm").exists()

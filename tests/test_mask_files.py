@@ -11,12 +11,13 @@ import cv2
 import numpy as np
 import pytest
 
+from datasets.files.image_files import SourceImage
 from datasets.masks.coco_files import read_coco
 from datasets.masks.mask_files import find_mask_files
 from tests.support.run_tool import run_tool
 from tests.support.tiny_masks import CHEST, SIZE, found_of
-from util.prediction.masks.coco_records import write_coco
-from util.prediction.masks.mask_pictures import write_class_pngs
+from util.prediction.masks.answer_files import coco_file, png_folder
+from util.prediction.masks.answers import MaskAnswers
 from util.prediction.masks.run_lengths import decode_rows, encode_rows, parse_runs, runs_to_text, vote
 from util.prediction.masks.submission import Submission, faults, vote_files, write_submission
 
@@ -33,6 +34,16 @@ def run(name: str, *arguments: object) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", [name, *map(str, arguments)])
         tool(name).main()
+
+
+def write_found(answer_file: Any) -> None:
+    """The structures of chests 0 and 1, by ``answer_file`` of ``answer_files``."""
+    answers = MaskAnswers(CHEST, "synthetic")
+    with answer_file as add:
+        for n in (0, 1):
+            found = found_of(n)
+            image = np.zeros(SIZE[::-1], np.uint8)
+            add(answers.record(SourceImage(image, found.spacing, Path(f"in/chest{n}.png"), None), found))
 
 
 def test_the_run_lengths_of_the_task_by_hand():
@@ -184,7 +195,7 @@ def test_a_vote_holds_one_row_in_memory(tmp_path):
 
 def test_coco_files_come_back(tmp_path):
     file = tmp_path / "found.json"
-    assert write_coco(file, CHEST.classes, [(f"chest{n}.png", found_of(n)) for n in (0, 1)]) == 2
+    write_found(coco_file(file, CHEST.classes))
     classes, annotations = read_coco(file)
     assert classes == CHEST.classes
     for n in (0, 1):
@@ -199,8 +210,7 @@ def test_coco_files_come_back(tmp_path):
 
 
 def test_pictures_come_back_as_run_lengths(tmp_path):
-    for n in (0, 1):
-        write_class_pngs(tmp_path / "png", f"chest{n}", found_of(n), CHEST.classes)
+    write_found(png_folder(tmp_path / "png"))
     assert set(find_mask_files(tmp_path / "png")) == set(CHEST.classes)
     picture = cv2.imread(str(tmp_path / "png" / "heart" / "chest0.png"), cv2.IMREAD_UNCHANGED)
     np.testing.assert_array_equal(picture == 255, found_of(0).mask(2))
@@ -218,12 +228,23 @@ def test_pictures_come_back_as_run_lengths(tmp_path):
     np.testing.assert_array_equal(
         decode_rows(submission.text("chest1.png", "heart"), SIZE), found_of(1).mask(2)
     )
-    write_coco(tmp_path / "f.json", CHEST.classes, [(f"chest{n}.png", found_of(n)) for n in (0, 1)])
+    write_found(coco_file(tmp_path / "f.json", CHEST.classes))
     run("masks_to_rle", "--coco", tmp_path / "f.json", "--output", tmp_path / "t.csv")
     assert (tmp_path / "t.csv").read_text() == (tmp_path / "s.csv").read_text()
     with pytest.raises(ValueError, match="unknown class"):
         run("masks_to_rle", "--masks", tmp_path / "png", "--classes", "heart", "--output", tmp_path / "u.csv")
     assert not (tmp_path / "u.csv").exists()
+
+
+def test_pictures_of_one_name_in_two_folders_are_kept_apart(tmp_path):
+    answers = MaskAnswers(CHEST, "synthetic")
+    with png_folder(tmp_path / "png") as add:
+        for folder, n in (("a", 0), ("b", 1)):
+            image = SourceImage(np.zeros(SIZE[::-1], np.uint8), np.ones(2), Path(folder, "x.png"), None)
+            add(answers.record(image, found_of(n)))
+    for name, n in (("x", 0), ("x_2", 1)):
+        picture = cv2.imread(str(tmp_path / "png" / "heart" / f"{name}.png"), cv2.IMREAD_UNCHANGED)
+        np.testing.assert_array_equal(picture == 255, found_of(n).mask(2))
 
 
 def test_the_tools_run_as_people_run_them(tmp_path):

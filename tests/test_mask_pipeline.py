@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 
+from tests.support.radiograph import a_radiograph
 from tests.support.run_scripts import Ended, run_scripts
-from tests.support.tiny_masks import CHEST, write_chests
+from tests.support.tiny_masks import CHEST, chest_case, write_chests
 
 CONFIG = "configs/masks/smoke.py"
 CLASSES = [*CHEST.classes, "mean"]
@@ -28,6 +30,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Ended]]:
     folder = tmp_path_factory.mktemp("masks")
     data = write_chests(folder / "data")
     checkpoint, image = folder / "run" / "best.pt", data / "images" / "chest10.png"
+    scan = a_radiograph(folder / "chest10.dcm", chest_case(10).image)
     given = ["--checkpoint", checkpoint]
     test = ["test.py", *given, "--workers", 0]
     run = ["main.py", "--config-file", CONFIG, f"data.folder={data}", f"train.output_dir={folder / 'run'}"]
@@ -40,12 +43,13 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Ended]]:
         [*run, *LEARNS, *heads],
         [*test, "--json", folder / "test.json", "--report", folder / "report.html"],
         [*test, "--flip", "--scales", 1, 1.5, "--json", folder / "looks.json"],
-        [*inference, *given, "--rle", "--png", "--output", folder / "found.json"],
+        [*inference, *given, "--rle", "--coco", "--png", "--output", folder / "found.json"],
         [*export, "--output", folder / "small.onnx"],
         [*export, "--uint8", "--output", folder / "bytes.onnx"],
         [*inference, "--checkpoint", folder / "small.onnx", "--output", folder / "small.json"],
         [*inference, "--checkpoint", folder / "bytes.onnx", "--output", folder / "bytes.json"],
         [*benchmark, "--json", folder / "speed.json"],
+        ["inference.py", *given, "--input", scan, "--dicom-seg", "--output", folder / "scan.json"],
         ["tools/visualize_model.py", *given, "--input", image, "--show-dir", folder / "pictures"],
         [*pictures, "--show-dir", folder / "data_pictures"],
     ]
@@ -81,6 +85,18 @@ def test_inference_finds_what_the_evaluation_found(ran) -> None:
         runs = [row["rle"] for row in csv.DictReader(stream)]
     assert [sum(map(int, text.split()[1::2])) for text in runs] == areas
     assert len(list((folder / "found_png").rglob("*.png"))) == len(CHEST)
+    annotations = read(folder / "found_coco.json")["annotations"]
+    assert [entry["area"] for entry in annotations] == [area for area in areas if area]
+
+
+def test_a_dicom_image_gets_a_segmentation(ran) -> None:
+    folder = ran[0]
+    found = {entry["class"]: entry for entry in read(folder / "scan.json")["images"][0]["masks"]}
+    written = pydicom.dcmread(folder / "scan_seg" / "chest10.dcm")
+    names = [str(segment.SegmentLabel) for segment in written.SegmentSequence]
+    assert names == [name for name in CHEST.classes if found[name]["area_px"]] and len(names) > 1
+    pixels = written.pixel_array.reshape(len(names), -1).sum(1).tolist()
+    assert pixels == [found[name]["area_px"] for name in names]
 
 
 def test_graphs_find_what_the_model_finds(ran) -> None:
@@ -109,7 +125,11 @@ def test_what_does_not_fit_is_refused_in_one_sentence(ran, tmp_path) -> None:
         [*common, f"train.output_dir={tmp_path / 'a'}", "model.attribute_values=[2,3]"],
         [*common, f"train.output_dir={tmp_path / 'b'}", "criterion.losses={dise: 1.0}"],
         ["test.py", "--checkpoint", folder / "run" / "best.pt", "--threshold", 1.5, "--workers", 0],
+        [
+            *("inference.py", "--checkpoint", folder / "run" / "best.pt", "--dicom-seg"),
+            *("--input", folder / "data" / "images" / "chest10.png", "--output", tmp_path / "c.json"),
+        ],
     ]
-    messages = ("how many values each has", "did you mean 'dice'", "above 0 and below 1")
+    messages = ("how many values each has", "did you mean 'dice'", "above 0 and below 1", "not a DICOM image")
     for ended, message in zip(run_scripts(calls), messages, strict=True):
         assert ended.returncode != 0 and message in ended.stderr and "Traceback" not in ended.stderr

@@ -62,8 +62,8 @@ def benchmark_all(args: argparse.Namespace, device: torch.device) -> dict[str, A
     """The whole report. Its top level repeats the first model, so that a single one needs no loop."""
     size = (args.size[0], args.size[1])
     settings = [Setting(*pair) for pair in product(args.precision, args.batch_size)]
-    sources = [Source("model_config", file, size, args.num_landmarks) for file in args.model_config]
-    sources += [Source("checkpoint", file, size, args.num_landmarks) for file in args.checkpoint]
+    sources = [Source("model_config", file, size, args.num_outputs) for file in args.model_config]
+    sources += [Source("checkpoint", file, size, args.num_outputs) for file in args.checkpoint]
     bench = set_up(sources, size, device, args)
     memories = [peak_memory(source, settings, device) for source in sources]
     measured = [measure(bench, setting) for setting in settings]
@@ -127,7 +127,7 @@ def environment(args: argparse.Namespace, device: torch.device) -> dict[str, Any
     on_gpu = device.type == "cuda"
     return {
         "size": args.size,
-        "num_landmarks": args.num_landmarks,
+        "num_outputs": args.num_outputs,
         "device": torch.cuda.get_device_name(device) if on_gpu else f"cpu ({cpu_name()})",
         "threads": torch.get_num_threads(),
         "repeats": args.repeats,
@@ -178,10 +178,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, nargs="+", default=[1])
     parser.add_argument("--precision", choices=list(PRECISIONS), nargs="+", default=["fp32"])
     parser.add_argument(
-        "--num-landmarks",
+        "--num-outputs",
         type=int,
         default=38,
-        help="outputs of the models of configs that name no num_classes (38)",
+        metavar="N",
+        help="landmarks or classes of the models of configs that name no num_classes (38)",
     )
     add_device_argument(parser, default="cpu")
     parser.add_argument("--threads", type=int, help="CPU threads (PyTorch's own choice)")

@@ -37,7 +37,7 @@ class Source:
     kind: Literal["model_config", "checkpoint"]
     file: Path
     size: tuple[int, int]  # height, width of the images
-    num_landmarks: int  # a checkpoint has its own
+    num_outputs: int  # landmarks or classes; a checkpoint has its own
 
     @property
     def name(self) -> str:
@@ -55,7 +55,7 @@ class Source:
         config = load_config(self.file, [f"size={list(self.size)}"] if sized else [])
         require_sections(config, ("model",), self.file)
         task: Task = instantiate(with_task(config).task)
-        count = config.get("num_classes", self.num_landmarks)
+        count = config.get("num_classes", self.num_outputs)
         return task.build_model(config.model, task.example_meaning(count)).eval().to(device)
 
 

@@ -1,39 +1,40 @@
-"""How the masks that a model finds are written down: JSON and CSV, and as asked row-wise RLE and PNGs."""
+"""How the masks that a model finds are written down: JSON and CSV, and other forms as asked."""
 
 import csv
 import io
 import json
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import cv2
 import numpy as np
-from pycocotools import mask as coco
+from pycocotools import mask as coco_masks
 
 from datasets.files.image_files import SourceImage
 from datasets.masks.class_set import ClassSet
-from util.files import open_atomic, printable, write_atomic
+from util.files import open_atomic, printable
+from util.prediction.masks.answer_files import Add, coco_file, dicom_folder, png_folder, rle_file
 from util.prediction.masks.image_masks import ImageMasks
 from util.prediction.masks.measurements import COLUMNS, csv_text, measured
-from util.prediction.masks.run_lengths import encode_rows
 
 
 @dataclass(frozen=True)
 class MaskAnswers:
     """Records, files and pictures of masks (``util.prediction.protocols.Answers``).
 
-    ``rle`` adds FILE_rle.csv in the hand task's form, ``png`` a folder FILE_png with a folder a class.
+    ``rle`` adds FILE_rle.csv in the hand task's form, ``coco`` FILE_coco.json, ``png`` a folder FILE_png with
+    a folder a class, ``dicom_seg`` a folder FILE_seg with a Segmentation an image.
     """
 
     class_set: ClassSet
     labels: str
     rle: bool = False
+    coco: bool = False
     png: bool = False
+    dicom_seg: bool = False
 
     def about(self) -> dict[str, Any]:
         return {"classes": list(self.class_set.classes), "labels": self.labels}
@@ -43,7 +44,7 @@ class MaskAnswers:
         sizes = {row["class"]: row for row in measured(found, self.class_set.classes)}
         masks = []
         for name, mask in zip(self.class_set.classes, found.masks(), strict=True):
-            code: Any = coco.encode(np.asfortranarray(mask, np.uint8))
+            code: Any = coco_masks.encode(np.asfortranarray(mask, np.uint8))
             runs = {"size": list(mask.shape), "counts": code["counts"].decode()}
             masks.append({"class": name, "area_px": 0, **sizes.get(name, {}), "rle": runs})
         return {
@@ -79,8 +80,7 @@ class MaskAnswers:
             numbers, table = (
                 files.enter_context(open_atomic(file.with_suffix(kind))) for kind in (".json", ".csv")
             )
-            further = [self._rle_rows(files, file)] if self.rle else []
-            further += [partial(_write_pngs, file.with_name(f"{file.stem}_png"))] if self.png else []
+            further = [files.enter_context(other) for other in self._others(file)]
             head = f'"model": {_json(dict(model), 1)},\n "left_out": {_json(dict(left_out), 1)}'
             _write(numbers, f'{{\n {head},\n "images": [')
             _write(table, _csv([COLUMNS]))
@@ -95,36 +95,17 @@ class MaskAnswers:
             _write(numbers, f'{end}],\n "failed": {_json(list(failed), 1)}\n}}\n')
         return count
 
-    def _rle_rows(self, files: ExitStack, file: Path) -> Callable[[Mapping[str, Any]], None]:
-        """Opens FILE_rle.csv; what writes an image's rows to it."""
-        stream = files.enter_context(open_atomic(file.with_name(f"{file.stem}_rle.csv")))
-        _write(stream, _csv([("image_name", "class", "rle")]))
-        return lambda image: _write(stream, _csv(list(_run_rows(image))))
-
-
-def decoded(found: Mapping[str, Any]) -> np.ndarray:
-    """(H, W) bool of one entry of a record's ``masks``."""
-    code: Any = {"size": found["rle"]["size"], "counts": found["rle"]["counts"].encode()}
-    return coco.decode(code).astype(bool)
-
-
-def _run_rows(image: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
-    """image_name without a folder, class, runs: a row for every class, empty cells too."""
-    name = _name(image)
-    return ((name, found["class"], encode_rows(decoded(found))) for found in image["masks"])
-
-
-def _write_pngs(folder: Path, image: Mapping[str, Any]) -> None:
-    """CLASS/STEM.png, 0 and 255, for every class."""
-    stem = Path(_name(image)).stem
-    for found in image["masks"]:
-        png = cv2.imencode(".png", decoded(found).astype(np.uint8) * 255)[1].tobytes()
-        write_atomic(folder / found["class"] / f"{stem}.png", png)
-
-
-def _name(image: Mapping[str, Any]) -> str:
-    file = Path(image["file"])
-    return file.name if image["slice"] is None else f"{file.stem}_slice{image['slice']:04d}.png"
+    def _others(self, file: Path) -> Iterator[AbstractContextManager[Add]]:
+        """What was asked for beside FILE.json and FILE.csv."""
+        beside = {kind: file.with_name(f"{file.stem}_{kind}") for kind in ("rle", "coco", "png", "seg")}
+        if self.rle:
+            yield rle_file(beside["rle"].with_suffix(".csv"))
+        if self.coco:
+            yield coco_file(beside["coco"].with_suffix(".json"), self.class_set.classes)
+        if self.png:
+            yield png_folder(beside["png"])
+        if self.dicom_seg:
+            yield dicom_folder(beside["seg"])
 
 
 def _json(value: Any, depth: int) -> str:

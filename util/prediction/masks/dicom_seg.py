@@ -4,7 +4,7 @@ Needs highdicom, which is not among the requirements: ``pip install highdicom``.
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,30 +15,31 @@ from pydicom.errors import InvalidDicomError
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
-from util.files import write_atomic
-from util.prediction.masks.image_masks import ImageMasks
+from datasets.files.image_files import SourceImage
+from util.files import printable, write_atomic
 
 _MAKER, _MODEL = "CephDETR", "CephDETR masks"
 
 
-def write_dicom_seg(file: Path, source: Path, found: ImageMasks, classes: Sequence[str]) -> int:
-    """Write a binary Segmentation that refers to the DICOM image ``source``; the number of its segments.
+def write_dicom_seg(file: Path, source: Path, masks: Mapping[str, np.ndarray]) -> None:
+    """Write a binary Segmentation that refers to the DICOM image ``source``: a segment a mask (H, W) bool.
 
-    A class without a pixel has no segment. Raises ValueError without highdicom, for a source that is no
-    DICOM image of one frame of the masks' size, and where there is nothing to write.
+    Raises ValueError without highdicom, for a source that is no DICOM image of one frame of the masks' size,
+    and for masks without a pixel, which a Segmentation cannot hold.
     """
-    highdicom = _highdicom(file)
-    image = _source_image(source, found.size)
-    kept = [(k, name) for k, name in enumerate(classes) if found.mask(k).any()]
-    if not kept:
-        raise ValueError(f"{file}: no structure was found, and a Segmentation must have one.")
-    pixels = np.stack([found.mask(k) for k, _ in kept], -1).astype(np.uint8)[None]  # (1, H, W, segments)
+    highdicom = _highdicom()
+    empty = [name for name, mask in masks.items() if not mask.any()]
+    if empty or not masks:
+        raise ValueError(f"{file}: no pixel of {empty or 'any structure'}, expected some of every segment.")
+    height, width = next(iter(masks.values())).shape
+    image = _source_image(source, (width, height))
+    pixels = np.stack(list(masks.values()), -1).astype(np.uint8)[None]  # (1, H, W, segments)
     segmentation = highdicom.seg.Segmentation(
         source_images=[image],
         pixel_array=pixels,
         segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
         segment_descriptions=[
-            _description(highdicom, number, name) for number, (_, name) in enumerate(kept, start=1)
+            _description(highdicom, number, name) for number, name in enumerate(masks, start=1)
         ],
         series_instance_uid=highdicom.UID(),
         series_number=900,
@@ -52,23 +53,35 @@ def write_dicom_seg(file: Path, source: Path, found: ImageMasks, classes: Sequen
     stream = io.BytesIO()
     segmentation.save_as(stream)
     write_atomic(file, stream.getvalue())
-    return len(kept)
 
 
-def _highdicom(file: Path) -> Any:
+def require_highdicom() -> None:
+    """Raise ValueError where it is not installed."""
+    _highdicom()
+
+
+def require_referable(image: SourceImage) -> SourceImage:
+    """``image``, to whose file a Segmentation can refer. Raises ValueError naming the file otherwise."""
+    if printable(image.file) != str(image.file):  # records hold names as text, by which it is found again
+        raise ValueError(f"{printable(image.file)}: a name that is no text. Rename the file.")
+    _source_image(image.file, (image.image.shape[1], image.image.shape[0]), pixels=False)
+    return image
+
+
+def _highdicom() -> Any:
     try:
         import highdicom
         import highdicom.seg
     except ImportError as error:
         raise ValueError(
-            f"{file}: a DICOM Segmentation needs highdicom. Install it: pip install highdicom."
+            "a DICOM Segmentation needs highdicom. Install it: pip install highdicom."
         ) from error
     return highdicom
 
 
-def _source_image(source: Path, size: tuple[int, int]) -> Any:
+def _source_image(source: Path, size: tuple[int, int], *, pixels: bool = True) -> Any:
     try:
-        image = pydicom.dcmread(source)
+        image = pydicom.dcmread(source, stop_before_pixels=not pixels)
         shape = int(image.Columns), int(image.Rows)
     except (OSError, InvalidDicomError, AttributeError) as error:
         raise ValueError(

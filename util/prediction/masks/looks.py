@@ -132,8 +132,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_file_arguments(parser: argparse.ArgumentParser) -> None:
-    """``--rle`` and ``--png``: what inference.py writes beside JSON and CSV."""
-    parser.add_argument(
-        "--rle", action="store_true", help="also NAME_rle.csv: image_name,class,rle, by rows from 1"
-    )
-    parser.add_argument("--png", action="store_true", help="also NAME_png/CLASS/IMAGE.png")
+    """``--rle``, ``--coco``, ``--png``, ``--dicom-seg``: what inference.py writes beside JSON and CSV."""
+    for option, help_text in (
+        ("--rle", "also NAME_rle.csv: image_name,class,rle, by rows from 1"),
+        ("--coco", "also NAME_coco.json: COCO instances, run lengths by columns"),
+        ("--png", "also NAME_png/CLASS/IMAGE.png"),
+        ("--dicom-seg", "also NAME_seg/IMAGE.dcm, of DICOM images; needs highdicom"),
+    ):
+        parser.add_argument(option, action="store_true", help=help_text)

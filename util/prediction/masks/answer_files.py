@@ -1,0 +1,120 @@
+"""Files beside FILE.json and FILE.csv, each fed a record of ``MaskAnswers`` an image."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from pycocotools import mask as coco
+
+from util.files import open_atomic, write_atomic
+from util.prediction.masks.dicom_seg import write_dicom_seg
+from util.prediction.masks.run_lengths import encode_rows
+from util.prediction.masks.submission import COLUMNS
+
+Add = Callable[[Mapping[str, Any]], None]  # takes the record of one image
+
+
+def decoded(found: Mapping[str, Any]) -> np.ndarray:
+    """(H, W) bool of one entry of a record's ``masks``."""
+    return coco.decode(_code(found)).astype(bool)
+
+
+@contextmanager
+def rle_file(file: Path) -> Iterator[Add]:
+    """``image_name,class,rle``: names without a folder, a row for every class, empty cells too."""
+    with open_atomic(file) as stream:
+
+        def write(rows: Iterable[Sequence[str]]) -> None:
+            text = io.StringIO()
+            csv.writer(text, lineterminator="\n").writerows(rows)
+            stream.write(text.getvalue().encode())
+
+        write([COLUMNS])
+        yield lambda image: write(
+            (_name(image), found["class"], encode_rows(decoded(found))) for found in image["masks"]
+        )
+
+
+@contextmanager
+def coco_file(file: Path, classes: Sequence[str]) -> Iterator[Add]:
+    """COCO instances: an annotation of every structure that has pixels, run lengths column by column.
+
+    Categories count from 1 in the order of ``classes``. ``tools/prepare_masks.py --coco`` reads it.
+    """
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    categories = [{"id": number, "name": name} for number, name in enumerate(classes, start=1)]
+
+    def add(image: Mapping[str, Any]) -> None:
+        shape = {name: image[name] for name in ("width", "height")}
+        number = len(images) + 1
+        images.append({"id": number, "file_name": _name(image), **shape, "spacing": image["spacing_mm"]})
+        for category, found in enumerate(image["masks"], start=1):
+            if found["area_px"]:
+                own = {"id": len(annotations) + 1, "image_id": number, "category_id": category}
+                box = coco.toBbox(_code(found)).tolist()
+                annotations.append(
+                    {**own, "iscrowd": 0, "segmentation": found["rle"], "area": found["area_px"], "bbox": box}
+                )
+
+    yield add
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    write_atomic(file, json.dumps(content, allow_nan=False).encode() + b"\n")
+
+
+@contextmanager
+def png_folder(folder: Path) -> Iterator[Add]:
+    """CLASS/STEM.png of 0 and 255 for every class: the layout that tools/prepare_masks.py --masks reads."""
+    stem_of = _Stems()
+
+    def write(image: Mapping[str, Any]) -> None:
+        stem = stem_of(image)
+        for found in image["masks"]:
+            png = cv2.imencode(".png", decoded(found).astype(np.uint8) * 255)[1].tobytes()
+            write_atomic(folder / found["class"] / f"{stem}.png", png)
+
+    yield write
+
+
+@contextmanager
+def dicom_folder(folder: Path) -> Iterator[Add]:
+    """STEM.dcm, a Segmentation an image that refers to it; none where nothing was found."""
+    stem_of = _Stems()
+
+    def write(image: Mapping[str, Any]) -> None:
+        stem = stem_of(image)
+        there = {found["class"]: decoded(found) for found in image["masks"] if found["area_px"]}
+        if there:
+            write_dicom_seg(folder / f"{stem}.dcm", Path(image["file"]), there)
+
+    yield write
+
+
+class _Stems:
+    """A name of its own for every image: numbered where files of two folders share one."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def __call__(self, image: Mapping[str, Any]) -> str:
+        first = stem = Path(_name(image)).stem
+        number = 2
+        while stem in self._taken:
+            stem, number = f"{first}_{number}", number + 1
+        self._taken.add(stem)
+        return stem
+
+
+def _name(image: Mapping[str, Any]) -> str:
+    file = Path(image["file"])
+    return file.name if image["slice"] is None else f"{file.stem}_slice{image['slice']:04d}.png"
+
+
+def _code(found: Mapping[str, Any]) -> Any:
+    return {"size": found["rle"]["size"], "counts": found["rle"]["counts"].encode()}
