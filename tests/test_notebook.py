@@ -1,13 +1,15 @@
-"""The notebook runs from top to bottom, and is kept without outputs."""
+"""The notebooks run from top to bottom, and are kept without outputs."""
 
 from pathlib import Path
 
+import cv2
 import nbformat
 import pytest
 from nbclient import NotebookClient
 
 from tests.conftest import TINY_SET
-from tests.support.smoke_checkpoint import write_smoke_checkpoint
+from tests.support.smoke_checkpoint import write_smoke_checkpoint, write_smoke_mask_checkpoint
+from tests.support.tiny_masks import CHEST, chest_case
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -28,18 +30,31 @@ def test_no_output_is_kept(file: Path):
 def test_inspect_runs_and_shows_every_picture(
     tiny_prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    for name, value in {
-        "CEPHDETR_CHECKPOINT": write_smoke_checkpoint(tmp_path / "smoke.pt", TINY_SET),
-        "CEPHDETR_IMAGE": tiny_prepared / "images" / "tiny1.png",
-        "CEPHDETR_LANDMARK": "nose",
-        "JUPYTER_RUNTIME_DIR": tmp_path,
-        "IPYTHONDIR": tmp_path,
-    }.items():
-        monkeypatch.setenv(name, str(value))
-    notebook = nbformat.read(FOLDER / "inspect.ipynb", as_version=4)
+    monkeypatch.setenv("CEPHDETR_CHECKPOINT", str(write_smoke_checkpoint(tmp_path / "smoke.pt", TINY_SET)))
+    monkeypatch.setenv("CEPHDETR_IMAGE", str(tiny_prepared / "images" / "tiny1.png"))
+    monkeypatch.setenv("CEPHDETR_LANDMARK", "nose")
+    text, pictures = executed("inspect.ipynb", tmp_path, monkeypatch)
+    assert "landmark: 3 nose" in text and "the model has every part" in text
+    assert pictures == 9
+
+
+def test_inspect_masks_shows_outlines_doubt_and_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    image = tmp_path / "chest.png"
+    cv2.imwrite(str(image), chest_case(0).image)
+    monkeypatch.setenv("CEPHDETR_CHECKPOINT", str(write_smoke_mask_checkpoint(tmp_path / "smoke.pt", CHEST)))
+    monkeypatch.setenv("CEPHDETR_IMAGE", str(image))
+    text, pictures = executed("inspect_masks.ipynb", tmp_path, monkeypatch)
+    assert "96 x 80 px; 4 classes" in text and "| heart |" in text
+    assert pictures == 3
+
+
+def executed(name: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, int]:
+    """The text that a notebook shows, and how many pictures. No warning may come with them."""
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(home))
+    monkeypatch.setenv("IPYTHONDIR", str(home))
+    notebook = nbformat.read(FOLDER / name, as_version=4)
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(FOLDER)}}).execute()
     outputs = [output for cell in code_cells(notebook) for output in cell.outputs]
-    assert [output.text for output in outputs if output.output_type == "stream"] == []  # no warnings
+    assert [output.text for output in outputs if output.output_type == "stream"] == []
     text = "\n".join(output.data.get("text/markdown", "") for output in outputs)
-    assert "landmark: 3 nose" in text and "the model has every part" in text
-    assert sum("image/png" in output.data for output in outputs) == 9
+    return text, sum("image/png" in output.data for output in outputs)

@@ -1,4 +1,4 @@
-"""A checkpoint of the real landmark DETR at its smallest, untrained, for tests of what opens checkpoints."""
+"""Checkpoints of real models at their smallest, untrained, for tests of what opens checkpoints."""
 
 from pathlib import Path
 
@@ -6,6 +6,8 @@ import torch
 from omegaconf import OmegaConf
 
 from datasets.landmarks.landmark_set import LandmarkSet
+from datasets.masks.class_set import ClassSet
+from datasets.masks.meaning import MaskMeaning
 from tests.support.small_detr import wake
 from util.checkpoints.checkpoint import FORMAT, save_checkpoint
 from util.config import instantiate, load_config
@@ -23,6 +25,24 @@ def write_smoke_checkpoint(file: Path, landmark_set: LandmarkSet) -> Path:
         "config": OmegaConf.to_yaml(config),
         "landmark_set": landmark_set.to_dict(),
         "labels": "synthetic",
+        "weights": model.state_dict(),
+        "metrics": {},
+        "iteration": 0,
+    }
+    save_checkpoint(file, content)
+    return file
+
+
+def write_smoke_mask_checkpoint(file: Path, class_set: ClassSet) -> Path:
+    """The model of configs/masks/smoke.py with random weights; it finds something of every class."""
+    config = load_config("configs/masks/smoke.py")
+    torch.manual_seed(0)
+    model = instantiate(config.model, num_classes=len(class_set))
+    torch.nn.init.constant_(model.head.bias, 0.0)
+    content = {
+        "format": FORMAT,
+        "config": OmegaConf.to_yaml(config),
+        **MaskMeaning(class_set, "synthetic").to_dict(),
         "weights": model.state_dict(),
         "metrics": {},
         "iteration": 0,
