@@ -23,6 +23,7 @@ from tqdm import tqdm
 from datasets.loader import TrainSampler, eval_loader, train_loader
 from datasets.prepared.splits import Fold
 from datasets.prepared.subsets import content_digest
+from util.arguments import escape_on_console
 from util.checkpoints.checkpoint import with_task
 from util.config import instantiate, load_config, require_sections
 from util.training.automatic import automatic_overrides
@@ -214,6 +215,7 @@ def report(run: TrainingRun, ending: Ending) -> None:
 
 def main() -> int:
     """0: done, or stopped by the user with everything saved; 1: the loss diverged; 2: the input is wrong."""
+    escape_on_console()
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # large pages under Linux: docs/benchmark.md
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     args = parse_arguments()

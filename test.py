@@ -22,6 +22,7 @@ from util.arguments import (
     add_data_arguments,
     add_model_config_argument,
     checkpoints_of,
+    escape_on_console,
     model_config_of,
     positive,
 )
@@ -37,6 +38,7 @@ from util.training.task import Task
 
 
 def main() -> None:
+    escape_on_console()
     args, task = parse_arguments()
     looks = task.looks(args)
     device = pick_device(args.device)
