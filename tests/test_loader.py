@@ -84,3 +84,12 @@ def test_unknown_spacing_is_refused_before_training(tiny_prepared):
     dataset.spacings[1][:] = np.nan
     with pytest.raises(ValueError, match=r"case 'tiny2' of 'train' has spacing \[nan, nan\]"):
         require_spacing(dataset)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_batches_wait_in_pinned_memory_where_a_gpu_fetches_them(tiny_prepared, there, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    dataset = PreparedDataset(tiny_prepared, "train", TinyTransforms(size=(24, 20)))
+    training = train_loader(dataset, TrainSampler(len(dataset), 4, seed=0), 0, collate=collate)
+    evaluation = eval_loader(dataset, 4, 0, collate=collate)
+    assert training.pin_memory is evaluation.pin_memory is there

@@ -88,7 +88,12 @@ def with_shipped_norm(prepared: Path) -> dict:
     trainer = Trainer(
         model, LandmarkCriterion(), optimizer, task=LandmarkTask(), settings=settings, accelerator=accelerator
     )
+    reduce, messages = accelerator.reduce, []
+    accelerator.reduce = lambda tensor, how: messages.append(how) or reduce(tensor, how)
     trainer.step([next(_batches(prepared, (96, 64), accelerator, batch_size=4))])
+    if accelerator.num_processes > 1:  # statistics travel together, and not a second time by the wrapper
+        assert len(messages) < 5 < len(trainer._statistics), messages
+        assert not trainer._objective.broadcast_buffers
     return trainer.model.state_dict()
 
 
