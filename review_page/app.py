@@ -48,15 +48,15 @@ class ReviewApp:
         return [
             Route("/", self.page),
             Route("/static/{name:path}", self.static),
-            Route("/api/session", _answered(self.session)),
-            Route("/api/cases", _answered(self.cases)),
-            Route("/api/case/{number:int}", _answered(self.case)),
-            Route("/api/case/{number:int}", _answered(self.put), methods=["PUT"]),
-            Route("/api/measure", _answered(self.measure), methods=["POST"]),
-            Route("/api/image/{number:int}", _answered(self.image)),
-            Route("/api/export/{kind}", _answered(self.export), methods=["POST"]),
-            Route("/api/adapt", _answered(self.adapt), methods=["POST"]),
-            Route("/api/progress", _answered(self.progress)),
+            Route("/api/session", self._answered(self.session)),
+            Route("/api/cases", self._answered(self.cases)),
+            Route("/api/case/{number:int}", self._answered(self.case)),
+            Route("/api/case/{number:int}", self._answered(self.put), methods=["PUT"]),
+            Route("/api/measure", self._answered(self.measure), methods=["POST"]),
+            Route("/api/image/{number:int}", self._answered(self.image)),
+            Route("/api/export/{kind}", self._answered(self.export), methods=["POST"]),
+            Route("/api/adapt", self._answered(self.adapt), methods=["POST"]),
+            Route("/api/progress", self._answered(self.progress)),
         ]
 
     async def page(self, request: Request) -> Response:
@@ -104,10 +104,29 @@ class ReviewApp:
 
     async def adapt(self, request: Request) -> Response:
         await run_in_threadpool(self._jobs.adapt)
-        return JSONResponse(self._jobs.progress.to_dict())
+        return await self.progress(request)
 
     async def progress(self, request: Request) -> Response:
-        return JSONResponse(self._jobs.progress.to_dict())
+        said = self._jobs.progress.to_dict()
+        return JSONResponse(said | {"message": self._session.masked(said["message"])})
+
+    def _answered(self, handler: Handler) -> Handler:
+        """Whatever is refused becomes a status and a sentence."""
+
+        async def answered(request: Request) -> Response:
+            try:
+                return await handler(request)
+            except RefusedError as error:
+                return self._refused(error.status, error)
+            except WriteError as error:
+                return self._refused(507, error)
+            except BodyTooLargeError:
+                return self._refused(413, "The request is too large.")
+
+        return answered
+
+    def _refused(self, status: int, sentence: object) -> Response:
+        return JSONResponse({"error": self._session.masked(str(sentence))}, status)
 
     def _about(self) -> dict[str, Any]:
         session, progress = self._session, self._jobs.progress
@@ -133,7 +152,7 @@ class ReviewApp:
             else None,
             "can_adapt": self._jobs.can_adapt,
             "can_sr": self._jobs.can_sr,
-            "notes": list(session.settings.notes),
+            "notes": session.notes(),
         }
 
     def _number(self, request: Request) -> int:
@@ -165,22 +184,6 @@ def make_app(session: Session, jobs: Jobs, token: str) -> Starlette:
         middleware=[Middleware(Guard, token=token)],
         exception_handlers=handlers,
     )
-
-
-def _answered(handler: Handler) -> Handler:
-    """Whatever is refused becomes a status and a sentence."""
-
-    async def answered(request: Request) -> Response:
-        try:
-            return await handler(request)
-        except RefusedError as error:
-            return JSONResponse({"error": str(error)}, error.status)
-        except WriteError as error:
-            return JSONResponse({"error": str(error)}, 507)
-        except BodyTooLargeError:
-            return JSONResponse({"error": "The request is too large."}, 413)
-
-    return answered
 
 
 async def _body(request: Request) -> dict[str, Any]:

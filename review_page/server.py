@@ -26,10 +26,11 @@ def listening(file: Path, port: int) -> Iterator[tuple[socket.socket, str]]:
     """
     last = _last(file)
     found, token = _bound_again(port, last.get("port")), last.get("token") or new_token()
+    bound = found.getsockname()[1]
     try:
-        _remember(file, {"port": found.getsockname()[1], "token": token})
+        _remember(file, {"port": bound, "token": token})
         yield found, token
-        _remember(file, {"port": found.getsockname()[1]})
+        _remember(file, {"port": bound})
     finally:
         found.close()
 

@@ -17,6 +17,7 @@ from review_page.journal import Journal
 from review_page.measured_case import CaseMeasurer
 from review_page.predictions import Predictions, Record
 from review_page.review_folder import ReviewFolder, Study
+from util.files import printable
 
 
 @dataclass
@@ -58,8 +59,26 @@ class Session:
 
     def name(self, number: int) -> str:
         """How the page calls a film; without its name where names are masked or the reading is blind."""
-        masked = self.settings.mask_names or self.study is not None
-        return f"film {number + 1}" if masked else self.cases[number].name
+        return f"film {number + 1}" if self._masks else self.cases[number].name
+
+    @property
+    def _masks(self) -> bool:
+        return self.settings.mask_names or self.study is not None
+
+    def notes(self) -> list[str]:
+        """About the folder, for the page; they name files."""
+        notes = list(self.settings.notes)
+        if notes and self._masks:
+            return ["Something was left out of this review; the window of review.py says what."]
+        return notes
+
+    def masked(self, sentence: str) -> str:
+        """A sentence for the page: where names are masked, it names films and their files by number too."""
+        for number, case in enumerate(self.cases if self._masks else ()):
+            log = case.journal.file.name.removesuffix(".log.jsonl")
+            for name in (printable(case.film.file), log, case.name):
+                sentence = sentence.replace(name, self.name(number))
+        return sentence
 
     def opened(self, number: int) -> Case:
         """A case whose film has been read. Raises RefusedError for a film that is not what it was."""

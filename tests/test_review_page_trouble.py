@@ -27,6 +27,7 @@ def test_two_tabs_at_one_landmark_ask_a_person(context: Any, review: Served, ans
     other.keys("m")
     other.page.wait_for_selector("#conflict:not([hidden])")
     assert review.mark(index, 2)["state"] == "confirmed"
+    assert "it is confirmed now. Yours, not visible, is not saved" in other.text("#conflict")
     other.page.locator(answer).click()
     other.saved()
     assert review.mark(index, 2)["state"] == wins

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 from review_page.app import STATIC
 from review_page.guard import LARGEST_BODY
 from review_page.server import bound_socket, listening, new_token
-from tests.support.review import TOKEN, Page, reviewed
+from tests.support.review import TOKEN, Page, reviewed, wanted
 
 ADDRESSES = ("/api/session", "/api/cases", "/api/case/0", "/api/image/0?view=display", "/api/progress")
 PLACE = {"base": 0, "event": {"kind": "place", "index": 0, "x": 10.0, "y": 10.0}}
@@ -138,6 +138,25 @@ def test_masked_names_are_in_no_answer(tmp_path: Path) -> None:
         assert page.client.get("/api/cases").json()[0]["name"] == "film 1"
 
 
+def test_masked_names_are_in_no_sentence_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted(tmp_path)
+    (tmp_path / "films/film9.png").write_bytes(b"none")
+    with reviewed(tmp_path, mask_names=True) as page:
+        page.done({"kind": "confirm", "index": 0})
+        with monkeypatch.context() as full:
+            full.setattr("os.fsync", _full)
+            answer = page.put({"kind": "confirm", "index": 1})
+        assert answer.status_code == 507 and "No space left" in answer.json()["error"]
+        assert "film0" not in answer.text and "film 1" in answer.text
+        assert "film9" not in page.client.get("/api/session").text
+    with reviewed(tmp_path) as page:
+        assert "film9.png" in page.client.get("/api/session").text
+
+
+def _full(handle: int) -> None:
+    raise OSError(28, "No space left on device")
+
+
 def test_a_blind_reader_is_told_no_prediction_and_no_name(tmp_path: Path) -> None:
     with reviewed(tmp_path, blind=True) as page:
         case = page.case(0)
@@ -166,6 +185,7 @@ def test_a_token_ends_with_its_server_and_outlives_a_kill(tmp_path: Path) -> Non
     assert file.stat().st_mode & 0o777 == 0o600
     with listening(file, 0) as (again, same):
         assert (again.getsockname()[1], same) == (port, token)
+        again.close()  # as uvicorn does
     assert token not in file.read_text()
     with bound_socket(port), listening(file, 0) as (other, new):
         assert other.getsockname()[1] != port and new != token

@@ -175,11 +175,11 @@ export class Page {
     const place = shown.findIndex((one) => one.id === this.id) + 1;
     const read = this.about.blind ? this.list.numReviewed : null; // a study goes on to the end
     panels.drawHeader(film, { place: place || "-", shown: shown.length, read, all: this.list.lines.length });
-    panels.drawQueue(film, this.order, this.chosen, landmarks, (index) => this.choose(index));
     this.drawMeasurements();
     panels.drawHistory(film.history);
     panels.drawBanner([...film.banner, ...(this.about.notes ?? [])]);
     panels.drawTool(this.chosenLandmark, this.chosenName, hints[this.chosenName] ?? "", this.canChange);
+    panels.drawQueue(film, this.order, this.chosen, landmarks, (index) => this.choose(index)); // has its height now
     byId("film").setAttribute("aria-label", `${film.name}, ${landmarks.length} landmarks, ${film.state}`);
   }
 
@@ -189,6 +189,7 @@ export class Page {
   }
 
   #savedChanged() {
+    this.#drawSaved();
     if (this.id !== null) {
       const film = this.saver.film(this.id);
       if (!this.saver.numUnsaved) this.measuring.rows = film.measurements;
@@ -196,7 +197,6 @@ export class Page {
       this.draw();
       if (this.#drag === null) this.looking.atChosen();
     }
-    this.#drawSaved();
   }
 
   #drawSaved() {
