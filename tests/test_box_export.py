@@ -9,17 +9,12 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from omegaconf import OmegaConf
 
 from datasets.boxes.class_set import BoxClasses
-from datasets.boxes.meaning import BoxMeaning
 from tests.support.box_data import picture
 from tests.support.run_scripts import ROOT, run_scripts
-from tests.support.small_boxes import settle
-from tests.support.small_detr import wake
+from tests.support.smoke_checkpoint import random_detector, write_smoke_box_checkpoint
 from util.checkpoints.boxes.published import published_state
-from util.checkpoints.checkpoint import FORMAT, save_checkpoint
-from util.config import instantiate, load_config
 from util.export.boxes.verify import difference
 
 CLASSES = BoxClasses(("tooth", "plate"), (3, 90))
@@ -31,23 +26,14 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-def awake(config: str, num_classes: int):
-    torch.manual_seed(0)
-    model = instantiate(load_config(ROOT / config).model, num_classes=num_classes)
-    wake(model, 0.05)
-    settle(model)
-    return model
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A checkpoint in the right mode, a published file of the published one, and pictures."""
     folder = tmp_path_factory.mktemp("export")
-    config = load_config(ROOT / "tests/support/tiny_boxes.py")
-    content = {"format": FORMAT, "config": OmegaConf.to_yaml(config), "metrics": {}, "iteration": 0}
-    weights = awake("tests/support/tiny_boxes.py", 2).state_dict()
-    save_checkpoint(folder / "best.pt", content | {"weights": weights} | BoxMeaning(CLASSES).to_dict())
-    torch.save(published_state(awake("tests/support/tiny_published.py", 91)), folder / "published.pth")
+    write_smoke_box_checkpoint(folder / "best.pt", CLASSES)
+    torch.save(
+        published_state(random_detector("tests/support/tiny_published.py", 91)), folder / "published.pth"
+    )
     (folder / "pictures").mkdir()
     for name in "ab":
         large = cv2.resize(picture(name, colour=False), (96, 72))

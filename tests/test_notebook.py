@@ -7,8 +7,13 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from datasets.boxes.class_set import BoxClasses
 from tests.conftest import TINY_SET
-from tests.support.smoke_checkpoint import write_smoke_checkpoint, write_smoke_mask_checkpoint
+from tests.support.smoke_checkpoint import (
+    write_smoke_box_checkpoint,
+    write_smoke_checkpoint,
+    write_smoke_mask_checkpoint,
+)
 from tests.support.tiny_masks import CHEST, chest_case
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
@@ -46,6 +51,17 @@ def test_inspect_masks_shows_outlines_doubt_and_sizes(tmp_path: Path, monkeypatc
     text, pictures = executed("inspect_masks.ipynb", tmp_path, monkeypatch)
     assert "96 x 80 px; 4 classes" in text and "| heart |" in text
     assert pictures == 3
+
+
+def test_inspect_boxes_shows_the_way_of_a_detector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    image = tmp_path / "chest.png"
+    cv2.imwrite(str(image), chest_case(0).image)
+    checkpoint = write_smoke_box_checkpoint(tmp_path / "smoke.pt", BoxClasses(("tooth", "plate"), (3, 90)))
+    monkeypatch.setenv("CEPHDETR_CHECKPOINT", str(checkpoint))
+    monkeypatch.setenv("CEPHDETR_IMAGE", str(image))
+    text, pictures = executed("inspect_boxes.ipynb", tmp_path, monkeypatch)
+    assert "96 x 80 px; 2 classes" in text
+    assert 5 <= pictures <= 8  # up to three of gradients, where a map of the backbone speaks for an object
 
 
 def executed(name: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, int]:

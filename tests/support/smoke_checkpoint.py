@@ -5,9 +5,13 @@ from pathlib import Path
 import torch
 from omegaconf import OmegaConf
 
+from datasets.boxes.class_set import BoxClasses
+from datasets.boxes.meaning import BoxMeaning
 from datasets.landmarks.landmark_set import LandmarkSet
 from datasets.masks.class_set import ClassSet
 from datasets.masks.meaning import MaskMeaning
+from models.boxes.detector import SalienceDetr
+from tests.support.small_boxes import settle
 from tests.support.small_detr import wake
 from util.checkpoints.checkpoint import FORMAT, save_checkpoint
 from util.config import instantiate, load_config
@@ -49,3 +53,28 @@ def write_smoke_mask_checkpoint(file: Path, class_set: ClassSet) -> Path:
     }
     save_checkpoint(file, content)
     return file
+
+
+def write_smoke_box_checkpoint(file: Path, classes: BoxClasses) -> Path:
+    """The detector of tests/support/tiny_boxes.py with random weights that find something."""
+    config = "tests/support/tiny_boxes.py"
+    model = random_detector(config, len(classes.names))
+    content = {
+        "format": FORMAT,
+        "config": OmegaConf.to_yaml(load_config(config)),
+        **BoxMeaning(classes).to_dict(),
+        "weights": model.state_dict(),
+        "metrics": {},
+        "iteration": 0,
+    }
+    save_checkpoint(file, content)
+    return file
+
+
+def random_detector(config: str, num_classes: int) -> SalienceDetr:
+    """Of a config, with statistics as after some training."""
+    torch.manual_seed(0)
+    model = instantiate(load_config(config).model, num_classes=num_classes)
+    wake(model, 0.05)
+    settle(model)
+    return model

@@ -12,6 +12,7 @@ from matplotlib.patches import Rectangle
 
 from datasets.boxes.batch import collate_boxes, with_channels
 from datasets.files.colour import as_colour
+from datasets.files.image_files import SourceImage
 from models.backbone import input_channels
 from util.arguments import positive
 from util.checkpoints.checkpoint import LoadedModel
@@ -32,24 +33,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def model_pictures(loaded: LoadedModel, args: argparse.Namespace, say: Say) -> Iterator[tuple[str, Figure]]:
-    """File stem and figure: detections, salience, kept tokens, proposals, boxes by layer, gradients."""
+    """Those of ``pictures_of`` as tools/visualize_model.py is asked for them."""
+    return pictures_of(loaded, chosen_image(args), args.objects, say)
+
+
+def pictures_of(
+    loaded: LoadedModel, image: SourceImage, objects: int, say: Say
+) -> Iterator[tuple[str, Figure]]:
+    """File stem and figure: detections, salience, kept tokens, proposals, boxes by layer, gradients.
+
+    ``objects``: the best queries that are followed layer by layer.
+    """
     model = loaded.model
     channels = input_channels(model.parameters())
-    sample = source_sample(chosen_image(args), loaded.meaning.classes, colour=channels == 3)
+    sample = source_sample(image, loaded.meaning.classes, colour=channels == 3)
     batch = collate_boxes([instantiate(loaded.config.eval_transforms)(sample, np.random.default_rng(0))])
     device = next(model.parameters()).device
     images, sizes = with_channels(batch.images, channels).to(device), batch.sizes.to(device)
     width, height = batch.sizes[0].tolist()
     picture = as_colour((images[0].cpu().numpy().transpose(1, 2, 0) * 255).round().astype(np.uint8).squeeze())
     picture, names = picture[:height, :width], loaded.meaning.names
-    views = look_inside(model, images, sizes, args.objects)
+    views = look_inside(model, images, sizes, objects)
     yield "detections", detections_figure(picture, views.detections, names)
     yield "salience", maps_figure(picture, views.salience, "salience, level {}", 1.0)
     layers = len(model.encoder.layers)
     yield "kept_tokens", maps_figure(picture, views.updates, "encoder layers on a token, level {}", layers)
     yield "proposals", proposals_figure(picture, views.proposals)
     yield "layers", layers_figure(picture, views.layers, names)
-    for number, one in enumerate(gradient_maps(model, images, sizes, min(args.objects, 3)), start=1):
+    for number, one in enumerate(gradient_maps(model, images, sizes, min(objects, 3)), start=1):
         if not any(m.any() for m in one.maps):
             say(f"object {number}, {names[one.label]}: no map of the backbone speaks for it.")
             continue
