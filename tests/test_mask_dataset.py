@@ -210,6 +210,7 @@ def test_an_unsound_case_is_refused(tmp_path, changes, named):
         (lambda data: data["annotations"][0].update(category_id=9), "category 9"),
         (lambda data: data["annotations"][0].update(image_id=99), "image 99"),
         (lambda data: data["annotations"][2]["segmentation"].update(size=[5, 5]), "run lengths"),
+        (lambda data: data["annotations"][2]["segmentation"].update(counts="48"), "of 12 pixels"),
         (lambda data: data["annotations"][0]["segmentation"][0].__setitem__(0, 500.0), "x=500"),
         (lambda data: data["images"][0].update(attributes={"sex": "other"}), "sex='other'"),
         (lambda data: data["images"][0].update(spacing=[-1, 1]), "spacing"),

@@ -7,6 +7,7 @@ import numpy as np
 from pycocotools import mask as coco
 
 from datasets.masks.annotation import Annotation, Outlines
+from datasets.masks.coco_runs import require_filled
 from datasets.prepared.subsets import read_json
 
 
@@ -45,7 +46,7 @@ def read_coco(file: Path) -> tuple[tuple[str, ...], dict[str, Annotation]]:
 
 def _annotation(image: Any, entries: list[Any], categories: dict[Any, str], file: Path) -> Annotation:
     stem = PurePosixPath(str(image["file_name"]).replace("\\", "/")).stem
-    size = (int(image["width"]), int(image["height"]))
+    size = _size(image, file)
     masks: dict[str, np.ndarray] = {}
     polygons: dict[str, list[np.ndarray]] = {}
     for entry in entries:
@@ -60,8 +61,18 @@ def _annotation(image: Any, entries: list[Any], categories: dict[Any, str], file
     return Annotation(stem, str(file), masks, outlines, size)
 
 
+def _size(image: Any, file: Path) -> tuple[int, int]:
+    size = (image["width"], image["height"])
+    if not all(isinstance(side, int) and side > 0 for side in size):
+        raise ValueError(f"{file}: {image['file_name']} of {size} pixels, expected whole numbers above 0.")
+    return size
+
+
 def _polygons(segmentation: Any, where: str) -> list[np.ndarray]:
-    parts = [np.array(values, np.float64) for values in segmentation]
+    try:
+        parts = [np.array(values, np.float64) for values in segmentation]
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{where}: {error}, expected polygons as lists of numbers x, y.") from error
     for values in parts:
         if values.ndim != 1 or len(values) % 2 or len(values) < 6:
             raise ValueError(
@@ -84,5 +95,7 @@ def _decoded(segmentation: Any, size: tuple[int, int], where: str) -> np.ndarray
                 f"{where}: run lengths of {sum(counts)} pixels, expected {width * height}. Export it anew."
             )
         segmentation = coco.frPyObjects(segmentation, height, width)
+    else:
+        require_filled(str(counts).encode(), size, where)
     found: Any = segmentation
     return coco.decode(found).astype(bool)

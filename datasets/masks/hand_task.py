@@ -54,7 +54,8 @@ def read_metadata(file: Path) -> tuple[dict[str, dict[str, str]], list[str]]:
     person, sex = _column(header, _ID, file), _column(header, _SEX, file)
     found: dict[str, dict[str, str]] = {}
     unclear = []
-    for row in rows[1:]:
+    for cells in rows[1:]:
+        row = [*cells, *[None] * (len(header) - len(cells))]  # a line may be empty, or end early
         name = str(row[person] if row[person] is not None else "").strip()
         if not name:
             continue
@@ -87,8 +88,11 @@ def _rows(file: Path) -> Iterator[Sequence[Any]]:
     if not file.is_file():
         raise ValueError(f"{file}: no such file. Check the path.")
     if file.suffix.lower() == ".csv":
-        with file.open(newline="", encoding="utf-8-sig") as stream:
-            yield from csv.reader(stream)
+        try:
+            with file.open(newline="", encoding="utf-8-sig") as stream:
+                yield from csv.reader(stream)
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{file}: not text in UTF-8 ({error}). Save it as CSV UTF-8.") from error
         return
     try:
         from openpyxl import load_workbook

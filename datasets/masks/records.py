@@ -8,6 +8,7 @@ import numpy as np
 
 from datasets.masks.case import check_attributes, check_polygons
 from datasets.masks.class_set import ClassSet
+from datasets.masks.coco_runs import require_filled
 from datasets.masks.shape import Shape
 from datasets.prepared.subsets import image_of
 
@@ -79,7 +80,9 @@ def _shape(segmentation: Any, size: tuple[int, int], where: str) -> Shape:
                 f"{where}: run lengths of a {segmentation['size']} mask, expected height and width "
                 f"[{size[1]}, {size[0]}] and a string of counts. Prepare the data anew."
             )
-        return Shape(runs=segmentation["counts"].encode())
+        runs = segmentation["counts"].encode()
+        require_filled(runs, size, where)
+        return Shape(runs=runs)
     shape = Shape(tuple(np.asarray(values, np.float64).reshape(-1, 2) for values in segmentation))
     check_polygons(shape, size, where)
     return shape

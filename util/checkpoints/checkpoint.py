@@ -246,4 +246,4 @@ def _offer_previous(file: Path) -> str:
     previous = whole_previous(file)
     if previous is not None:
         return f" The one saved before it is whole: use {previous}."
-    return " Give a file that main.py wrote, such as RUN/best.pt."
+    return " Give a RUN/best.pt that was made by: python main.py --config-file configs/... (docs/usage.md)."

@@ -16,6 +16,7 @@ train = dict(
     ema_decay=0.99,
     eval_every=400,
     eval_batch_size=4,
+    save_minutes=10.0,
     log_every=20,
     patience=None,
     mixed_precision="no",

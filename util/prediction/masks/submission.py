@@ -45,7 +45,7 @@ class Submission:
         if not file.is_file():
             raise ValueError(f"{file}: no such file. Check the path.")
         with file.open("rb") as stream:
-            header = stream.readline().decode("utf-8-sig").strip()
+            header = stream.readline().decode("utf-8-sig", errors="replace").strip()
             if tuple(header.split(",")) != COLUMNS:
                 raise ValueError(f"{file}: first line {header[:80]!r}, expected {','.join(COLUMNS)}.")
             place = stream.tell()
