@@ -77,14 +77,17 @@ class Norm:
 
 
 def choose(norms: tuple[Norm, ...], patient: Patient) -> Norm | None:
-    """The norm that fits the patient best; the first of equals, None where there is none."""
+    """The norm that fits the patient best; the first of equals, None where there is none.
+
+    Where the patient's age is known, a norm of unknown ages comes after those that say theirs.
+    """
 
     def misfit(norm: Norm) -> tuple[bool, bool, float]:
         sex = patient.sex is not None and norm.sex not in ("both", patient.sex)
         population = patient.population is not None and norm.population != patient.population
         years = 0.0
         if patient.age is not None:
-            low, high = norm.ages or (-math.inf, math.inf)
+            low, high = norm.ages or (math.inf, math.inf)
             years = max(low - patient.age, patient.age - high, 0.0)
         return population, sex, years
 

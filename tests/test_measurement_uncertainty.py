@@ -182,6 +182,7 @@ def test_a_value_on_a_limit_of_two_outer_classes() -> None:
 
 ADULT = Norm(82, 2, "white adults", "adult", "both", "s", True, (18, 120))
 GIRL = Norm(87, 3, "white adults", "9 years", "female", "s", False, (9, 18), 0.5)
+AGELESS = Norm(82.4, 3, "white adults", "26 years on average", "female", "s", False)
 
 
 def test_norms_are_chosen_by_what_is_known() -> None:
@@ -190,6 +191,8 @@ def test_norms_are_chosen_by_what_is_known() -> None:
     assert choose((ADULT, GIRL), Patient(age=12, sex="female")) is GIRL
     assert choose((GIRL, ADULT), Patient(age=12, sex="male")) is ADULT
     assert choose((GIRL, ADULT), Patient(age=30)) is ADULT
+    assert choose((AGELESS, ADULT), Patient(age=14, sex="female")) is ADULT
+    assert choose((AGELESS, ADULT), Patient(sex="female")) is AGELESS
     assert [GIRL.at(Patient(age=age)) for age in (None, 5, 9, 13, 40)] == [87, 87, 87, 89, 91.5]
     assert ADULT.is_of(Patient(30, "male", "white adults")) and not ADULT.is_of(Patient(30, "male"))
     assert not ADULT.is_of(Patient(12, "male", "white adults"))

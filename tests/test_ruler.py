@@ -21,10 +21,21 @@ def test_the_pitch_is_found(pitch: float, vertical: bool) -> None:
     assert 400 <= x <= 401 + pitch and 60 - 1.5 * pitch < y < 60 + 1.5 * pitch
 
 
-def test_a_slight_tilt_does_not_matter() -> None:
-    turn = cv2.getRotationMatrix2D((250.0, 350.0), 1.5, 1.0)
+@pytest.mark.parametrize("degrees", [1.5, -5.0])
+def test_a_slight_tilt_does_not_matter(degrees: float) -> None:
+    turn = cv2.getRotationMatrix2D((250.0, 350.0), degrees, 1.0)
     turned = cv2.warpAffine(with_teeth(film(), 18.38), turn, (500, 700), borderMode=cv2.BORDER_REFLECT)
     assert find_ruler(turned).pitch_px == pytest.approx(18.38, rel=0.01)
+
+
+def test_letters_at_equal_distances_are_no_ruler() -> None:
+    image = film()
+    rng = np.random.default_rng(0)
+    for letter in range(9):  # strokes that begin every 18 pixels, none as wide as the next
+        left = 60 + 18 * letter
+        cv2.rectangle(image, (left, 400), (left + int(rng.integers(4, 14)), 430), 230, cv2.FILLED)
+    with pytest.raises(ValueError, match="no ruler was found"):
+        find_ruler(image)
 
 
 @pytest.mark.parametrize("seed", range(5))

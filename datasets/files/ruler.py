@@ -2,7 +2,8 @@
 
 Cephalostats show a metal ruler on the nasal rest. Its teeth or lines repeat along a column or a row of the
 image at equal distances, which nothing in a head does for long. So every line of the image is looked at for
-edges at equal distances; neighbouring lines must agree, and no other period may compete.
+edges at equal distances; neighbouring lines must agree, and no other period may compete. Letters burnt into
+a film stand at equal distances too, but are not equally wide as teeth are.
 """
 
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ _LINES = 4  # neighbouring lines of the image that must agree, and
 _LONG = 0.6  # as many pixels as this share of the pitch: a tooth is no thinner
 _AGREE = 0.03  # by this share
 _SCATTER = 0.02  # of the edges about equal distances, as a share of the pitch
+_ALIKE = 0.06  # of the widths of the teeth about their mean, as a share of the pitch
 _CLEARER = 4.0  # a ruler has this many times the edges of any other period
 
 
@@ -108,14 +110,15 @@ def _even_edges(waves: np.ndarray, window: int) -> Iterator[_Chain]:
     exact = place + 0.5 - before / (after - before)  # continuous pixels
     if len(line) < _EDGES:
         return
-    high = _swing(waves, line, place)
+    high, widths = _swing(waves, line, place), _widths(waves, line, exact)
     gap = np.diff(exact)
     fits = (np.diff(line) == 0) & (gap > window / _NEAR) & (gap < window * _NEAR) & (high[:-1] > _CONTRAST)
     even = fits[1:] & fits[:-1] & (np.abs(gap[1:] - gap[:-1]) < _EVEN * gap[:-1])
     bounds = np.flatnonzero(np.diff(np.concatenate([[False], even, [False]]).astype(np.int8)))
     for start, stop in zip(bounds[::2], bounds[1::2], strict=True):
         chain = _Chain(int(line[start]), exact[start : stop + 2])
-        if len(chain.places) >= _EDGES and chain.scatter < _SCATTER:
+        alike = np.std(widths[start : stop + 1]) < _ALIKE * chain.pitch  # the last tooth may be cut
+        if len(chain.places) >= _EDGES and chain.scatter < _SCATTER and alike:
             yield chain
 
 
@@ -124,6 +127,15 @@ def _swing(waves: np.ndarray, line: np.ndarray, place: np.ndarray) -> np.ndarray
     flat = line * waves.shape[1] + place
     values = waves.ravel()
     return np.append(np.maximum.reduceat(values, flat) - np.minimum.reduceat(values, flat), 0.0)[: len(flat)]
+
+
+def _widths(waves: np.ndarray, line: np.ndarray, exact: np.ndarray) -> np.ndarray:
+    """How far the next falling edge is from each rising one at ``exact`` of its line; infinite for none."""
+    row, place = np.nonzero((waves[:, :-1] >= 0.0) & (waves[:, 1:] < 0.0))
+    before, after = waves[row, place], waves[row, place + 1]
+    falling = row * waves.shape[1] + place + 0.5 + before / (before - after)  # line after line
+    rising = line * waves.shape[1] + exact
+    return np.append(falling, np.inf)[np.searchsorted(falling, rising)] - rising
 
 
 def _groups(chains: list[_Chain]) -> list[list[_Chain]]:

@@ -60,8 +60,11 @@ def wiggle_chart(records: Sequence[Mapping[str, Any]]) -> Figure | None:
         axes.plot(np.clip(deviation, -_MOST_SD, _MOST_SD), place, "o", color=_BLUE)
     axes.plot(deviations.clip(-_MOST_SD, _MOST_SD), places, color=_BLUE, linewidth=1)
     axes.set_yticks(places, [record["code"] for record in shown])
-    axes.invert_yaxis()
-    axes.set(xlim=(-_MOST_SD - 0.3, _MOST_SD + 0.3), xlabel="standard deviations of the norm from its mean")
+    axes.set(
+        xlim=(-_MOST_SD - 0.3, _MOST_SD + 0.3),
+        ylim=(len(shown) - 0.5, -0.5),  # the first at the top, none cut by the frame
+        xlabel="standard deviations of the norm from its mean",
+    )
     axes.grid(axis="x", color="#e5e7eb")
     axes.set_axisbelow(True)
     return figure
