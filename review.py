@@ -67,6 +67,7 @@ def review(args: argparse.Namespace) -> int:
             jobs, url = make_jobs(opened, wanted), address(found, token)
             kept_in = session.folder.folder
             print(f"{len(session.cases)} films, kept in {kept_in}. Ctrl-C ends it.\n{url}", flush=True)
+            threading.Thread(target=session.listed, daemon=True).start()  # measured while the browser opens
             if not args.no_browser:
                 threading.Timer(0.3, webbrowser.open, [url]).start()
             try:
