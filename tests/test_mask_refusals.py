@@ -1,6 +1,8 @@
 """Annotation that cannot be read as masks: each fault is refused with the file and what was expected."""
 
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,19 @@ import pytest
 from pycocotools import mask as coco_tool
 
 from datasets.masks.annotation import Notes
+from datasets.masks.batch import collate
+from datasets.masks.class_set import ClassSet
 from datasets.masks.coco_files import read_coco
 from datasets.masks.coco_runs import require_filled, run_lengths
+from datasets.masks.dataset import MaskDataset
 from datasets.masks.hand_task import read_metadata
 from datasets.masks.mask_files import find_mask_files, read_masks
 from datasets.masks.matching import persons_of, read_split
+from datasets.masks.meaning import MaskMeaning
 from datasets.masks.polygon_files import find_polygon_files, read_polygons
+from models.masks.losses import MaskCriterion
+from tasks.masks import MaskTask
+from tests.support.tiny_masks import CHEST, write_chests
 from util.evaluation.masks.mask_comparison import read_evaluation
 from util.prediction.masks.clean import Cleaning
 from util.prediction.masks.submission import Submission
@@ -223,3 +232,29 @@ def test_areas_and_windows_that_make_no_sense_are_refused():
     for overlap in (-0.1, 1.0, float("nan")):
         with pytest.raises(ValueError, match="windows that overlap"):
             window_starts(128, 64, overlap, 32)
+
+
+def test_xlsx_without_openpyxl_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(ValueError, match=r"needs openpyxl.*pip install openpyxl.*as CSV"):
+        read_metadata(written(tmp_path / "m.xlsx", "any"))
+
+
+def test_a_model_is_refused_for_data_of_other_classes(tmp_path):
+    data = MaskDataset(write_chests(tmp_path / "data"), "test")
+    other = MaskMeaning(ClassSet("other", ("right_lung", "left_lung", "clavicle", "heart")), "any")
+    MaskTask().require_same(MaskTask().meaning(data), data, tmp_path / "best.pt")
+    with pytest.raises(ValueError, match=r"best\.pt: trained on the 4 classes.*in the same order"):
+        MaskTask().require_same(other, data, tmp_path / "best.pt")
+
+
+def test_a_batch_of_two_class_sets_is_refused(tmp_path):
+    sample = MaskDataset(write_chests(tmp_path / "data"), "test").load(0)
+    renamed = replace(CHEST, classes=("a", "b", "c", "d"))
+    with pytest.raises(ValueError, match="2 sets of classes in one batch"):
+        collate([sample, replace(sample, class_set=renamed)])
+
+
+def test_a_criterion_of_nothing_is_refused():
+    with pytest.raises(ValueError, match=r"criterion\.losses is empty"):
+        MaskCriterion({})
