@@ -43,6 +43,7 @@ def test_states_notes_flags_and_undo(tab: Tab, review: Served) -> None:
         tab.keys(key)
         tab.saved()
         assert review.mark(index, 2)["state"] == state
+    assert "redo: " in tab.text("#said") and tab.text("#said").endswith("not visible, saved")
     tab.keys("r", "f")
     tab.page.keyboard.type("two shadows <b>")
     tab.keys("Enter")

@@ -61,6 +61,13 @@ def test_all_that_is_dragged_or_typed_can_be_tapped(tablet: Tab, review: Served)
     tap("#note-dialog [value='ok']")
     kinds = ["place", "place", "state", "reset", "undo", "redo", "confirm", "state"]
     assert review.kinds() == kinds
+    tablet.page.locator("#flag").tap()
+    tap("#note-dialog [value='ok']")
+    assert review.session.show(2)["flagged"]
+    tablet.page.locator("#export").tap()
+    tablet.page.locator("#export-dialog [value='json']").tap()
+    tablet.page.locator("#told-dialog [value='ok']").tap()
+    assert (review.session.folder.exports / "landmarks.json").is_file()
     tablet.page.locator("#next").tap()
     tablet.page.wait_for_selector("body[data-shown='0']")
 

@@ -20,12 +20,14 @@ export class Page {
   #before = []; // landmarks chosen before, for the way back
   #drag = null; // where the chosen landmark is being dragged to
   #announced = ""; // a change that is not on the disk yet
+  #notes; // about the folder, until a second film is opened
   #opening = 0; // counts openings, so that a late answer is not drawn
 
   constructor(api, saver, about) {
     this.api = api;
     this.saver = saver;
     this.about = about;
+    this.#notes = about.notes;
     this.list = new FilmList(api);
     this.view = new FilmView();
     this.view.abbreviations = about.landmark_set.abbreviations;
@@ -40,6 +42,7 @@ export class Page {
     if (about.blind) byId("landmark-order").value = "anatomical";
     saver.addEventListener("change", () => this.#savedChanged());
     saver.addEventListener("refused", (event) => this.say(event.detail));
+    saver.addEventListener("told", (event) => this.sayChange(event.detail));
     this.#drawSaved();
   }
 
@@ -83,6 +86,7 @@ export class Page {
     }
     if (opening !== this.#opening) return;
     this.saver.take(film);
+    if (this.id !== null && this.id !== id) this.#notes = [];
     this.id = id;
     this.#before = [];
     this.measuring.rows = film.measurements;
@@ -177,7 +181,7 @@ export class Page {
     panels.drawHeader(film, { place: place || "-", shown: shown.length, read, all: this.list.lines.length });
     this.drawMeasurements();
     panels.drawHistory(film.history);
-    panels.drawBanner([...film.banner, ...(this.about.notes ?? [])]);
+    panels.drawBanner([...film.banner, ...this.#notes]);
     panels.drawTool(this.chosenLandmark, this.chosenName, hints[this.chosenName] ?? "", this.canChange);
     panels.drawQueue(film, this.order, this.chosen, landmarks, (index) => this.choose(index)); // has its height now
     byId("film").setAttribute("aria-label", `${film.name}, ${landmarks.length} landmarks, ${film.state}`);

@@ -104,6 +104,10 @@ export class Saver extends EventTarget {
     const before = this.#films.get(entry.id);
     this.#films.set(film.id, film);
     this.savedAt = new Date();
+    const isOfFilm = entry.event.index === undefined; // undo, redo, flag, state, calibration
+    if (isOfFilm && film.revision > before.revision) {
+      this.dispatchEvent(new CustomEvent("told", { detail: film.history[0].text }));
+    }
     if (["undo", "redo"].includes(entry.event.kind)) return;
     const foreign = new Set(changedLandmarks(before, film).map((landmark) => landmark.index));
     foreign.delete(entry.event.index);
