@@ -1,9 +1,12 @@
 """The review page in a real browser, by mouse: what a person sees and does, and what is on the disk then."""
 
+import time
 from typing import Any
 
 import pytest
 
+from review_page.jobs import Progress
+from review_page.session import Session
 from tests.support.browser import Tab
 from tests.support.review import Served
 
@@ -111,6 +114,28 @@ def test_a_locked_film_takes_no_change_and_filters_find_films(tab: Tab, review: 
     assert "locked" in tab.text("#said")
     tab.saved()
     assert review.kinds() == before and review.session.show(0)["state"] == "locked"
+
+
+def test_following_a_protocol_tells_what_came_of_it(context: Any, review: Served) -> None:
+    def refuses(session: Session, progress: Progress) -> None:
+        raise ValueError("The millimetre of 1 reviewed films is not known.")
+
+    def works(session: Session, progress: Progress) -> None:
+        time.sleep(0.5)
+        progress.message = "12 % less to correct"
+
+    review.jobs.adaptation = refuses
+    tab = Tab(context.new_page(), review.address)
+    tab.keys(*["Enter"] * 19)
+    tab.page.locator("#reviewed").click()
+    tab.saved()
+    for work, words in ((refuses, "The millimetre"), (works, "12 % less to correct")):
+        review.jobs.adaptation = work
+        tab.page.locator("#adapt").click()
+        tab.page.wait_for_selector("#told-dialog[open]")
+        assert words in tab.text("#told-text")
+        tab.leave("#told-dialog")
+    assert tab.errors == []
 
 
 def test_what_is_taken_along_lies_in_exports(tab: Tab, review: Served) -> None:

@@ -15,11 +15,11 @@ export class Tasks {
     this.#page = page;
   }
 
-  /** Show what the server is at, until it is at nothing; tell what came of following a protocol. */
-  async watch() {
+  /** Show what the server is at, until it is at nothing; tell what came of it. ``begun`` may have ended already. */
+  async watch(begun = null) {
     if (this.#isWatching) return;
     this.#isWatching = true;
-    let last = null;
+    let last = begun;
     let progress = await this.#progress();
     while (progress === null ? last !== null : progress.task) {
       if (progress !== null) last = progress.task;
@@ -30,7 +30,7 @@ export class Tasks {
     }
     this.#show(null);
     this.#isWatching = false;
-    if (last === null) return;
+    if (last === null || progress === null) return;
     await this.#refresh(true);
     if (progress.message) await tell(TITLES[last] ?? last, [progress.message]);
   }
@@ -70,7 +70,7 @@ export class Tasks {
       return tell("Follow my protocol", [error.message]);
     }
     this.#page.say(`Following your protocol on ${reviewed} reviewed films.`);
-    return this.watch();
+    return this.watch("adapting");
   }
 
   async export() {
