@@ -23,7 +23,7 @@ model = L(SalienceDetr)(
     num_attending=200,
     num_detections=200,
     dense_proposals=True,
-    nms_overlap=0.7,  # one box less of the same class where a short training has not learnt to
+    nms_overlap=0.7,  # a short training leaves double boxes of a class
     normalise=L(FixedScale)(),
 )
 criterion = L(BoxCriterion)()
