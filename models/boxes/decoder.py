@@ -64,7 +64,7 @@ class ObjectLayer(nn.Module):
         num_levels: int,
         num_points: int,
         hidden_dim: int,
-        gathered: bool = True,
+        gathered: bool,
     ) -> None:
         super().__init__()
         self.self_attention = nn.MultiheadAttention(embed_dim, num_heads, batch_first=True)

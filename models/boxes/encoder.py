@@ -52,7 +52,7 @@ class SalientLayer(nn.Module):
         hidden_dim: int,
         num_attending: int,
         bounded_priority: bool,
-        gathered: bool = True,
+        gathered: bool,
     ) -> None:
         super().__init__()
         self.num_attending, self.bounded_priority = num_attending, bounded_priority

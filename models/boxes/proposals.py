@@ -107,13 +107,14 @@ class ProposalHead(nn.Module):
             scores = scores.masked_fill(pyramid.padded, float("-inf"))
         pick = first_apart if self.apart else first_common
         index, real = pick(*thinned(scores, pyramid, num_queries), num_queries)
-        if self.boxes_of_chosen:
+        learning = self.dense and self.training
+        every = None
+        if self.boxes_of_chosen and not learning:
             boxes = self.boxes(take(memory, index), take(anchor, index))
         else:
-            boxes = take(self.boxes(memory, anchor), index)
-        every = None
-        if self.dense and self.training:
-            every = EveryToken(logits, self.boxes(memory, anchor), anchor.sigmoid())
+            all_boxes = self.boxes(memory, anchor)
+            boxes = take(all_boxes, index)
+            every = EveryToken(logits, all_boxes, anchor.sigmoid()) if learning else None
         return Proposals(index, take(logits, index), boxes, real, every)
 
     def boxes(self, memory: Tensor, anchor: Tensor) -> Tensor:

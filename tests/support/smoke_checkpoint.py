@@ -1,9 +1,12 @@
 """Checkpoints of real models at their smallest, untrained, for tests of what opens checkpoints."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from omegaconf import OmegaConf
+from torch import nn
 
 from datasets.boxes.class_set import BoxClasses
 from datasets.boxes.meaning import BoxMeaning
@@ -24,17 +27,8 @@ def write_smoke_checkpoint(file: Path, landmark_set: LandmarkSet) -> Path:
     model = instantiate(config.model, num_landmarks=len(landmark_set))
     wake(model, 0.02)
     model.mean_shape.copy_(0.3 + 0.4 * torch.rand(len(landmark_set), 2))
-    content = {
-        "format": FORMAT,
-        "config": OmegaConf.to_yaml(config),
-        "landmark_set": landmark_set.to_dict(),
-        "labels": "synthetic",
-        "weights": model.state_dict(),
-        "metrics": {},
-        "iteration": 0,
-    }
-    save_checkpoint(file, content)
-    return file
+    meaning = {"landmark_set": landmark_set.to_dict(), "labels": "synthetic"}
+    return _saved(file, config, meaning, model)
 
 
 def write_smoke_mask_checkpoint(file: Path, class_set: ClassSet) -> Path:
@@ -43,32 +37,14 @@ def write_smoke_mask_checkpoint(file: Path, class_set: ClassSet) -> Path:
     torch.manual_seed(0)
     model = instantiate(config.model, num_classes=len(class_set))
     torch.nn.init.constant_(model.head.bias, 0.0)
-    content = {
-        "format": FORMAT,
-        "config": OmegaConf.to_yaml(config),
-        **MaskMeaning(class_set, "synthetic").to_dict(),
-        "weights": model.state_dict(),
-        "metrics": {},
-        "iteration": 0,
-    }
-    save_checkpoint(file, content)
-    return file
+    return _saved(file, config, MaskMeaning(class_set, "synthetic").to_dict(), model)
 
 
 def write_smoke_box_checkpoint(file: Path, classes: BoxClasses) -> Path:
     """The detector of tests/support/tiny_boxes.py with random weights that find something."""
     config = "tests/support/tiny_boxes.py"
     model = random_detector(config, len(classes.names))
-    content = {
-        "format": FORMAT,
-        "config": OmegaConf.to_yaml(load_config(config)),
-        **BoxMeaning(classes).to_dict(),
-        "weights": model.state_dict(),
-        "metrics": {},
-        "iteration": 0,
-    }
-    save_checkpoint(file, content)
-    return file
+    return _saved(file, load_config(config), BoxMeaning(classes).to_dict(), model)
 
 
 def random_detector(config: str, num_classes: int) -> SalienceDetr:
@@ -78,3 +54,10 @@ def random_detector(config: str, num_classes: int) -> SalienceDetr:
     wake(model, 0.05)
     settle(model)
     return model
+
+
+def _saved(file: Path, config: Any, meaning: Mapping[str, Any], model: nn.Module) -> Path:
+    """``file``, as main.py would save it before the first step."""
+    content = {"format": FORMAT, "config": OmegaConf.to_yaml(config), **meaning}
+    save_checkpoint(file, content | {"weights": model.state_dict(), "metrics": {}, "iteration": 0})
+    return file
