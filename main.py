@@ -30,6 +30,7 @@ from util.training.automatic import automatic_overrides
 from util.training.engine import Ending, Progress, TrainingData, TrainingRun
 from util.training.initial_weights import starting_model
 from util.training.optim import parameter_groups
+from util.training.precision import precision_here
 from util.training.ranks import decided_by_first
 from util.training.reproduce import environment_record, make_deterministic, seed_everything
 from util.training.run_folder import RunFolder, checkpoint_of, load_resumable
@@ -152,7 +153,8 @@ def build_loaders(cfg: DictConfig, trainer: Trainer, train_set: Any, val_set: An
 def prepare_run(cfg: DictConfig, resume_from: str | None) -> TrainingRun:
     """A run ready to go, from its start or from ``resume_from``, with its folder claimed."""
     settings = TrainSettings.from_config(cfg.train)
-    accelerator = Accelerator(mixed_precision=settings.mixed_precision, cpu=not torch.cuda.is_available())
+    precision = precision_here(settings.mixed_precision)
+    accelerator = Accelerator(mixed_precision=precision, cpu=not torch.cuda.is_available())
     if not accelerator.is_main_process:
         logging.getLogger().setLevel(logging.WARNING)  # news once, not once a process
     folder = RunFolder(settings.output_dir)
