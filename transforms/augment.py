@@ -11,6 +11,7 @@ import numpy as np
 
 from transforms import geometry
 from transforms.artefacts import burn_in
+from transforms.devices import with_devices
 from transforms.elastic import Deformation
 from transforms.intensity import Intensity
 from transforms.move import Move
@@ -48,6 +49,7 @@ class TrainTransforms:
     of the canvas are the largest absolute values; ``elastic`` is the standard deviation of the displacements
     of a deformation grid as a share of the canvas height, 0 for none; ``artefacts`` is the probability of a
     burnt-in artefact, ``capital`` the height of the largest burnt-in letters as a share of the canvas height.
+    ``devices`` is the probability of rods, rests and rings of other machines in front of the patient.
 
     What the draw moves off the canvas is missing from then on: no model can find it there, and a heatmap
     would be taught its border instead.
@@ -68,10 +70,12 @@ class TrainTransforms:
         intensity: Intensity | None = None,
         artefacts: float = 0.2,
         capital: float = 0.041,
+        devices: float = 0.0,
         flip: float = 0.0,
     ) -> None:
-        if not 0.0 <= flip <= 1.0:
-            raise ValueError(f"train_transforms.flip={flip}: expected a probability from 0 to 1.")
+        for name, share in {"artefacts": artefacts, "devices": devices, "flip": flip}.items():
+            if not 0.0 <= share <= 1.0:
+                raise ValueError(f"train_transforms.{name}={share}: expected a probability from 0 to 1.")
         if not 0.0 < zoom[0] <= zoom[1]:
             raise ValueError(
                 f"train_transforms.zoom={tuple(zoom)}: expected (low, high) with 0 < low <= high."
@@ -82,6 +86,7 @@ class TrainTransforms:
         self.log_zoom = np.log(zoom)
         self.rotation, self.shift = rotation, shift
         self.artefacts, self.capital, self.flip = artefacts, capital, flip
+        self.devices = devices
         self.intensity = intensity or Intensity()
 
     def __call__(self, sample: AnySample, rng: np.random.Generator) -> AnySample:
@@ -89,7 +94,10 @@ class TrainTransforms:
         matrix = self._similarity(canvas, rng) @ self.letterbox.matrix(sample)
         deformation = self._deformation(canvas, rng) if self.elastic else None
         sample = sample.moved(Move(matrix, canvas, deformation))
-        image = self.intensity(sample.image, rng)
+        image = sample.image
+        if self.devices and rng.random() < self.devices:
+            image = with_devices(image, rng)
+        image = self.intensity(image, rng)
         if rng.random() < self.artefacts:
             image = burn_in(image, rng, self.capital)
         return replace(sample, image=image).in_sight()

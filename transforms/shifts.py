@@ -17,8 +17,9 @@ import numpy as np
 
 from transforms import geometry
 from transforms.artefacts import CAPITAL
+from transforms.devices import covered, rod
 from transforms.move import Move
-from transforms.sample import AnySample
+from transforms.sample import AnySample, PointSample
 
 Shift = Callable[[Any, np.random.Generator], Any]  # the same kind of sample comes back
 
@@ -101,6 +102,24 @@ def text(
     return replace(sample, image=image)
 
 
+def rods(
+    sample: PointSample, rng: np.random.Generator, *, count: int, width: float, pad: float, gap: float
+) -> PointSample:
+    """``count`` rods from the nearest border, each with a pad that ends a ``gap`` before some landmark.
+
+    So a nose rest ends before nasion. It hides nothing of its own landmark; another's may lie behind it.
+    """
+    size = np.array(sample.size, float)
+    layer = np.zeros(sample.image.shape[:2], np.uint8)
+    known = sample.points[np.isfinite(sample.points).all(-1)]
+    for place in rng.choice(known, min(count, len(known)), replace=False):
+        borders = np.array([[0.0, place[1]], [size[0], place[1]], [place[0], 0.0], [place[0], size[1]]])
+        start = borders[np.linalg.norm(borders - place, axis=1).argmin()]
+        back = (start - place) / max(float(np.linalg.norm(start - place)), 1.0)
+        rod(layer, start, place + gap * size[1] * back, width, pad)
+    return replace(sample, image=covered(sample.image, layer, 0.9))
+
+
 SHIFTS: dict[str, Shift] = {
     "gamma_0.5": partial(gamma, exponent=0.5),
     "gamma_2": partial(gamma, exponent=2.0),
@@ -122,6 +141,7 @@ SHIFTS: dict[str, Shift] = {
     "crop": partial(crop, low=0.03, high=0.12),
     "text": partial(text, lines=3, band=0.04, height=0.045, stroke=0.006),
     "text_on_head": partial(text, lines=3, band=0.5, height=0.045, stroke=0.006),
+    "rods": partial(rods, count=3, width=0.015, pad=0.05, gap=0.02),
 }
 
 
