@@ -1,5 +1,7 @@
 """Deformable attention into the tokens of a pyramid, with a reference point or box for every level."""
 
+from itertools import product
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -76,29 +78,54 @@ def sample(values: Tensor, points: Tensor, weights: Tensor, pyramid: Pyramid) ->
 
 
 def gather(values: Tensor, points: Tensor, weights: Tensor, pyramid: Pyramid) -> Tensor:
-    """What ``sample`` gives, by one sum over rows of the values: no map of samples is written down."""
-    batch, count, heads, levels, _, _ = points.shape
-    sides = pyramid.cells.to(points.dtype)[:, None]  # (L, 1, 2)
-    starts = sides.new_tensor([0, *pyramid.lengths[:-1]]).cumsum(0)[:, None]  # (L, 1) first token of a level
-    places = points * sides - 0.5
+    """What ``sample`` gives, by sums over rows of the values: no map of samples is written down.
+
+    All heads, levels and points of a query lie side by side, so that what is done to them is done in long
+    runs. Each of the four cells around a point has a sum of its own.
+    """
+    batch, _, heads, levels, num_points, _ = points.shape
+    columns, rows = (_of_samples(side.to(points.dtype), points) for side in pyramid.cells.unbind(-1))
+    starts = torch.tensor([0, *pyramid.lengths[:-1]], device=points.device).cumsum(0)
+    image = torch.arange(batch, device=points.device)[:, None, None] * values.shape[1]
+    head = torch.arange(heads, device=points.device).repeat_interleave(levels * num_points)
+    first = ((image + _of_samples(starts, points)) * heads + head).int()  # (B, 1, heads * L * P)
+    step = (columns * heads).int()
+    across = [
+        (cell * heads + first, share) for cell, share in _neighbours(points[..., 0].flatten(2), columns)
+    ]
+    down = [
+        (cell * step, share * weights.flatten(2))
+        for cell, share in _neighbours(points[..., 1].flatten(2), rows)
+    ]
+    table = values.reshape(-1, values.shape[-1] // heads)  # (B * S * heads, C / heads)
+    read = table.new_zeros(())
+    for (right, right_share), (below, below_share) in product(across, down):
+        read = read + F.embedding_bag(
+            (right + below).view(-1, levels * num_points),
+            table,
+            per_sample_weights=(right_share * below_share).view(-1, levels * num_points),
+            mode="sum",
+        )  # (B * Q * heads, C / heads)
+    return read.view(*points.shape[:2], -1)
+
+
+def _of_samples(levels: Tensor, points: Tensor) -> Tensor:
+    """(L,) -> (heads * L * P,): the value of the level that each sample of a query is read from."""
+    return levels.repeat_interleave(points.shape[4]).repeat(points.shape[2])
+
+
+def _neighbours(places: Tensor, cells: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """The cell before and the cell behind each place along an axis: its number and its share of the place.
+
+    ``places`` (B, Q, n) in parts of the axis, ``cells`` (n,) the cells that it has. Beyond them the share is
+    0 and the number that of the last cell.
+    """
+    places = places * cells - 0.5
     low = places.floor()
     part = places - low
-    shares = weights.unflatten(-1, (levels, -1))
-    rows, row_shares = [], []
-    for right, down in ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)):  # the four cells around a point
-        side = low.new_tensor([right, down])
-        cell = low + side
-        inside = ((cell >= 0.0) & (cell < sides)).all(-1)
-        row_shares.append((part - (1.0 - side)).prod(-1).abs() * inside * shares)
-        cell = cell.clamp(min=0.0).minimum(sides - 1.0)
-        rows.append((cell[..., 1] * sides[..., 0] + cell[..., 0] + starts).int())
-    head = torch.arange(heads, device=points.device, dtype=torch.int32)[:, None, None, None]
-    image = torch.arange(batch, device=points.device, dtype=torch.int32) * values.shape[1]
-    index = (torch.stack(rows, -1) + image.view(-1, 1, 1, 1, 1, 1)) * heads + head  # (B, Q, heads, L, P, 4)
-    read = F.embedding_bag(
-        index.flatten(3).flatten(0, 2),
-        values.reshape(-1, values.shape[-1] // heads),  # (B * S * heads, C / heads)
-        per_sample_weights=torch.stack(row_shares, -1).flatten(3).flatten(0, 2),
-        mode="sum",
-    )
-    return read.unflatten(0, (batch, count, heads)).flatten(2)
+    none, last = torch.zeros_like(cells), cells - 1.0
+    found = []
+    for cell, share in ((low, 1.0 - part), (low + 1.0, part)):
+        inside = cell.clamp(none, last)
+        found.append((inside.int(), torch.where(inside == cell, share, 0.0)))
+    return found
