@@ -212,6 +212,8 @@ def test_an_unsound_case_is_refused(tmp_path, changes, named):
         (lambda data: data["annotations"][2]["segmentation"].update(size=[5, 5]), "run lengths"),
         (lambda data: data["annotations"][2]["segmentation"].update(counts="48"), "of 12 pixels"),
         (lambda data: data["annotations"][0]["segmentation"][0].__setitem__(0, 500.0), "x=500"),
+        (lambda data: data["annotations"][0]["segmentation"][0].append(1.0), "polygon of"),
+        (lambda data: data["annotations"][0]["segmentation"].append([1.0, 1.0, 2.0, 2.0]), "three points"),
         (lambda data: data["images"][0].update(attributes={"sex": "other"}), "sex='other'"),
         (lambda data: data["images"][0].update(spacing=[-1, 1]), "spacing"),
         (lambda data: data["images"].pop(), "image 4"),

@@ -42,8 +42,7 @@ def masks_of(
 ) -> Iterator[np.ndarray]:
     """Every class of one image in order. Raises ValueError for a class that is not asked for."""
     size = size or found.size
-    if size is None:
-        raise ValueError(f"{found.where}: no mask says how large the image is. Give --size WIDTH HEIGHT.")
+    assert size is not None  # both sources know it
     return (shape.mask(size) for shape in found.shapes(classes, size, Notes()))
 
 

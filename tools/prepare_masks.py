@@ -2,7 +2,7 @@
 
     python tools/prepare_masks.py --images DIR --masks DIR --spacing 0.35 --split F.json --output data/chests
     python tools/prepare_masks.py --images DCM --polygons outputs_json --metadata F.xlsx --output data/hands
-    python tools/prepare_masks.py --images DIR --coco F.json --output data/teeth
+    python tools/prepare_masks.py --images DIR --coco F.json --output data/teeth_masks
 
 --masks: a folder a class, in it a PNG an image. --polygons: a JSON an image, in one folder or in a folder a
 person. --coco: polygons or run lengths. Images and annotations are matched by name (docs/data.md).

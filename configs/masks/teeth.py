@@ -13,5 +13,5 @@ from configs.masks.jsrt import (
 )
 
 size = (320, 320)
-data.update(folder="data/teeth")
-train.update(output_dir="runs/teeth", iterations=3000, eval_every=500)
+data.update(folder="data/teeth_masks")
+train.update(output_dir="runs/teeth_masks", iterations=3000, eval_every=500)

@@ -56,7 +56,7 @@ def _annotation(image: Any, entries: list[Any], categories: dict[Any, str], file
             mask = _decoded(segmentation, size, where)
             masks[name] = masks[name] | mask if name in masks else mask
         else:
-            polygons.setdefault(name, []).extend(_polygons(segmentation, where))
+            polygons.setdefault(name, []).extend(polygons_of(segmentation, where))
     outlines = {name: Outlines(tuple(parts), chains=False) for name, parts in polygons.items() if parts}
     return Annotation(stem, str(file), masks, outlines, size)
 
@@ -68,7 +68,8 @@ def _size(image: Any, file: Path) -> tuple[int, int]:
     return size
 
 
-def _polygons(segmentation: Any, where: str) -> list[np.ndarray]:
+def polygons_of(segmentation: Any, where: str) -> list[np.ndarray]:
+    """Lists of x, y, x, y ... as (V, 2) float64 each. Raises ValueError for a list that is no polygon."""
     try:
         parts = [np.array(values, np.float64) for values in segmentation]
     except (TypeError, ValueError) as error:

@@ -8,6 +8,7 @@ import numpy as np
 
 from datasets.masks.case import check_attributes, check_polygons
 from datasets.masks.class_set import ClassSet
+from datasets.masks.coco_files import polygons_of
 from datasets.masks.coco_runs import require_filled
 from datasets.masks.shape import Shape
 from datasets.prepared.subsets import image_of
@@ -83,6 +84,6 @@ def _shape(segmentation: Any, size: tuple[int, int], where: str) -> Shape:
         runs = segmentation["counts"].encode()
         require_filled(runs, size, where)
         return Shape(runs=runs)
-    shape = Shape(tuple(np.asarray(values, np.float64).reshape(-1, 2) for values in segmentation))
+    shape = Shape(tuple(polygons_of(segmentation, where)))
     check_polygons(shape, size, where)
     return shape
