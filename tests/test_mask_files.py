@@ -239,7 +239,9 @@ def test_pictures_come_back_as_run_lengths(tmp_path):
 def test_what_was_written_is_compared_with_the_masks(tmp_path, monkeypatch):
     write_found(coco_file(tmp_path / "f.json", CHEST.classes))
     told = decode_rows
-    monkeypatch.setattr("util.prediction.masks.run_lengths.decode_rows", lambda text, size: np.roll(told(text, size), 1))
+    monkeypatch.setattr(
+        "util.prediction.masks.run_lengths.decode_rows", lambda text, size: np.roll(told(text, size), 1)
+    )
     with pytest.raises(ValueError, match=r"s\.csv: chest0\.png, .*not the mask that was written"):
         run("masks_to_rle", "--coco", tmp_path / "f.json", "--output", tmp_path / "s.csv")
 
