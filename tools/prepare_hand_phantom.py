@@ -1,6 +1,6 @@
 """Prepare hand phantoms: synthetic X-rays of hands with 29 overlapping bones, exactly labelled; no download.
 
-    python tools/prepare_hand_phantom.py --output data/hands
+    python tools/prepare_hand_phantom.py --output data/phantom_hand
 
 Two images a person, a right and a left hand. Few wrists of train and val are bent to the little finger's
 side, half of those of test (--bent, --test-bent): a model that never saw a bent wrist is found out.

@@ -5,7 +5,7 @@
     python tools/prepare_masks.py --images DIR --coco F.json --output data/teeth_masks
 
 --masks: a folder a class, in it a PNG an image. --polygons: a JSON an image, in one folder or in a folder a
-person. --coco: polygons or run lengths. Images and annotations are matched by name (docs/data.md).
+person. --coco: polygons or run lengths. Images and annotations are matched by name (docs/masks.md).
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The default landmark DETR: ResNet-50, wider, two encoder layers."""
+"""The larger landmark DETR: ResNet-50, wider, two encoder layers."""
 
 from configs.models.landmark_detr_resnet18 import model, size
 
