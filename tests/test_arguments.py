@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from util.arguments import add_spacing_argument
+from util.arguments import add_spacing_argument, checkpoints_of
 
 
 @pytest.fixture
@@ -31,3 +31,9 @@ def test_another_spacing_ends_with_a_sentence(parser, capsys, numbers, message):
     with pytest.raises(SystemExit, match="2"):
         parser.parse_args(["--spacing", *numbers])
     assert message in capsys.readouterr().err
+
+
+def test_help_without_a_checkpoint_says_how_to_get_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        checkpoints_of(["--help"])
+    assert "--checkpoint F --help" in capsys.readouterr().err

@@ -60,6 +60,12 @@ def exported(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> tupl
     return folder / "m.onnx", printed
 
 
+def test_help_lists_what_the_model_can_be_exported_as(tmp_path: Path, checkpoint: Path) -> None:
+    code, printed = export(tmp_path, "--checkpoint", checkpoint, "--help")
+    assert code == 0, printed
+    assert "--raw" in printed
+
+
 def test_the_graph_is_verified_on_the_data_of_the_checkpoint(exported: tuple[Path, str]):
     assert "2 real and random images" in exported[1]  # the tiny data set has two test images
     assert sorted(file.name for file in exported[0].parent.iterdir()) == ["log.txt", "m.onnx"]

@@ -1,6 +1,7 @@
 """What the review page costs: to the first film, to the next one, to save a change, a frame while panning.
 
-    python inference.py --checkpoint weights/cephdetr19.safetensors --input film.png --spacing 0.1 --output one.json
+    python inference.py --checkpoint weights/cephdetr19.safetensors --input film.png --spacing 0.1 \\
+        --output one.json
     python tools/measure_review_page.py --predictions one.json --films 500
 
 The first film of the predictions is linked so many times, its landmarks moved a little each time. Chromium

@@ -1,7 +1,7 @@
 """Prepare images with boxes for training and evaluation: COCO JSON, YOLO text files or Pascal VOC XML.
 
     python tools/prepare_coco.py --train T.json --val V.json --images DIR... --output data/teeth
-    python tools/prepare_coco.py --from yolo --classes names.txt --train labels/train --val labels/val \
+    python tools/prepare_coco.py --from yolo --classes names.txt --train labels/train --val labels/val \\
         --images images --output data/cells
 
 What is wrong in the annotations is told, all of it at once. Boxes without an extent and boxes given twice are

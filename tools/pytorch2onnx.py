@@ -13,6 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
+from util.arguments import checkpoints_of, model_config_of
 from util.checkpoints.checkpoint import task_of_config
 from util.checkpoints.described import task_of_described
 from util.files import open_atomic
@@ -40,13 +41,12 @@ def parse_args() -> tuple[argparse.Namespace, Task]:
         help="config of a --checkpoint that main.py did not write; alone: the model with random weights",
     )
     parser.add_argument("--output", type=Path, required=True, help="FILE.onnx")
-    known, _ = parser.parse_known_args([word for word in sys.argv[1:] if word not in ("-h", "--help")])
-    if known.checkpoint:
-        task = task_of_described(known.checkpoint, known.model_config)
-    elif known.model_config:
-        task = task_of_config(known.model_config)
+    words = sys.argv[1:]
+    config = model_config_of(words)
+    if config and not any(word.startswith("--checkpoint") for word in words):
+        task = task_of_config(config)
     else:
-        parser.error("expected --checkpoint F, --model-config C, or both.")
+        task = task_of_described(checkpoints_of(words)[0], config)
     task.add_export_arguments(parser)
     args = parser.parse_args()
     if args.output.suffix != ".onnx":

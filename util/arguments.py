@@ -99,7 +99,10 @@ def checkpoints_of(words: Sequence[str], default: Sequence[Path] = ()) -> Sequen
     parser.add_argument("--checkpoint", type=Path, nargs="+", default=list(default))
     found = parser.parse_known_args(list(words))[0].checkpoint
     if not found:
-        parser.error("the following arguments are required: --checkpoint")
+        parser.error(
+            "the following arguments are required: --checkpoint. Options depend on what the model finds: "
+            "--checkpoint F --help lists them."
+        )
     return found
 
 
