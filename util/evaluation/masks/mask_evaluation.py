@@ -71,7 +71,7 @@ def evaluated_by(finder: Any, samples: Iterable[MaskSample]) -> CollectedMasks:
     for sample in samples:
         size = sample.size
         image = SourceImage(sample.image, sample.spacing, Path(sample.case), None)
-        taken = list(finder.look(image.image))
+        taken = list(finder.look(image))
 
         def cleaned(image: SourceImage = image, taken: list = taken, size: tuple[int, int] = size) -> Any:
             for k, probability in enumerate(finder.probabilities(taken, size)):

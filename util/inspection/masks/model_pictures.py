@@ -19,7 +19,7 @@ def model_pictures(loaded: LoadedModel, args: argparse.Namespace, say: Say) -> I
     """File stem and figure: the outlines, where the model is unsure, and the probability of every class."""
     image = chosen_image(args)
     finder: MaskFinder = MaskLooks((loaded.file,)).predictor([MaskPredictor.of(loaded)])
-    taken = list(finder.look(image.image))
+    taken = list(finder.look(image))
     size = image.image.shape[1], image.image.shape[0]
     names, colours = finder.class_set.classes, palette(len(finder.class_set))
     found = finder.find(image)

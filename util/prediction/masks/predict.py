@@ -115,7 +115,7 @@ class MaskFinder:
     def find(self, image: SourceImage) -> ImageMasks:
         """The masks of one image."""
         size = image.image.shape[1], image.image.shape[0]
-        taken = list(self.look(image.image))
+        taken = list(self.look(image))
         planes = np.zeros((*image.image.shape[:2], self.class_set.num_bytes), np.uint8)
         for k, probability in enumerate(self.probabilities(taken, size)):
             mask = self.looks.cleaning(probability >= self.thresholds[k], image.spacing)
@@ -132,8 +132,8 @@ class MaskFinder:
             yield total
 
     @torch.inference_mode()
-    def look(self, image: np.ndarray) -> Iterator[LookMaps]:
-        """Every look at ``image`` (H, W[, 3]) uint8 by every member."""
+    def look(self, image: SourceImage) -> Iterator[LookMaps]:
+        """Every look at ``image`` by every member. Raises ValueError, naming it, when one is not finite."""
         for member in self.members:
             for scale in self.looks.scales:
                 height, width = (max(round(side * scale / _STEP), 1) * _STEP for side in member.canvas)
@@ -152,7 +152,8 @@ class MaskFinder:
             logits = maps_in_windows(maps_of, images, window=member.canvas, overlap=self.looks.windows)
         if not all(bool(logits[:, k].isfinite().all()) for k in range(logits.shape[1])):  # by class: memory
             raise ValueError(
-                "the prediction is not finite. The weights have diverged: use another checkpoint."
+                f"{sample.case}: the prediction is not finite. The weights have diverged: use another "
+                "checkpoint."
             )
         height, width = images.shape[-2:]
         changed = None
@@ -181,8 +182,9 @@ class MaskFinder:
         return {"mean_field_changed": dict(zip(self.class_set.classes, means, strict=True))}
 
 
-def _on_canvas(image: np.ndarray, canvas: tuple[int, int]) -> Sample:
-    sample = Sample(image=image, spacing=np.full(2, np.nan), to_source=np.eye(3), case="")
+def _on_canvas(image: SourceImage, canvas: tuple[int, int]) -> Sample:
+    name = image.file.name if image.slice is None else f"{image.file.name} slice {image.slice}"
+    sample = Sample(image=image.image, spacing=image.spacing, to_source=np.eye(3), case=name)
     return EvalTransforms(canvas)(sample, np.random.default_rng(0))
 
 
