@@ -33,12 +33,12 @@ class Batch:
     def mm_per_unit(self) -> Tensor:
         """(B, 2) float32: mm per normalised unit along the canvas axes.
 
-        The mean of the two spacings stands for both axes, since a rotated canvas mixes them; exact for
-        the square pixels of X-ray detectors. Used by losses and scales, never by reported errors.
+        Pixels of a canvas are squares on the patient, whatever those of the source are
+        (``transforms.augment``). Used by losses and scales, never by reported errors.
         """
         linear = self.to_source[:, :2, :2]
         zoom = torch.linalg.det(linear).abs().sqrt()  # source pixels per canvas pixel
-        return (zoom[:, None] * self.spacing.mean(-1, keepdim=True) * self.canvas).float()
+        return (zoom[:, None] * self.spacing.prod(-1, keepdim=True).sqrt() * self.canvas).float()
 
     def to_source_pixels(self, points: Tensor) -> Tensor:
         """(B, K, 2) normalised -> (B, K, 2) float64 pixels of the source images."""

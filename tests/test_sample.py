@@ -78,8 +78,8 @@ def test_mm_per_unit_by_hand_under_zoom_and_rotation():
         to_source = about(rotate(turn), 20, 10) @ scale(2.5, 2.5)
         batch = collate([sample([[1, 2]], size=(40, 20), spacing=np.full(2, 0.2), to_source=to_source)])
         assert batch.mm_per_unit[0].tolist() == pytest.approx([20.0, 10.0], rel=1e-6)
-    anisotropic = collate([sample([[1, 2]], size=(40, 20), to_source=scale(2.5, 2.5))])
-    assert anisotropic.mm_per_unit[0].tolist() == pytest.approx([20.0, 10.0], rel=1e-6)  # mean of 0.1 and 0.3
+    oblong = sample([[1, 2]], size=(40, 20), spacing=np.array([0.1, 0.4]), to_source=scale(5.0, 1.25))
+    assert collate([oblong]).mm_per_unit[0].tolist() == pytest.approx([20.0, 10.0], rel=1e-6)
 
 
 def test_every_case_keeps_its_own_way_back():

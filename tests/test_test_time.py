@@ -78,6 +78,16 @@ def test_a_mixture_by_hand():
     assert np.isnan(combine([sure, vague], UNKNOWN).uncertainty_mm).all()
 
 
+def test_a_mixture_on_oblong_pixels_by_hand():
+    """Pixels of 0.1 by 0.4 mm stand for squares of 0.2: along x the means are half as far from each other."""
+    spacing = np.array([0.1, 0.4])
+    sure = ImageLandmarks(np.array([[2.0, 0.0]]), np.array([1.0]), np.array([0.2]))
+    vague = ImageLandmarks(np.array([[7.0, 0.0]]), np.array([2.0]), np.array([0.4]))
+    np.testing.assert_allclose(combine([sure, sure], spacing).uncertainty_mm, sure.uncertainty_mm)
+    found = combine([sure, vague], spacing)
+    np.testing.assert_allclose(found.uncertainty_mm, [0.2 * math.sqrt(1.6 + 0.8 * 0.25 + 0.2 * 4.0)])
+
+
 def test_equal_looks_change_nothing_and_their_order_does_not_matter():
     rng = np.random.default_rng(0)
     looks = [ImageLandmarks(rng.normal(size=(5, 2)), rng.uniform(1, 3, 5), np.ones(5)) for _ in range(3)]

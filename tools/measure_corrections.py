@@ -31,6 +31,7 @@ from review_page.case_state import MOVED, Mark, PredictedPoint, Spacing  # noqa:
 from review_page.films import Film  # noqa: E402
 from review_page.journal import Journal  # noqa: E402
 from review_page.measured_case import CaseMeasurer  # noqa: E402
+from transforms.geometry import square_side  # noqa: E402
 from util.evaluation.landmarks.metrics import Errors  # noqa: E402
 from util.evaluation.landmarks.prediction_file import errors_of_file, read_prediction_file  # noqa: E402
 from util.files import write_atomic  # noqa: E402
@@ -87,7 +88,7 @@ def left_over(
 def case_of(errors: Errors, number: int, landmark_set: LandmarkSet, folder: Path) -> Case:
     """A film as the page has it; no file of it is read or written."""
     spacing = errors.spacing[number]
-    doubts = errors.uncertainty_mm[number] / spacing.mean()
+    doubts = errors.uncertainty_mm[number] / square_side(spacing)
     places = errors.predicted[number] - INDEX_TO_CONTINUOUS
     predicted = [PredictedPoint(x, y, u) for (x, y), u in zip(places.tolist(), doubts.tolist(), strict=True)]
     name = errors.cases[number]

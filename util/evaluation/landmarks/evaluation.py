@@ -9,6 +9,7 @@ import numpy as np
 
 from datasets.landmarks.landmark_set import LandmarkSet
 from datasets.prepared.prepared import INDEX_TO_CONTINUOUS
+from transforms.geometry import square_side
 from util.evaluation.landmarks.calibration import GROSS_MM, Reliability, coverage_percent, reliability
 from util.evaluation.landmarks.metrics import OUTLIER_MM, Errors, Statistics, Summary, json_ready, summarise
 from util.evaluation.landmarks.systematic import Systematic, systematic
@@ -80,7 +81,7 @@ class LandmarkEvaluation:
     def overlay(self, index: int, image: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8 RGB: truth red, prediction green, its uncertainty as a circle."""
         errors = self.errors
-        radius = errors.uncertainty_mm[index] / errors.spacing[index].mean()  # (K,) pixels
+        radius = errors.uncertainty_mm[index] / square_side(errors.spacing[index])  # (K,) pixels
         return overlay(image, errors.predicted[index], truth=errors.truth[index], radius=radius)
 
     def to_dict(self) -> dict[str, Any]:

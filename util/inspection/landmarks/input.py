@@ -11,6 +11,7 @@ from torch import Tensor
 
 from datasets.files.image_files import SourceImage, read_images
 from datasets.landmarks.landmark_set import LandmarkSet
+from transforms.geometry import square_side
 from transforms.sample import MILLIMETRES, PointSample, Sample
 from util.config import nearest
 from util.inspection.landmarks.canvas_drawing import Canvas
@@ -42,13 +43,13 @@ def as_model_input(
 
 
 def mm_per_pixel(sample: Sample) -> float:
-    """Millimetres per pixel of the image of ``sample``, the mean of both axes; NaN where unknown, as where
+    """Millimetres per pixel of the image of ``sample``, whose pixels are square; NaN where unknown, as where
     its lengths are in percent: pictures then tell pixels.
     """
     if isinstance(sample, PointSample) and sample.unit != MILLIMETRES:
         return float("nan")
     zoom = np.sqrt(abs(np.linalg.det(sample.to_source[:2, :2])))  # source pixels per pixel
-    return float(zoom * sample.spacing.mean())
+    return float(zoom * square_side(sample.spacing))
 
 
 def landmark_indices(wanted: Iterable[str], landmark_set: LandmarkSet) -> list[int]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from datasets.files.image_files import SourceImage
 from models.landmarks.uncertainty import expected_radial_error
-from transforms.geometry import warp_points
+from transforms.geometry import square_side, warp_points
 from transforms.sample import Sample
 
 
@@ -62,5 +62,5 @@ def image_landmarks(sample: Sample, points: np.ndarray, scales: np.ndarray) -> I
     return ImageLandmarks(
         points=warp_points(points * canvas, sample.to_source),
         uncertainty_px=uncertainty,
-        uncertainty_mm=uncertainty * np.sqrt(sample.spacing.prod()),
+        uncertainty_mm=uncertainty * square_side(sample.spacing),
     )

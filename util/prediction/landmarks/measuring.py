@@ -17,6 +17,7 @@ from measurements.norm import Patient
 from measurements.recipe import Names, lines_of
 from measurements.records import FLAGS, Setting, inferred_names, measurement_records
 from measurements.shapes import LandmarkShapes, shipped_shapes
+from transforms.geometry import square_side
 
 _NOT_AT_PATIENT = ("none", "NominalScannedPixelSpacing", "ImagerPixelSpacing", "nominal")
 
@@ -68,7 +69,7 @@ class Measurer:
         points, uncertainty = self._landmarks(image, where)
         unit = np.array(image.get("spacing_mm") or (1.0, 1.0), np.float64)
         covariances = self.shapes.of(self.landmark_set.abbreviations).covariances(
-            (points * unit)[None], (uncertainty * unit.mean())[None]
+            (points * unit)[None], (uncertainty * square_side(unit))[None]
         )
         return points, unit, covariances
 

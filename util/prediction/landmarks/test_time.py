@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from datasets.files.image_files import SourceImage
+from transforms.geometry import pixel_shape, square_side
 from util.prediction.landmarks.predict import ImageLandmarks, Predictor
 
 SCALE_RANGE = (0.5, 2.0)  # what a model trained with zooms of 0.8 to 1.25 can be asked for, generously
@@ -122,9 +123,9 @@ def combine(looks: Sequence[ImageLandmarks], spacing: np.ndarray) -> ImageLandma
     weights = variances.min(0) / variances
     weights /= weights.sum(0)
     mean = (weights[..., None] * points).sum(0)  # (K, 2)
-    spread = ((points - mean) ** 2).sum(-1)  # (M, K)
+    spread = (((points - mean) * pixel_shape(spacing)) ** 2).sum(-1)  # (M, K)
     error = np.sqrt((weights * (variances + spread)).sum(0))  # (K,)
-    return ImageLandmarks(mean, error, error * spacing.mean())
+    return ImageLandmarks(mean, error, error * square_side(spacing))
 
 
 def _combine_each(
