@@ -159,13 +159,23 @@ class MaskTask(Task):
         add_file_arguments(parser)
 
     def as_read(self, args: argparse.Namespace) -> Callable[[SourceImage], SourceImage]:
-        """With ``--dicom-seg`` refuses what a Segmentation cannot refer to."""
-        if not args.dicom_seg:
-            return super().as_read(args)
-        from util.prediction.masks.dicom_seg import require_highdicom, require_referable
+        """Refuses what has no spacing where parts or holes are measured, and with ``--dicom-seg`` what a
+        Segmentation cannot refer to.
+        """
+        from util.files import printable
 
-        require_highdicom()
-        return require_referable
+        cleaning, referable = self.looks(args).cleaning, super().as_read(args)
+        if args.dicom_seg:
+            from util.prediction.masks.dicom_seg import require_highdicom, require_referable
+
+            require_highdicom()
+            referable = require_referable
+
+        def checked(image: SourceImage) -> SourceImage:
+            cleaning.require(image.spacing, printable(image.file))
+            return referable(image)
+
+        return checked
 
     def inferring(self, predictor: Any, args: argparse.Namespace) -> Any:
         """``predictor`` with the files that ``args`` ask for."""

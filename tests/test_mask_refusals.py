@@ -1,5 +1,6 @@
 """Annotation that cannot be read as masks: each fault is refused with the file and what was expected."""
 
+import argparse
 import json
 import sys
 from dataclasses import replace
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_tool
 
+from datasets.files.image_files import SourceImage
 from datasets.masks.annotation import Notes
 from datasets.masks.batch import collate
 from datasets.masks.class_set import ClassSet
@@ -232,6 +234,21 @@ def test_areas_and_windows_that_make_no_sense_are_refused():
     for overlap in (-0.1, 1.0, float("nan")):
         with pytest.raises(ValueError, match="windows that overlap"):
             window_starts(128, 64, overlap, 32)
+
+
+def test_an_image_of_unknown_spacing_is_refused_where_areas_are_measured():
+    """By itself, so that the other images of a run are looked at."""
+    task, parser = MaskTask(), argparse.ArgumentParser()
+    parser.set_defaults(checkpoint=[Path("one.pt")])
+    task.add_look_arguments(parser)
+    task.add_inference_arguments(parser)
+    unknown = SourceImage(BLACK, np.full(2, np.nan), Path("a/x.png"), None)
+    known = replace(unknown, spacing=np.ones(2))
+    assert task.as_read(parser.parse_args([]))(unknown) is unknown
+    checked = task.as_read(parser.parse_args(["--least-part", "2"]))
+    assert checked(known) is known
+    with pytest.raises(ValueError, match=r"a/x\.png: .* spacing of the image is unknown"):
+        checked(unknown)
 
 
 def test_xlsx_without_openpyxl_says_what_to_install(tmp_path, monkeypatch):

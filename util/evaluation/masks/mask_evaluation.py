@@ -70,6 +70,7 @@ def evaluated_by(finder: Any, samples: Iterable[MaskSample]) -> CollectedMasks:
     collector = MaskCollector()
     for sample in samples:
         size = sample.size
+        finder.looks.cleaning.require(sample.spacing, f"case {sample.case!r}")
         image = SourceImage(sample.image, sample.spacing, Path(sample.case), None)
         taken = list(finder.look(image))
 

@@ -27,6 +27,14 @@ class Cleaning:
     def off(self) -> bool:
         return not self.least_part_mm2 and not self.least_hole_mm2
 
+    def require(self, spacing: np.ndarray, where: str) -> None:
+        """Raise ValueError, beginning with ``where``, unless areas can be measured or none is asked for."""
+        if not self.off and not np.isfinite(spacing).all():
+            raise ValueError(
+                f"{where}: parts and holes are measured in mm2, but the spacing of the image is unknown. "
+                "Give --spacing MM, here or where the data are prepared."
+            )
+
     def __call__(self, mask: np.ndarray, spacing: np.ndarray) -> np.ndarray:
         """(H, W) bool -> (H, W) bool. spacing: (2,) mm per pixel.
 
@@ -35,11 +43,7 @@ class Cleaning:
         """
         if self.off:
             return mask
-        if not np.isfinite(spacing).all():
-            raise ValueError(
-                "parts and holes are measured in mm2, but the spacing of the image is unknown. "
-                "Give --spacing MM."
-            )
+        self.require(spacing, "a mask")
         pixel = float(spacing[0] * spacing[1])  # mm2
         if self.least_part_mm2:
             mask = _without_small(mask, self.least_part_mm2 / pixel, connectivity=8)
