@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -67,6 +68,17 @@ def test_files_hold_a_row_a_class_and_image(masks, tmp_path) -> None:
     for name, mask in zip(CLASSES.classes, masks, strict=True):
         png = cv2.imread(str(tmp_path / "out_png" / name / "x.png"), cv2.IMREAD_UNCHANGED)
         np.testing.assert_array_equal(png, mask * np.uint8(255))
+
+
+@pytest.mark.parametrize("form", ["rle", "coco"])
+def test_files_that_know_images_by_name_are_refused_where_two_share_it(masks, tmp_path, form) -> None:
+    answers = MaskAnswers(CLASSES, "someone", **{form: True})
+    image, of_image = found(masks)
+    both = [replace(image, file=Path(folder) / "x.png") for folder in ("one", "other")]
+    records = [answers.record(each, of_image) for each in both]
+    with pytest.raises(ValueError, match=r"out_.*: one/x\.png and other/x\.png share the name x\.png"):
+        answers.write(tmp_path / "out.json", model={}, left_out={}, images=records, failed=[])
+    assert not list(tmp_path.iterdir())
 
 
 def test_nothing_is_left_behind_when_the_records_fail(masks, tmp_path) -> None:

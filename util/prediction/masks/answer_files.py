@@ -27,7 +27,11 @@ def decoded(found: Mapping[str, Any]) -> np.ndarray:
 
 @contextmanager
 def rle_file(file: Path) -> Iterator[Add]:
-    """``image_name,class,rle``: names without a folder, a row for every class, empty cells too."""
+    """``image_name,class,rle``: names without a folder, a row for every class, empty cells too.
+
+    Raises ValueError where images of two folders share a name.
+    """
+    name_of = _Names(file)
     with open_atomic(file) as stream:
 
         def write(rows: Iterable[Sequence[str]]) -> None:
@@ -35,18 +39,22 @@ def rle_file(file: Path) -> Iterator[Add]:
             csv.writer(text, lineterminator="\n").writerows(rows)
             stream.write(text.getvalue().encode())
 
+        def add(image: Mapping[str, Any]) -> None:
+            name = name_of(image)
+            write((name, found["class"], encode_rows(decoded(found))) for found in image["masks"])
+
         write([COLUMNS])
-        yield lambda image: write(
-            (_name(image), found["class"], encode_rows(decoded(found))) for found in image["masks"]
-        )
+        yield add
 
 
 @contextmanager
 def coco_file(file: Path, classes: Sequence[str]) -> Iterator[Add]:
     """COCO instances: an annotation of every structure that has pixels, run lengths column by column.
 
-    Categories count from 1 in the order of ``classes``. ``tools/prepare_masks.py --coco`` reads it.
+    Categories count from 1 in the order of ``classes``. ``tools/prepare_masks.py --coco`` reads it. Raises
+    ValueError where images of two folders share a name.
     """
+    name_of = _Names(file)
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     categories = [{"id": number, "name": name} for number, name in enumerate(classes, start=1)]
@@ -54,7 +62,7 @@ def coco_file(file: Path, classes: Sequence[str]) -> Iterator[Add]:
     def add(image: Mapping[str, Any]) -> None:
         shape = {name: image[name] for name in ("width", "height")}
         number = len(images) + 1
-        images.append({"id": number, "file_name": _name(image), **shape, "spacing": image["spacing_mm"]})
+        images.append({"id": number, "file_name": name_of(image), **shape, "spacing": image["spacing_mm"]})
         for category, found in enumerate(image["masks"], start=1):
             if found["area_px"]:
                 own = {"id": len(annotations) + 1, "image_id": number, "category_id": category}
@@ -94,6 +102,23 @@ def dicom_folder(folder: Path) -> Iterator[Add]:
             write_dicom_seg(folder / f"{stem}.dcm", Path(image["file"]), there)
 
     yield write
+
+
+class _Names:
+    """Names without a folder, by which others know the images: each must come once."""
+
+    def __init__(self, file: Path) -> None:
+        self._file, self._taken = file, dict[str, str]()
+
+    def __call__(self, image: Mapping[str, Any]) -> str:
+        name = _name(image)
+        if name in self._taken:
+            raise ValueError(
+                f"{self._file}: {self._taken[name]} and {image['file']} share the name {name}, by which it "
+                "tells images apart. Rename one, or leave this form of file out."
+            )
+        self._taken[name] = image["file"]
+        return name
 
 
 class _Stems:
