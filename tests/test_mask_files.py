@@ -81,6 +81,8 @@ def test_run_lengths_come_back_and_are_what_the_teams_decoder_reads():
         ("5 4 7 2", "share no pixel"),
         ("9 1 3 1", "ascending"),
         ("20 2", "pixel 21 of 20"),
+        ("99999999999999999999 1", "expected whole numbers"),
+        ("9223372036854775807 5", "expected whole numbers"),
     ],
 )
 def test_unsound_run_lengths_are_refused_with_the_reason(text, named):

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+_MOST_DIGITS = 15  # more than the pixels of any image, and two such numbers add up without overflow
+
 
 def encode_rows(mask: np.ndarray) -> str:
     """``start length`` pairs of (H, W) bool, ascending; empty for a mask without a pixel."""
@@ -34,8 +36,8 @@ def parse_runs(text: str, num_pixels: int | None, where: str) -> tuple[np.ndarra
     below 1, runs that overlap or go backwards, and one that ends beyond the mask.
     """
     words = text.split()
-    if not all(word.isascii() and word.isdigit() for word in words):
-        wrong = next(word for word in words if not (word.isascii() and word.isdigit()))
+    wrong = next((word for word in words if not _is_number(word)), None)
+    if wrong is not None:
         raise ValueError(f"{where}: {wrong!r}, expected whole numbers from 1 on, separated by spaces.")
     if len(words) % 2:
         raise ValueError(f"{where}: {len(words)} numbers, expected pairs of a start and a length.")
@@ -60,6 +62,10 @@ def parse_runs(text: str, num_pixels: int | None, where: str) -> tuple[np.ndarra
             f"{where}: the last run ends at pixel {ends[-1] - 1} of {num_pixels}. Is it of another size?"
         )
     return starts, lengths
+
+
+def _is_number(word: str) -> bool:
+    return word.isascii() and word.isdigit() and len(word) <= _MOST_DIGITS
 
 
 def runs_to_text(starts: np.ndarray, lengths: np.ndarray) -> str:
