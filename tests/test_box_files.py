@@ -290,6 +290,20 @@ def test_a_hold_out_takes_val_from_train(tmp_path):
     assert len(train) == 2 and len(val) == 1 and set(train.cases) | set(val.cases) == {"a", "b", "c"}
 
 
+def test_a_hold_out_keeps_images_that_share_a_name(tmp_path):
+    file = write_coco(tmp_path)
+    data = json.loads(file.read_text())
+    for image, folder in zip(data["images"][:2], ("one", "other"), strict=True):
+        place = tmp_path / "train2017" / folder / "same.png"
+        place.parent.mkdir()
+        (tmp_path / "train2017" / image["file_name"]).rename(place)
+        image["file_name"] = f"{folder}/same.png"
+    file.write_text(json.dumps(data))
+    (done,) = run_scripts([arguments(file, tmp_path / "out", "--hold-out", 1)])
+    assert done.returncode == 0, done.stderr
+    assert [len(open_boxes(tmp_path / "out", subset)) for subset in ("train", "val")] == [2, 1]
+
+
 @pytest.mark.parametrize(
     ("row", "sentence"),
     [

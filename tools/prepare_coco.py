@@ -125,7 +125,10 @@ def held_out(splits: dict[str, list[BoxRecord]], count: int, seed: int) -> dict[
     """``count`` images of train, by a seeded draw, become val."""
     if "val" in splits or "train" not in splits:
         raise ValueError("--hold-out makes val from train: give --train, and no --val.")
-    by_name = {record.file.name: record for record in splits["train"]}
+    names = [record.file.name for record in splits["train"]]
+    if len(set(names)) < len(names):  # of several folders: their ids tell them apart
+        names = [f"{record.file.name} {record.image_id}" for record in splits["train"]]
+    by_name = dict(zip(names, splits["train"], strict=True))
     dealt = split_by_image(by_name, {"train": len(by_name) - count, "val": count}, seed)
     parts = {name: [by_name[file] for file in files] for name, files in dealt.items()}
     return {**parts, **{name: records for name, records in splits.items() if name != "train"}}
