@@ -94,6 +94,15 @@ def shipped_analyses() -> list[str]:
 
 def analysis_from_dict(data: Any, where: str) -> Analysis:
     """Build from parsed JSON; ``where`` names it in errors. Raises ValueError for anything not as written."""
+    try:
+        return _analysis(data, where)
+    except (AttributeError, TypeError) as error:  # a list where an object belongs, and the like
+        raise ValueError(
+            f"{where}: an entry is of a wrong kind ({error}). Compare with docs/measurements.md."
+        ) from error
+
+
+def _analysis(data: Any, where: str) -> Analysis:
     required, known = {"name", "title", "source", "measurements"}, {"facing", "points", "lines"}
     _require_keys(data, required, required | known, where)
     items = data["measurements"]

@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from util.arguments import add_spacing_argument, checkpoints_of
+from util.arguments import add_spacing_argument, checkpoints_of, listed_cases
 
 
 @pytest.fixture
@@ -37,3 +37,11 @@ def test_help_without_a_checkpoint_says_how_to_get_it(capsys: pytest.CaptureFixt
     with pytest.raises(SystemExit):
         checkpoints_of(["--help"])
     assert "--checkpoint F --help" in capsys.readouterr().err
+
+
+def test_a_list_of_cases_that_cannot_be_read_is_named(tmp_path):
+    latin = tmp_path / "latin.txt"
+    latin.write_bytes("M\xfcller\n".encode("latin-1"))
+    for file in (tmp_path / "absent.txt", tmp_path, latin):
+        with pytest.raises(ValueError, match=f"{file}: cannot be read"):
+            listed_cases(file)

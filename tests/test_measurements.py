@@ -180,6 +180,21 @@ def built(**changes: object) -> Analysis:
     return analysis_from_dict(own(**changes), "own.json")
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"points": []},
+        {"lines": []},
+        {"code": ["X"]},
+        {"norms": 5},
+        {"classes": {"limits": 5, "names": ["a"], "codes": [1], "keeps_limits": "a", "source": "s"}},
+    ],
+)
+def test_an_entry_of_a_wrong_kind_is_refused_with_its_file(wrong) -> None:
+    with pytest.raises(ValueError, match=r"own\.json: .*docs/measurements\.md"):
+        built(**wrong)
+
+
 def test_an_own_analysis(tmp_path) -> None:
     file = tmp_path / "own.json"
     file.write_text(
