@@ -22,11 +22,7 @@ def dicom_spacing(dataset: "Dataset") -> tuple[np.ndarray, str]:
     """
     calibrated = _spacing(_measures(dataset), "PixelSpacing")
     detector = _spacing(dataset, "ImagerPixelSpacing")
-    if (
-        calibrated is not None
-        and not (calibrated == 1.0).all()
-        and not _repeats(calibrated, detector, dataset)
-    ):
+    if calibrated is not None and not (_is_unset(calibrated) or _repeats(calibrated, detector, dataset)):
         return calibrated, "PixelSpacing"
     if detector is not None:
         factor = _magnification(dataset)
