@@ -60,9 +60,9 @@ class TimmBackbone(nn.Module):
         layout = str(getattr(self.features, "output_fmt", "NCHW"))
         self._channels_last = layout.endswith("NHWC")  # Swin and its kin
         self.channels = tuple(info.channels()[index] for index in self._picked)
-        self._frozen = [self._module(path) for path in frozen]
-        for module in self._frozen:
-            module.requires_grad_(False)
+        self._frozen = tuple(frozen)
+        for path in self._frozen:
+            self._module(path).requires_grad_(False)
 
     def _module(self, path: str) -> nn.Module:
         try:
@@ -74,8 +74,8 @@ class TimmBackbone(nn.Module):
     def train(self, mode: bool = True) -> Self:
         """Like ``nn.Module.train``; what is frozen stays in evaluation mode."""
         super().train(mode)
-        for module in self._frozen:
-            module.eval()
+        for path in self._frozen:  # looked up each time: for several GPUs norms are exchanged
+            self._module(path).eval()
         return self
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:

@@ -10,10 +10,14 @@ from timm.layers import BatchNormAct2d  # pyright: ignore[reportPrivateImportUsa
 from torch import nn
 
 from datasets.prepared.prepared import write_prepared
+from models.backbone import TimmBackbone
+from models.boxes.masked import ValidBatchNorm
+from models.boxes.second_neck import SecondNeck
 from tests.conftest import TINY_SET, tiny_case
 from tests.support.rank_jobs import continued, decisions, evaluation, gradients, run_ranks, with_shipped_norm
 from tests.support.small_detr import small_detr
 from util.training.ranks import own_statistics, synchronised
+from util.training.trainer import Trainer
 
 # float32 sums over 2 x 2 images instead of 1 x 4, relative to the largest entry of a tensor's gradient
 GRADIENT_TOLERANCE = 1e-4
@@ -94,6 +98,29 @@ def test_gpus_share_the_statistics_of_every_batch_norm():
     assert isinstance(shared.get_submodule("1").act, nn.ReLU) and not own_statistics(shared)
     alone: Any = SimpleNamespace(num_processes=1, device=torch.device("cuda", 0))
     assert len(own_statistics(synchronised(small_detr(), alone))) > 10
+
+
+def test_gpus_leave_norms_that_are_told_what_images_cover():
+    """Those of a detector's second neck; torch's synchronised one takes nothing but its maps."""
+    gpus: Any = SimpleNamespace(num_processes=2, device=torch.device("cuda", 0))
+    neck = synchronised(SecondNeck(16, 2, fold_norms=True), gpus).train()
+    maps = neck([torch.rand(1, 16, 4, 4), torch.rand(1, 16, 2, 2)], None)
+    assert [tuple(m.shape) for m in maps] == [(1, 16, 4, 4), (1, 16, 2, 2)]
+    assert len(own_statistics(neck)) == 2 * len([m for m in neck.modules() if isinstance(m, ValidBatchNorm)])
+
+
+def test_gpus_leave_a_frozen_norm_frozen():
+    gpus: Any = SimpleNamespace(num_processes=2, device=torch.device("cuda", 0))
+    backbone = synchronised(TimmBackbone("resnet10t", frozen=["bn1"]), gpus).train()
+    assert not backbone.get_submodule("features.bn1").training
+    assert backbone.get_submodule("features.layer1.0.bn1").training
+
+
+def test_the_only_annotation_of_all_processes_counts_whole():
+    two = SimpleNamespace(num_processes=2, device="cpu", reduce=lambda tensor, how: tensor / 2)  # 0 elsewhere
+    trainer: Any = SimpleNamespace(accelerator=two, task=SimpleNamespace(weight=lambda batch: batch))
+    batch: Any = 1.0
+    assert Trainer._shares(trainer, [batch]) == [2.0]  # the processes' gradients are averaged
 
 
 def test_the_first_process_decides_for_all(tmp_path):

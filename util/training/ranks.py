@@ -1,6 +1,7 @@
 """What several processes of one training must see alike."""
 
 from collections.abc import Callable
+from inspect import signature
 from typing import Any, TypeVar
 
 import torch
@@ -63,9 +64,18 @@ def shared(objective: Objective, accelerator: Accelerator) -> Objective | Distri
 
 
 def synchronised(model: nn.Module, accelerator: Accelerator) -> nn.Module:
-    """``model`` whose BatchNorm sees the images of all processes, on GPUs: torch has none for the CPU."""
-    if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
-        return convert_sync_batchnorm(model)
+    """``model`` whose BatchNorm sees the images of all processes, on GPUs: torch has none for the CPU.
+
+    One that is called with more than its maps, such as with what the images cover of them, stays: torch's has
+    no place for it.
+    """
+    if accelerator.num_processes == 1 or accelerator.device.type != "cuda":
+        return model
+    layers = [(name, layer) for name, layer in model.named_modules() if isinstance(layer, _BatchNorm)]
+    kept = {name: layer for name, layer in layers if len(signature(layer.forward).parameters) > 1}
+    model = convert_sync_batchnorm(model)
+    for name, layer in kept.items():
+        model.set_submodule(name, layer)
     return model
 
 

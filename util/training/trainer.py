@@ -52,7 +52,8 @@ class Trainer:
 
     A criterion gives the mean over what is annotated on its batch (``Task.weight``). A step follows the
     gradient of the mean over all of its batches, on all processes, as if they were one batch: only BatchNorm
-    on a CPU sees its own batch alone, and what a model draws (dropout, denoising) differs between processes.
+    on a CPU, and in a detector's second neck, sees its own batch alone, and what a model draws (dropout,
+    denoising) differs between processes.
     """
 
     def __init__(
@@ -176,7 +177,8 @@ class Trainer:
         total: Any = torch.tensor(float(sum(counts)), device=self.accelerator.device)
         if self.accelerator.num_processes > 1:
             total = self.accelerator.reduce(total, "mean")
-        return [count / max(total.item(), 1.0) for count in counts]
+        mean = max(total.item(), 1.0 / self.accelerator.num_processes)  # of the processes, 1 in all at least
+        return [count / mean for count in counts]
 
     def _losses(self, batch: Batch) -> Any:
         targets = self.task.targets(batch)
