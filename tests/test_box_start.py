@@ -60,6 +60,15 @@ def test_a_checkpoint_of_other_classes_gives_those_of_the_same_name(tmp_path, tr
     assert torch.equal(model.content.weight, trained.content.weight)
 
 
+def test_the_shares_of_tokens_stay_those_of_the_config(tmp_path, trained):
+    content = {"format": FORMAT, "config": "", "metrics": {}, "iteration": 0, "weights": trained.state_dict()}
+    save_checkpoint(tmp_path / "three.pt", content | BoxMeaning(THREE).to_dict())
+    ratios = (0.1, 0.2, 0.5, 1.0)
+    model = small_boxes(refinement=BoxRefinement(embed_dim=32), level_ratios=ratios, layer_ratios=(0.8, 0.4))
+    take_weights(model, tmp_path / "three.pt", TASK, BoxMeaning(THREE))
+    assert model.ratios.levels == pytest.approx(ratios) and model.ratios.layers == pytest.approx((0.8, 0.4))
+
+
 def test_published_weights_start_a_training_of_other_classes(published, trained):
     model = blank(2)
     told = TASK.take_foreign_weights(model, published, BoxMeaning(TWO))
@@ -76,6 +85,15 @@ def test_a_file_without_names_gives_rows_by_category_id(tmp_path, trained):
     told = TASK.take_foreign_weights(model, tmp_path / "bare.pth", BoxMeaning(BoxClasses(("a", "b"), (2, 7))))
     assert told is not None and "1 of 2 classes known: a (there 2); new: b" in told
     assert torch.equal(model.proposals.classify.weight[0], trained.proposals.classify.weight[2])
+
+
+def test_parts_of_a_file_without_names_too(tmp_path, trained):
+    torch.save(published_state(trained), tmp_path / "bare.pth")
+    model, meaning = blank(2), BoxMeaning(BoxClasses(("a", "b"), (2, 7)))
+    told = TASK.take_foreign_weights(model, tmp_path / "bare.pth", meaning, ["decoder"])
+    assert told is not None and "1 of 2 classes known: a (there 2); new: b" in told
+    for head, source in zip(model.decoder.class_heads, trained.decoder.class_heads, strict=True):
+        assert torch.equal(head.weight[0], source.weight[2]) and not head.weight[1].any()
 
 
 def test_as_many_classes_without_names_are_taken_as_they_are(tmp_path, trained):

@@ -1,7 +1,7 @@
 """Salience-DETR: a two-stage deformable detector whose encoder works on salient tokens only."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -127,6 +127,8 @@ class SalienceDetr(nn.Module):
         )
         self.refinement = refinement
         self.denoising = DenoisingQueries(embed_dim, num_classes, most_objects=most_denoised)
+
+    data_tensors: ClassVar[tuple[str, ...]] = ("ratios.level_ratios", "ratios.layer_ratios")  # of the config
 
     @property
     def output_tensors(self) -> tuple[str, ...]:

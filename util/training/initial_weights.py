@@ -48,7 +48,7 @@ def take_weights(
     """
     checkpoint = load_checkpoint(file)
     _require_parts(model, parts)
-    data = set(getattr(model, "data_tensors", ()))  # of the training set: never another's
+    data = set(getattr(model, "data_tensors", ()))  # of this training: never another's
     own, weights = (_select(one, parts, data) for one in (model.state_dict(), checkpoint["weights"]))
     indexed = _output_tensors(model) & own.keys()
     source = task.meaning_of(checkpoint, Path(file)) if indexed else meaning

@@ -68,7 +68,7 @@ class FasterRcnn(nn.Module):
 
     @property
     def output_tensors(self) -> tuple[str, ...]:
-        """None by class: the head's rows begin with the background, so they start anew on other classes."""
+        """None by class: the head's rows begin with the background. For other classes: train.init_parts."""
         return ()
 
     def forward(

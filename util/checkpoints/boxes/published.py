@@ -67,9 +67,9 @@ def take_published(
         weights.setdefault(name, weights.get(alias, torch.empty(0)))
         weights.pop(alias, None)
     state, own_names = model.state_dict(), published_names(model.state_dict())
+    places = _class_places(_count(weights), classes, class_names, category_ids)
     for ours in [name for name in own_names if parts is not None and not _within(name, parts)]:
         weights.pop(own_names.pop(ours), None)
-    places = _class_places(_count(weights), classes, class_names, category_ids)
     whole, rows, misshapen, missing = [], {}, {}, []
     for ours, name in own_names.items():
         found = weights.pop(name, None)
