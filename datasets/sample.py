@@ -66,9 +66,13 @@ class Batch:
 
 
 def plain_fields(batch: Batch) -> dict[str, Any]:
-    """The tensors, numbers and names of ``batch``, for a file of plain data."""
+    """The tensors, numbers and names of ``batch``, for a file of plain data; other objects are left out."""
     content = {field.name: getattr(batch, field.name) for field in fields(batch)}
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in content.items()}
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in content.items()
+        if _is_plain(value)
+    }
 
 
 def stacked(samples: Sequence[Sample]) -> dict[str, Any]:
@@ -108,6 +112,14 @@ def ways_back(samples: Sequence[Sample]) -> dict[str, Any]:
         "spacing": torch.from_numpy(np.stack([sample.spacing for sample in samples])),
         "cases": tuple(sample.case for sample in samples),
     }
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_plain, (*value, *value.values())))
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return isinstance(value, Tensor | str | int | float)
 
 
 def _changed(value: Any, change: Callable[[Tensor], Tensor]) -> Any:

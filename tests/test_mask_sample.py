@@ -12,6 +12,7 @@ from datasets.masks.class_set import ClassSet
 from datasets.masks.raster import fill, fill_chain, pack, plane
 from datasets.masks.sample import MaskSample
 from datasets.masks.shape import Shape
+from datasets.sample import plain_fields
 from datasets.sides import pairs_by_name
 from transforms import geometry
 from transforms.augment import EvalTransforms, TrainTransforms
@@ -247,6 +248,14 @@ def test_a_batch_holds_bits_and_gives_masks():
     assert batch.to("cpu").cases == ("one", "two") and len(batch) == 2
     with pytest.raises(ValueError, match="canvas sizes"):
         collate([samples[0], replace(samples[1], image=np.zeros((8, 8), np.uint8))])
+
+
+def test_a_batch_is_kept_as_plain_data(tmp_path):
+    """What a training leaves behind when its loss is not finite."""
+    batch = collate([a_sample(polygons=True)])
+    torch.save(plain_fields(batch), tmp_path / "batch.pt")
+    kept = torch.load(tmp_path / "batch.pt", weights_only=True)
+    assert kept["cases"] == ["one"] and torch.equal(kept["packed"], batch.packed)
 
 
 def test_a_shape_is_the_union_of_its_parts():
