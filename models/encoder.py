@@ -48,7 +48,15 @@ class SalienceEncoder(nn.Module):
         )
 
     def forward(self, levels: Sequence[Tensor], salience: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """L maps (B, C, H_l, W_l) and their (B, H_l, W_l) salience -> L refined maps of the same shapes."""
+        """L maps (B, C, H_l, W_l) and their (B, H_l, W_l) salience -> L refined maps of the same shapes.
+
+        Raises ValueError unless there are as many maps as ``level_ratios``.
+        """
+        if len(levels) != len(self.level_ratios):
+            raise ValueError(
+                f"encoder.level_ratios has {len(self.level_ratios)} numbers, expected {len(levels)}, one a "
+                "level."
+            )
         sizes = [m.shape[-2:] for m in levels]
         tokens = torch.cat([m.flatten(2).transpose(1, 2) for m in levels], dim=1)  # (B, T, C)
         references = torch.cat([cell_centres(h, w, tokens.device) for h, w in sizes])  # (T, 2)

@@ -1,6 +1,8 @@
 """The box detector's right mode: any image, any company, any number of objects."""
 
 import copy
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +12,7 @@ from models.boxes.criterion import BoxCriterion
 from models.boxes.decoder import Stage
 from models.boxes.detections import Detections, detect
 from models.boxes.outputs import BoxOutputs
+from models.boxes.salience_loss import RANGES, salience_targets
 from tests.support.small_boxes import CLASSES, noise, objects, on_one_canvas, small_boxes
 
 
@@ -189,3 +192,9 @@ def test_detections_by_hand():
     thinned = detect(Stage(logits, boxes), None, sizes, **(options | {"nms_overlap": 0.4}))
     assert (thinned.scores > 0).tolist() == [[True, True, True, False]]
     assert thinned.labels.tolist()[0][:3] == [0, 1, 0]  # the half as high box of class 0 is gone
+
+
+def test_every_level_needs_a_range_of_sizes():
+    outputs: Any = SimpleNamespace(pyramid=SimpleNamespace(shapes=((4, 4),) * 5))
+    with pytest.raises(ValueError, match="salience_ranges has 4 pairs, expected 5, one a level"):
+        salience_targets(outputs, objects(1, sizes=torch.tensor([[32, 32]])), RANGES)

@@ -111,3 +111,8 @@ def test_a_ratio_outside_its_range_is_refused(ratio):
         encoder((ratio, 1.0, 1.0))
     with pytest.raises(ValueError, match=r"expected a share in \(0, 1\]"):
         encoder(layer_ratios=(ratio,))
+
+
+def test_every_level_needs_a_share(levels, salience):
+    with pytest.raises(ValueError, match="level_ratios has 2 numbers, expected 3, one a level"):
+        encoder((0.5, 1.0))(levels, salience)

@@ -318,6 +318,8 @@ def test_vectors_do_not_decay():
         ({"iterations": 0}, "train.iterations=0, expected a whole number of at least 1"),
         ({"iterations": "many"}, "train.iterations='many'"),
         ({"warmup": 1.5}, "train.warmup=1.5"),
+        ({"warmup": float("inf")}, "train.warmup=inf"),
+        ({"iterations": 0, "epochs": float("inf")}, "train.epochs=inf"),
         ({"mixed_precision": "fp8"}, "train.mixed_precision='fp8'"),
         ({"patience": 0}, "train.patience=0"),
         ({"save_every": 100}, "train.save_every is no more.*train.save_minutes"),

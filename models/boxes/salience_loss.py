@@ -20,8 +20,13 @@ def salience_targets(
     """L maps (B, rows, columns): 1 at the centre of an object, falling to its corners, 0 outside.
 
     A cell takes the highest value of all objects that hold its centre, provided that one of them has its
-    farthest side in the level's range of pixels.
+    farthest side in the level's range of pixels. Raises ValueError unless every level has a range.
     """
+    if len(ranges) != len(outputs.pyramid.shapes):
+        raise ValueError(
+            f"criterion.salience_ranges has {len(ranges)} pairs, expected {len(outputs.pyramid.shapes)}, one "
+            "a level of the model."
+        )
     maps = []
     for shape, limits in zip(outputs.pyramid.shapes, ranges, strict=True):
         images = [

@@ -41,7 +41,7 @@ class TrainSettings:
         for name in ("iterations", "eval_every"):
             self._require(name, int, least, f"a whole number of at least {least}")
         if self.epochs is not None:
-            self._require("epochs", (int, float), 1e-12, "a positive number, or null")
+            self._require("epochs", (int, float), 1e-12, "a positive number, or null", below=math.inf)
             if self.iterations:
                 raise ValueError(
                     f"train.iterations={self.iterations} and train.epochs={self.epochs}: expected one of "
@@ -58,14 +58,12 @@ class TrainSettings:
         if self.patience is not None:
             self._require("patience", int, 1, "a whole number of at least 1, or null")
         self._require("warmup", (int, float), 0, "a share from 0 to below 1, or a number of iterations")
-        if self.warmup >= 1 and self.warmup != int(self.warmup):
+        if self.warmup >= 1 and not float(self.warmup).is_integer():
             raise ValueError(
                 f"train.warmup={self.warmup!r}, expected a share from 0 to below 1, or a whole number of "
                 "iterations."
             )
-        self._require("ema_decay", (int, float), 0, "a number from 0 up to and not including 1")
-        if self.ema_decay >= 1:
-            raise ValueError(f"train.ema_decay={self.ema_decay!r}, expected a number from 0 to below 1.")
+        self._require("ema_decay", (int, float), 0, "a number from 0 to below 1", below=1)
         self._require_milestones()
         self._require_start()
         if self.mixed_precision not in PRECISIONS:
@@ -130,7 +128,16 @@ class TrainSettings:
                 f"train.init_parts={list(parts)} of no file. Give one as train.init_checkpoint=FILE."
             )
 
-    def _require(self, name: str, kind: type | tuple[type, ...], least: float, expected: str) -> None:
-        value = getattr(self, name)
-        if isinstance(value, bool) or not isinstance(value, kind) or not value >= least:  # type: ignore[operator]
+    def _require(
+        self,
+        name: str,
+        kind: type | tuple[type, ...],
+        least: float,
+        expected: str,
+        *,
+        below: float | None = None,
+    ) -> None:
+        value: Any = getattr(self, name)
+        number = not isinstance(value, bool) and isinstance(value, kind)
+        if not number or not value >= least or (below is not None and not value < below):
             raise ValueError(f"train.{name}={value!r}, expected {expected}.")
