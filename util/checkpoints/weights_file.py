@@ -22,7 +22,12 @@ SUFFIX = ".safetensors"
 _EXACT = ("mean_shape",)
 _TEXT = ("format", "config", "labels")  # the others are JSON
 _NOT_KEPT = ("weights", "training")
-_PLACES = (("data", "folder"), ("train", "output_dir"), ("train", "init_checkpoint"))  # of another machine
+_PLACES = (  # of another machine
+    ("data", "folder"),
+    ("train", "output_dir"),
+    ("train", "init_checkpoint"),
+    ("model.backbone", "weights"),
+)
 
 
 def write_weights(file: str | Path, checkpoint: Mapping[str, Any]) -> None:
