@@ -37,8 +37,8 @@ class LandmarkDetr(LandmarkModel):
 
     ``roi_windows`` are half heights of the windows as shares of the canvas height: (0.0235, 0.008) is
     +-5.6 and +-1.9 mm on a 240 mm high X-ray. ``jitter`` is the Laplace scale of the denoising groups,
-    as a share of the canvas for the decoder and of the half window for the ROI stages. ``fine_dim`` is the
-    width of the neck's finest map.
+    as a share of the canvas for the decoder and of the window's half height for the ROI stages; either is
+    the same share of the canvas along x and along y. ``fine_dim`` is the width of the neck's finest map.
     """
 
     output_tensors = ("heatmap.classify.weight", "start.content")
