@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
     from datasets.files.image_files import SourceImage
     from datasets.sample import Batch
@@ -248,12 +248,6 @@ class Task(ABC):
     def example_meaning(self, count: int) -> Any:
         """Any meaning of ``count`` outputs, for a model whose answers do not matter."""
         raise NotImplementedError(f"a model without data, by {type(self).__name__}")
-
-    def example_images(self, batch_size: int, size: tuple[int, int]) -> Tensor:
-        """(B, C, height, width) random images in [0, 1]."""
-        import torch
-
-        return torch.rand(batch_size, 1, *size)
 
     def add_export_arguments(self, parser: ArgumentParser) -> None:  # noqa: B027
         """What tools/pytorch2onnx.py can be asked besides."""

@@ -1,4 +1,6 @@
-"""From a heatmap to a point: four ways, all (B, K, h, w) log maps -> (B, K, 2) points in cells.
+"""From a heatmap to a point: three ways, all (B, K, h, w) log maps -> (B, K, 2) points in cells.
+
+A fourth, the expectation near the peak, is the mean of ``models.landmarks.heatmap_window.local_moments``.
 
 Points are continuous (the centre of cell i is i + 0.5), which is what UDP (Huang et al., 2020) calls unbiased
 coordinates: one unit is one cell at every resolution, so encoding, resizing and flipping need no shift.
@@ -10,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.landmarks.heatmap_window import highest_cell, local_moments, read_window
+from models.landmarks.heatmap_window import highest_cell, read_window
 
 _LONGEST_STEP = 1.5  # cells: from one cell inside to the border
 _DEEPEST = -60.0  # below the peak; beyond, float32 would become subnormal, which is slow
@@ -48,11 +50,6 @@ def dark(log_maps: Tensor, blur: float) -> Tensor:
     cells = highest_cell(log_maps).clamp(min=1).minimum(last)
     step = _parabola_step(read_window(log_smooth, cells, 1))
     return cells + 0.5 + step.clamp(-_LONGEST_STEP, _LONGEST_STEP)
-
-
-def soft_argmax(log_maps: Tensor, radius: int) -> Tensor:
-    """The expected place within ``radius`` cells of the highest cell."""
-    return local_moments(log_maps, radius).mean
 
 
 def _parabola_step(window: Tensor) -> Tensor:
