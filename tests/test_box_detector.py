@@ -12,6 +12,8 @@ from models.boxes.criterion import BoxCriterion
 from models.boxes.decoder import Stage
 from models.boxes.detections import Detections, detect
 from models.boxes.outputs import BoxOutputs
+from models.boxes.projection import anchors
+from models.boxes.pyramid import Pyramid
 from models.boxes.salience_loss import RANGES, salience_targets
 from tests.support.small_boxes import CLASSES, noise, objects, on_one_canvas, small_boxes
 
@@ -192,6 +194,16 @@ def test_detections_by_hand():
     thinned = detect(Stage(logits, boxes), None, sizes, **(options | {"nms_overlap": 0.4}))
     assert (thinned.scores > 0).tolist() == [[True, True, True, False]]
     assert thinned.labels.tolist()[0][:3] == [0, 1, 0]  # the half as high box of class 0 is gone
+
+
+def test_anchors_of_six_levels_can_all_move():
+    sides = (32, 16, 8, 4, 2, 1)
+    counts = torch.tensor([[[side, side] for side in sides]], dtype=torch.float32)
+    pyramid = Pyramid(tuple((side, side) for side in sides), counts, whole=True)
+    logits, used = anchors(pyramid, border_cells=True)
+    assert used.all() and logits.isfinite().all()
+    largest = logits.sigmoid()[0, :, 2]
+    assert largest[[0, -1]].tolist() == pytest.approx([0.05, 0.95])
 
 
 def test_every_level_needs_a_range_of_sizes():

@@ -7,6 +7,7 @@ from models.boxes.geometry import logit
 from models.boxes.pyramid import Pyramid
 
 _ANCHOR_SIZE = 0.05  # of the image, doubled with every level
+_LARGEST = 0.95  # of the image: from the sixth level on, where doubled it would have no logit to move from
 _INSIDE = 0.01  # anchors nearer to 0 or 1 than this are not used
 
 
@@ -18,7 +19,7 @@ def anchors(pyramid: Pyramid, *, border_cells: bool) -> tuple[Tensor, Tensor]:
     """
     sides = (_ANCHOR_SIZE * 2.0 ** pyramid.level.to(pyramid.counts))[:, None].expand(*pyramid.centres.shape)
     if border_cells:
-        used = ~pyramid.padded[..., None]
+        sides, used = sides.clamp(max=_LARGEST), ~pyramid.padded[..., None]
     else:
         lowest = pyramid.centres.minimum(sides).amin(-1, keepdim=True)
         highest = pyramid.centres.maximum(sides).amax(-1, keepdim=True)
