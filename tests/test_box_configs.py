@@ -1,11 +1,13 @@
-"""What ships in configs/boxes/ trains: a step of each small experiment, cut down to small images."""
+"""What ships in configs/boxes/: small experiments train on small images, models can be measured."""
 
 import pytest
 import torch
 
+from models.boxes.detector import SalienceDetr
 from models.boxes.targets import BoxTargets
 from tests.support.run_scripts import ROOT
 from tests.support.small_boxes import noise, objects
+from util.benchmark.subject import Source
 from util.config import instantiate, load_config
 from util.training.settings import TrainSettings
 
@@ -31,3 +33,11 @@ def test_a_step_has_a_finite_loss_and_gradients_everywhere(name):
         name for name, part in model.named_children() if any(p.requires_grad for p in part.parameters())
     }
     assert parts - {"level_embed"} >= expected - {"refinement"}
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet18_320", "resnet18_640"])
+def test_the_benchmark_builds_the_small_detectors(name):
+    file = ROOT / f"configs/boxes/models/salience_detr_{name}.py"
+    model = Source("model_config", file, (SIZE, SIZE), 3).build(torch.device("cpu"))
+    assert isinstance(model, SalienceDetr)
+    assert model.num_classes == 3

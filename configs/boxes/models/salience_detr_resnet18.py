@@ -4,8 +4,10 @@ from models.backbone import TimmBackbone
 from models.boxes.criterion import BoxCriterion
 from models.boxes.detector import SalienceDetr
 from models.normalisation import FixedScale
+from tasks.boxes import BoxTask
 from util.config import L
 
+task = L(BoxTask)()
 size = (512, 512)
 embed_dim = 128
 model = L(SalienceDetr)(
