@@ -1,5 +1,6 @@
 """What the texts tell people to type can be typed, and prints what they quote where that is quick to see."""
 
+import ast
 import re
 import shutil
 import subprocess
@@ -38,8 +39,23 @@ def sources() -> str:
     return "\n".join(file.read_text(encoding="utf-8") for file in files)
 
 
+def required_options(script: Path) -> list[list[str]]:
+    """The options that a script declares and cannot do without, each by all of its names."""
+    calls = [node for node in ast.walk(ast.parse(script.read_text())) if isinstance(node, ast.Call)]
+    needed = [call for call in calls if any(ast.unparse(word) == "required=True" for word in call.keywords)]
+    names = [[str(name.value) for name in call.args if isinstance(name, ast.Constant)] for call in needed]
+    return [options for options in names if options and options[0].startswith("--")]
+
+
+def lacking(script: Path, options: list[str]) -> list[str]:
+    return [names[0] for names in required_options(script) if not set(names) & set(options)]
+
+
 def wrong_words(text: str, known: str) -> list[str]:
-    """Scripts, configs, options and make targets in the code blocks of ``text`` that are not there."""
+    """Scripts, configs, options and make targets in the code blocks of ``text`` that are not there.
+
+    And options that are not given and without which the script ends.
+    """
     targets = set(
         re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
     )
@@ -53,6 +69,7 @@ def wrong_words(text: str, known: str) -> list[str]:
             wrong += [] if (ROOT / script).is_file() else [script]
             options = re.findall(r"(?:^|\s)(--[a-z][\w-]*)", arguments)
             wrong += [option for option in options if f'"{option}"' not in known]
+            wrong += lacking(ROOT / script, options) if options and (ROOT / script).is_file() else []
             configs = re.findall(r"(?:^|\s)(configs/[\w/.]+\.py)", arguments)
             wrong += [config for config in configs if not (ROOT / config).is_file()]
         elif made := re.match(r"make ([a-z-]+)", command):
@@ -75,7 +92,13 @@ def test_a_wrong_command_is_seen(known: str) -> None:
         "```\npython main.py --config-file configs/absent.py\npython tools/absent.py --input x\n"
         "python test.py --chekpoint F \\\n    --subset test  # --not\nmake nothing\nmake demo\n```\n"
     )
-    assert wrong_words(text, known) == ["configs/absent.py", "tools/absent.py", "--chekpoint", "make nothing"]
+    assert wrong_words(text, known) == [
+        "configs/absent.py",
+        "tools/absent.py",
+        "--chekpoint",
+        "--checkpoint",
+        "make nothing",
+    ]
 
 
 def block_with(name: str, words: str) -> str:
