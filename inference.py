@@ -40,7 +40,8 @@ from util.arguments import (
     model_config_of,
     positive,
 )
-from util.files import printable, sha256
+from util.checkpoints.one_of_several import content_of
+from util.files import printable
 from util.prediction.archive import Archive
 from util.prediction.predict_files import FilePredictor, Found, list_files
 from util.prediction.predictor import load_predictor, task_of_file
@@ -177,7 +178,7 @@ def predict_share(args: argparse.Namespace, task: Task) -> tuple[int, int] | Non
 def settings_of(args: argparse.Namespace, task: Task, looks: Looks) -> dict[str, Any]:
     """All that the result depends on; a run that was killed goes on only with the same."""
     return {
-        "checkpoint_sha256": [sha256(file) for file in looks.checkpoints],
+        "checkpoint_sha256": [content_of(file) for file in looks.checkpoints],
         **looks.settings(),
         **task.inference_settings(args),
         "input": [str(path.absolute()) for path in args.input],

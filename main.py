@@ -1,6 +1,9 @@
 """Train a model: landmarks, boxes or masks, as the config's task says.
 
     python main.py --config-file configs/train_config.py [key=value ...]
+    python main.py --config-file skull.py --config-file spine.py [key=value ...]
+
+The second line trains one model for several landmark sets.
 
 On several GPUs: ``accelerate launch main.py ...``; in several processes on a CPU:
 ``torchrun --nproc_per_node N main.py ...``.
@@ -13,6 +16,7 @@ import os
 import re
 import sys
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,11 +24,13 @@ from accelerate import Accelerator
 from omegaconf import DictConfig
 from tqdm import tqdm
 
-from datasets.loader import TrainSampler, eval_loader, train_loader
+from datasets.landmarks.landmark_set import LandmarkSet
+from datasets.loader import TrainSampler, eval_loader, parts_of, train_loader
 from datasets.prepared.splits import Fold
-from datasets.prepared.subsets import content_digest
+from datasets.prepared.subsets import content_digest, read_header
 from util.arguments import escape_on_console
 from util.checkpoints.checkpoint import with_task
+from util.checkpoints.one_of_several import joined_config
 from util.config import instantiate, load_config, require_sections
 from util.training.automatic import automatic_overrides
 from util.training.engine import Ending, Progress, TrainingData, TrainingRun
@@ -38,6 +44,7 @@ from util.training.settings import PRECISIONS, TrainSettings
 from util.training.task import Task, require_criterion
 from util.training.trainer import NonFiniteError, Trainer
 
+DEFAULT_CONFIG = "configs/train_config.py"
 SECTIONS = ("model", "criterion", "train_transforms", "eval_transforms", "data", "optimizer", "train")
 
 
@@ -47,7 +54,11 @@ def parse_arguments() -> argparse.Namespace:
         "overrides", nargs="*", metavar="key=value", help="config values: train.iterations=500"
     )
     parser.add_argument(
-        "--config-file", default="configs/train_config.py", help=".py file, or a run's config.yaml"
+        "--config-file",
+        action="append",
+        metavar="FILE",
+        help=".py file, or a run's config.yaml (default: configs/train_config.py); given several times, "
+        "a landmark set each: one model for all, with a shared trunk (docs/own_data.md)",
     )
     parser.add_argument("--mixed-precision", choices=PRECISIONS, help="fp16 on a GPU, bf16 on a CPU")
     parser.add_argument("--accumulate-steps", type=int, metavar="N", help="forward passes an optimizer step")
@@ -65,20 +76,41 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def resolved_config(args: argparse.Namespace) -> DictConfig:
-    """The config file with the command line applied; a flag is short for ``train.FLAG=VALUE``."""
+    """The config file with the command line applied, or those of several landmark sets as one."""
+    configs = [one_config(file, args) for file in args.config_file or [DEFAULT_CONFIG]]
+    return configs[0] if len(configs) == 1 else joined_config(by_landmark_set(configs))
+
+
+def one_config(file: str, args: argparse.Namespace) -> DictConfig:
+    """A config file with the command line applied; a flag is short for ``train.FLAG=VALUE``."""
     overrides = list(args.overrides)
     for name in ("mixed_precision", "accumulate_steps", "seed", "init_checkpoint"):
         if getattr(args, name) is not None:
             overrides.append(f"train.{name}={json.dumps(getattr(args, name))}")
-    cfg = load_config(args.config_file, overrides)
-    require_sections(cfg, SECTIONS, args.config_file)
+    cfg = load_config(file, overrides)
+    require_sections(cfg, SECTIONS, file)
     if args.fold is not None:
         overrides += fold_overrides(args.fold, cfg.train.output_dir)
-        cfg = load_config(args.config_file, overrides)
+        cfg = load_config(file, overrides)
     cfg = with_task(cfg)
     if found := automatic_overrides(cfg):
-        cfg = load_config(args.config_file, overrides + found)
+        cfg = load_config(file, overrides + found)
     return with_task(cfg)
+
+
+def by_landmark_set(configs: list[DictConfig]) -> dict[str, DictConfig]:
+    """``configs`` by the landmark set of their data. Raises ValueError for two of one set."""
+    named: dict[str, DictConfig] = {}
+    for cfg in configs:
+        header = read_header(Path(cfg.data.folder))
+        name = LandmarkSet.from_dict(header["landmark_set"], source=cfg.data.folder).name
+        if name in named:
+            raise ValueError(
+                f"{cfg.data.folder}: landmark set {name!r}, which {named[name].data.folder} has too, "
+                "expected different sets. Prepare both as one folder, or give one of the sets another name."
+            )
+        named[name] = cfg
+    return named
 
 
 def fold_overrides(text: str, output_dir: str) -> list[str]:
@@ -133,7 +165,7 @@ def build_loaders(cfg: DictConfig, trainer: Trainer, train_set: Any, val_set: An
     workers = cfg.data.workers
     rank, num_ranks = accelerator.process_index, accelerator.num_processes
     sampler = TrainSampler(
-        len(train_set),
+        parts_of(train_set),
         settings.batch_size,
         seed=settings.seed,
         first_batch=trainer.iteration * settings.accumulate_steps,

@@ -28,11 +28,14 @@ class TrainSampler(Sampler[list[tuple[int, int]]]):
 
     Position p of the stream is draw p // N of a case, so every case comes once a draw, and batches run across
     the end of an epoch. ``batch_size`` counts all ranks together; each rank takes its own slice of the batch.
+
+    Several ``num_cases``, in the order of the cases: parts that share no batch (``parts_of``). They take
+    turns, a batch each, and each is such a stream of its own.
     """
 
     def __init__(
         self,
-        num_cases: int,
+        num_cases: int | Sequence[int],
         batch_size: int,
         *,
         seed: int,
@@ -45,21 +48,29 @@ class TrainSampler(Sampler[list[tuple[int, int]]]):
                 f"train.batch_size={batch_size} cannot be split over {num_ranks} processes. "
                 f"Choose a multiple of {num_ranks}."
             )
-        self._num_cases, self._batch_size, self._seed = num_cases, batch_size, seed
+        self._parts = (num_cases,) if isinstance(num_cases, int) else tuple(num_cases)
+        self._batch_size, self._seed = batch_size, seed
         self._first_batch = first_batch
         share = batch_size // num_ranks
         self._slice = range(rank * share, (rank + 1) * share)
 
     def batch(self, number: int) -> list[tuple[int, int]]:
         """This rank's keys of batch ``number``, counted from 0."""
-        return [self._key(number * self._batch_size + place) for place in self._slice]
+        turn, part = divmod(number, len(self._parts))
+        return [self._key(part, turn * self._batch_size + place) for place in self._slice]
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         return (self.batch(number) for number in itertools.count(self._first_batch))
 
-    def _key(self, position: int) -> tuple[int, int]:
-        draw, place = divmod(position, self._num_cases)
-        return int(_permutation(self._num_cases, self._seed, draw)[place]), draw
+    def _key(self, part: int, position: int) -> tuple[int, int]:
+        draw, place = divmod(position, self._parts[part])
+        index = int(_permutation(self._parts[part], self._seed, draw)[place])
+        return sum(self._parts[:part]) + index, draw
+
+
+def parts_of(dataset: Any) -> tuple[int, ...]:
+    """How many cases, in order, may share a batch: all, or as many as the data set's ``parts`` have."""
+    return getattr(dataset, "parts", (len(dataset),))
 
 
 def train_loader(
@@ -90,8 +101,11 @@ def eval_loader(
     Ranks share whole batches, so that every case keeps its batch mates and the last bit of its prediction
     does not depend on the number of processes.
     """
-    cases = range(len(dataset))  # pyright: ignore[reportArgumentType]
-    batches = [list(cases[start : start + batch_size]) for start in range(0, len(cases), batch_size)]
+    batches, first = [], 0
+    for count in parts_of(dataset):
+        cases = range(first, first + count)
+        batches += [list(cases[start : start + batch_size]) for start in range(0, count, batch_size)]
+        first += count
     share = np.array_split(np.arange(len(batches)), num_ranks)[rank]
     return _SteadyLoader(
         dataset,

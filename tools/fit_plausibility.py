@@ -23,6 +23,7 @@ from datasets.files.search import find_images
 from transforms.geometry import pixel_shape
 from util.arguments import add_device_argument, positive
 from util.checkpoints.checkpoint import load_checkpoint, load_model, save_checkpoint
+from util.checkpoints.one_of_several import split_name
 from util.checkpoints.weights_file import SUFFIX, write_weights
 from util.evaluation.landmarks.limits_fit import FEWEST, fit_limits
 from util.prediction.landmarks.plausibility import KEY
@@ -88,11 +89,16 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--batch-size", type=positive(int), default=4)
     add_device_argument(parser)
     args = parser.parse_args()
+    whole, landmark_set = split_name(args.checkpoint)
+    if args.output is None and landmark_set is not None:
+        parser.error(
+            f"--checkpoint {args.checkpoint}: one of several sets. Give it a file of its own: --output."
+        )
     args.output = args.output or args.checkpoint
     if args.checkpoint.suffix == ".onnx":
         parser.error("--checkpoint: a graph has the limits of its checkpoint. Fit those, and export anew.")
-    if args.output.suffix != args.checkpoint.suffix:
-        parser.error(f"--output {args.output}: expected a name that ends in {args.checkpoint.suffix}.")
+    if args.output.suffix != whole.suffix:
+        parser.error(f"--output {args.output}: expected a name that ends in {whole.suffix}.")
     return args
 
 

@@ -195,4 +195,6 @@ rows = {
         {"data.folder": "data/chest10", "train_transforms.flip": 0.0, "train.iterations": 300},
     ),
     "own/chest10_unet": Row("own/chest10", model=_UNET_RESNET18),
+    # The 19 points of ISBI 2015 on as small a canvas, beside spines and chests in one model.
+    "own/isbi19": Row("own/chest10", {"data.folder": "data/isbi2015"}),
 }

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -113,13 +113,16 @@ def image_of(image: dict[str, Any], file: Path) -> tuple[Path, tuple[int, int], 
     return path, (int(image["width"]), int(image["height"])), spacing, where
 
 
-def content_digest(folder: str | Path) -> str:
-    """Hexadecimal SHA-256 of what a folder says: ``dataset.json`` and all annotations, wherever it lies."""
+def content_digest(folder: str | Path | Mapping[str, str]) -> str:
+    """Hexadecimal SHA-256 of what a folder says: ``dataset.json`` and all annotations, wherever it lies.
+
+    Of several folders, by whatever name, that of all of them in order.
+    """
     digest = hashlib.sha256()
-    folder = Path(folder)
-    files = (folder / "dataset.json", *sorted((folder / "annotations").glob("*.json")))
-    for file in (file for file in files if file.is_file()):  # COCO as it lies has no dataset.json
-        digest.update(f"{file.name} {sha256(file)}\n".encode())
+    for one in map(Path, folder.values() if isinstance(folder, Mapping) else (folder,)):
+        files = (one / "dataset.json", *sorted((one / "annotations").glob("*.json")))
+        for file in (file for file in files if file.is_file()):  # COCO as it lies has no dataset.json
+            digest.update(f"{file.name} {sha256(file)}\n".encode())
     return digest.hexdigest()
 
 

@@ -19,6 +19,8 @@ plausibility  ``Limits.to_dict()`` that tell proper X-rays, for what the weights
               protocol; None for too few validation images, missing in older files
 protocol      ``ProtocolOffsets.to_dict()`` of whose protocol it follows; as learnt where the key is missing
 landmark_shapes  ``LandmarkShapes.to_dict()`` of the readers of its training data, where they are known
+
+A model of several landmark sets has these keys a set (``util.checkpoints.one_of_several``).
 """
 
 import io
@@ -35,6 +37,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 
+from util.checkpoints.one_of_several import checkpoint_of_set, split_name
 from util.checkpoints.renamed import renamed_targets
 from util.checkpoints.weights_file import SUFFIX, read_weights
 from util.config import instantiate, load_config, require_plain, require_sections, require_targets_in
@@ -72,6 +75,17 @@ def save_checkpoint(file: str | Path, checkpoint: Mapping[str, Any]) -> None:
 
 
 def load_checkpoint(file: str | Path) -> dict[str, Any]:
+    """The checkpoint of one model, onto the CPU: of a file, or of a set as ``FILE:SET`` (one_of_several.py).
+
+    Raises ValueError as ``read_checkpoint`` does, for a set that the file does not have, and for a file of
+    several without one.
+    """
+    whole, name = split_name(file)
+    checkpoint = read_checkpoint(whole)
+    return checkpoint_of_set(checkpoint, name, whole)
+
+
+def read_checkpoint(file: str | Path) -> dict[str, Any]:
     """Read a checkpoint, or weights in half precision (util.checkpoints.weights_file), onto the CPU.
 
     Raises ValueError when it is missing, cut short, not a checkpoint, or holds anything but plain data.
@@ -236,7 +250,7 @@ def whole_previous(file: Path) -> Path | None:
     if previous == file or not previous.is_file():
         return None
     try:
-        load_checkpoint(previous)
+        read_checkpoint(previous)
     except ValueError:
         return None
     return previous

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 from torch.utils.data import DataLoader
 
+from datasets.loader import parts_of
 from datasets.sample import plain_fields
 from models.precision import exact_inference
 from util.checkpoints.checkpoint import FORMAT, KEYS, save_checkpoint
@@ -177,7 +178,7 @@ class TrainingRun:
 
     @exact_inference()
     def _picture(self) -> Any:
-        count = min(_PICTURED, len(self.data.val))
+        count = min(_PICTURED, parts_of(self.data.val)[0])
         batch: Any = self.task.collate([self.data.val[index] for index in range(count)])
         batch = batch.to(self.trainer.accelerator.device)
         return self.task.picture(batch, self.task.outputs(self.trainer.average.model, batch))

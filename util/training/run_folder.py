@@ -20,7 +20,7 @@ from datasets.prepared.subsets import content_digest
 from util.checkpoints.checkpoint import (
     PREVIOUS,
     config_of,
-    load_checkpoint,
+    read_checkpoint,
     save_checkpoint,
     whole_previous,
 )
@@ -168,7 +168,7 @@ def _require_same_data(digest: str, folder: str, file: Path) -> None:
 def _load_or_offer(file: Path) -> dict[str, Any]:
     """The content of ``file``; if it is damaged, an error that says how to continue from the one before."""
     try:
-        return load_checkpoint(file)
+        return read_checkpoint(file)
     except ValueError as error:
         previous = whole_previous(file)
         if previous is None:

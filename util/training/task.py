@@ -90,10 +90,12 @@ class Task(ABC):
     # Data
 
     @abstractmethod
-    def open_data(
-        self, folder: str | Path, subset: str, transforms: Transforms | None = None, seed: int = 0
-    ) -> Any:
-        """The ``TaskData`` of ``subset``. Raises ValueError for all that its annotations show to be wrong."""
+    def open_data(self, folder: Any, subset: str, transforms: Any = None, seed: int = 0) -> Any:
+        """The ``TaskData`` of ``subset``. Raises ValueError for all that its annotations show to be wrong.
+
+        ``folder`` and ``transforms`` are as ``data.folder`` and the sections of transforms give them: a path
+        and ``Transforms``, for one data set.
+        """
 
     @abstractmethod
     def collate(self, samples: Sequence[Any]) -> Batch:
