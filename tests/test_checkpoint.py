@@ -12,10 +12,13 @@ import torch
 import yaml
 from omegaconf import OmegaConf
 
+from datasets.boxes.class_set import BoxClasses
 from datasets.prepared.prepared import PreparedDataset
 from tasks.landmarks import LandmarkTask
 from tests.conftest import TINY_SET
 from tests.support.run_script import TRUSTED
+from tests.support.run_tool import run_tool
+from tests.support.smoke_checkpoint import write_smoke_box_checkpoint
 from tests.support.tiny import TinyModel
 from util.checkpoints.checkpoint import (
     FORMAT,
@@ -266,3 +269,15 @@ def test_a_config_without_requests_for_weights_keeps_all_else():
         "a": {"pretrained": False, "weights": None, "places": []},
         "b": [kept],
     }
+
+
+def test_a_script_for_landmarks_refuses_a_model_of_boxes(tmp_path):
+    file = write_smoke_box_checkpoint(tmp_path / "boxes.pt", BoxClasses(("cell",), (1,)))
+    loaded = load_model(file)
+    assert loaded.of("boxes") is loaded
+    for tool in ("export_weights", "calibrate_uncertainty"):
+        done = run_tool(f"tools/{tool}.py", "--checkpoint", file, "--output", tmp_path / "out.safetensors")
+        assert done.returncode != 0
+        assert "boxes.pt: a model of boxes, expected one of landmarks." in done.stderr
+        assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out.safetensors").exists()

@@ -30,7 +30,7 @@ from util.training.engine import evaluate
 
 def main() -> None:
     args = parse_arguments()
-    loaded = load_model(args.checkpoint, pick_device(args.device))
+    loaded = load_model(args.checkpoint, pick_device(args.device)).of("landmarks")
     dataset = open_dataset(loaded, args.data, args.subset)
     before = float(loaded.model.uncertainty_factor)
     batches: Any = eval_loader(dataset, args.batch_size, args.workers, collate=collate)

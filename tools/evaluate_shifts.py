@@ -46,7 +46,7 @@ def main() -> None:
     args = parse_arguments()
     if args.show_dir:
         require_free_folder(args.show_dir)
-    models = [load_model(file, pick_device(args.device)) for file in args.checkpoint]
+    models = [load_model(file, pick_device(args.device)).of("landmarks") for file in args.checkpoint]
     folder = args.data or open_dataset(models[0], None, args.subset).folder  # one for all checkpoints
     datasets = [open_dataset(loaded, folder, args.subset) for loaded in models]
     errors = [measure(loaded, dataset, args) for loaded, dataset in zip(models, datasets, strict=True)]

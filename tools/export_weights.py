@@ -28,7 +28,7 @@ _IMAGES = 16
 
 def main() -> None:
     args = parse_arguments()
-    loaded = load_model(args.checkpoint)
+    loaded = load_model(args.checkpoint).of("landmarks")
     dataset = open_dataset(loaded, args.data, args.subset)
     unchecked = args.output.with_name(f".unchecked.{args.output.name}")
     try:

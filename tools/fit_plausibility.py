@@ -55,7 +55,7 @@ def landmarks_of_weights(args: argparse.Namespace) -> list[tuple[np.ndarray, np.
 
     Limits are kept without calibration and protocol.
     """
-    loaded = load_model(args.checkpoint, pick_device(args.device))
+    loaded = load_model(args.checkpoint, pick_device(args.device)).of("landmarks")
     loaded.model.protocol = None
     loaded.model.uncertainty_factor.fill_(1.0)
     model: Any = loaded.task.predictor(loaded)

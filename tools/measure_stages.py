@@ -25,7 +25,7 @@ from util.prediction.predictor import pick_device
 
 def main() -> None:
     args = parse_arguments()
-    loaded = load_model(args.checkpoint, pick_device(args.device))
+    loaded = load_model(args.checkpoint, pick_device(args.device)).of("landmarks")
     dataset = open_dataset(loaded, args.data, args.subset)
     batches = tqdm(eval_loader(dataset, 1, args.workers, collate=collate), unit="image")
     errors = stage_errors(loaded.model, batches, pick_device(args.device))

@@ -29,7 +29,7 @@ import zipfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import torch
 import yaml
@@ -65,6 +65,12 @@ class LoadedModel:
     config: DictConfig  # only the sections of ``PACKAGES`` are vetted for ``instantiate``
     metrics: dict[str, Any]
     file: Path
+
+    def of(self, task: str) -> Self:
+        """The same model, for a script that knows one task only. Raises ValueError where it has another."""
+        if self.task.name != task:
+            raise ValueError(f"{self.file}: a model of {self.task.name}, expected one of {task}.")
+        return self
 
 
 def save_checkpoint(file: str | Path, checkpoint: Mapping[str, Any]) -> None:
