@@ -15,7 +15,9 @@ from transforms.devices import with_devices
 from transforms.elastic import Deformation
 from transforms.intensity import Intensity
 from transforms.move import Move
-from transforms.sample import AnySample, Sample
+from transforms.sample import AnySample, PointSample, Sample
+from transforms.shape_modes import ShapeModes
+from transforms.thin_plate import ThinPlate
 
 _ELASTIC_CELLS = 5  # of the deformation grid in the height of the canvas
 
@@ -56,8 +58,13 @@ class TrainTransforms:
 
     ``flip`` is the probability of a mirror image, for annotation that knows what it exchanges.
 
+    ``shape_modes`` is the share of another shape in each (``ShapeModes.draw``), from 0 for none to 1: image
+    and landmarks are warped to it. How shapes vary is told by ``learn``; a data set does so by itself.
+
     A deformation has no matrix, so with one ``to_source`` is where the pixels would lie without it.
     """
+
+    shapes: ShapeModes | None = None  # pixels of the canvas
 
     def __init__(
         self,
@@ -72,6 +79,7 @@ class TrainTransforms:
         capital: float = 0.041,
         devices: float = 0.0,
         flip: float = 0.0,
+        shape_modes: float = 0.0,
     ) -> None:
         for name, share in {"artefacts": artefacts, "devices": devices, "flip": flip}.items():
             if not 0.0 <= share <= 1.0:
@@ -82,7 +90,13 @@ class TrainTransforms:
             )
         if not 0.0 <= elastic <= 0.05:
             raise ValueError(f"train_transforms.elastic={elastic}: expected a share from 0 to 0.05.")
-        self.letterbox, self.elastic = EvalTransforms(size), elastic
+        if not 0.0 <= shape_modes <= 1.0:
+            raise ValueError(f"train_transforms.shape_modes={shape_modes}: expected a share from 0 to 1.")
+        if elastic and shape_modes:
+            raise ValueError(
+                f"train_transforms: elastic={elastic}, shape_modes={shape_modes}, expected one of the two."
+            )
+        self.letterbox, self.elastic, self.shape_modes = EvalTransforms(size), elastic, shape_modes
         self.log_zoom = np.log(zoom)
         self.rotation, self.shift = rotation, shift
         self.artefacts, self.capital, self.flip = artefacts, capital, flip
@@ -91,9 +105,14 @@ class TrainTransforms:
 
     def __call__(self, sample: AnySample, rng: np.random.Generator) -> AnySample:
         canvas = (self.letterbox.width, self.letterbox.height)
-        matrix = self._similarity(canvas, rng) @ self.letterbox.matrix(sample)
-        deformation = self._deformation(canvas, rng) if self.elastic else None
-        sample = sample.moved(Move(matrix, canvas, deformation))
+        upright = self.letterbox.matrix(sample)
+        similarity = self._similarity(canvas, rng)
+        deformation = None
+        if self.elastic:
+            deformation = self._deformation(canvas, rng)
+        elif self.shape_modes:
+            deformation = self._to_other_shape(sample, upright, similarity, rng)
+        sample = sample.moved(Move(similarity @ upright, canvas, deformation))
         image = sample.image
         if self.devices and rng.random() < self.devices:
             image = with_devices(image, rng)
@@ -101,6 +120,10 @@ class TrainTransforms:
         if rng.random() < self.artefacts:
             image = burn_in(image, rng, self.capital)
         return replace(sample, image=image).in_sight()
+
+    def learn(self, shapes: ShapeModes) -> None:
+        """Draw by ``shapes`` from now on; their frame is that of ``letterbox``, or any like it."""
+        self.shapes = shapes
 
     def _similarity(self, canvas: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
         """(3, 3) random zoom, rotation and shift about the centre of the canvas."""
@@ -114,6 +137,20 @@ class TrainTransforms:
     def _deformation(self, canvas: tuple[int, int], rng: np.random.Generator) -> Deformation:
         height = canvas[1]
         return Deformation.random(canvas, height / _ELASTIC_CELLS, self.elastic * height, rng)
+
+    def _to_other_shape(
+        self, sample: Sample, upright: np.ndarray, similarity: np.ndarray, rng: np.random.Generator
+    ) -> ThinPlate | None:
+        """The warp of the canvas, on which ``similarity`` comes after the letterbox ``upright``."""
+        if self.shapes is None or not isinstance(sample, PointSample):
+            raise ValueError(
+                f"train_transforms.shape_modes={self.shape_modes}: expected 0 here. Only landmarks have "
+                "shapes, and those of a training set have to be learnt first (docs/data.md)."
+            )
+        points = geometry.warp_points(sample.points, upright)
+        other = self.shapes.draw(points, self.shape_modes, rng)
+        old, new = (geometry.warp_points(shape, similarity) for shape in (points, other))
+        return ThinPlate.between(old, new, (self.letterbox.width, self.letterbox.height))
 
 
 def _checked(size: Sequence[int]) -> tuple[int, int]:

@@ -1,12 +1,24 @@
 """Where an image goes on a canvas: one matrix, and what may deform the canvas after it."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import cv2
 import numpy as np
 
 from transforms import geometry
-from transforms.elastic import Deformation
+
+
+class Warp(Protocol):
+    """What deforms a canvas: q shows what would lie at grid(q) without it."""
+
+    def grid(self, canvas: tuple[int, int]) -> np.ndarray:
+        """(H, W, 2) where the centre of every pixel of a (width, height) ``canvas`` is moved to."""
+        ...
+
+    def inverse(self, points: np.ndarray) -> np.ndarray:
+        """(N, 2) the points that are moved to ``points``; NaN stays NaN."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -18,7 +30,7 @@ class Move:
 
     matrix: np.ndarray  # (3, 3)
     canvas: tuple[int, int]  # width, height
-    deformation: Deformation | None = None
+    deformation: Warp | None = None
 
     @property
     def mirrors(self) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from datasets.alignment import laid_over, median_shape
+from transforms.geometry import similarity, warp_points
 
 _NEIGHBOURS = 8
 _LEAST_IMAGES = 8  # fewer tell nothing of what is usual
@@ -124,14 +125,5 @@ def _expected(
     for n, (points, laid) in enumerate(zip(shapes, placed, strict=True)):
         known = np.isfinite(laid).all(-1)
         if known.sum() >= 2:  # ``placed`` is a similarity of the points: two determine the way back
-            back[n] = _similar(laid[known], points[known], there[n])
+            back[n] = warp_points(there[n], similarity(laid[known], points[known]))
     return back
-
-
-def _similar(source: np.ndarray, target: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """``points`` by the similarity that leads from ``source`` to ``target``, as complex numbers."""
-    source, target, points = (array @ np.array([1.0, 1.0j]) for array in (source, target, points))
-    from_source = source - source.mean()
-    factor = (from_source.conj() * (target - target.mean())).sum() / (abs(from_source) ** 2).sum()
-    moved = target.mean() + factor * (points - source.mean())
-    return np.stack([moved.real, moved.imag], -1)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from datasets.landmarks.landmark_set import LandmarkSet
+from datasets.landmarks.shape_statistics import principal_modes
 from transforms.geometry import rotate, warp_points
 
 STATISTICS_FILE = Path(__file__).parent / "cl38_statistics.json"
@@ -54,19 +55,14 @@ class ShapeStatistics:
             )
         centroids = points_mm.mean(1)
         faces = points_mm - centroids[:, None]  # (N, K, 2)
-        deviations = (faces - faces.mean(0)).reshape(len(faces), -1) / np.sqrt(len(faces) - 1)
-        _, lengths, axes = np.linalg.svd(deviations, full_matrices=False)
-        share = np.cumsum(lengths**2) / np.sum(lengths**2)
-        kept = int(np.searchsorted(share, explained)) + 1
-        components = lengths[:kept, None] * axes[:kept]  # (R, 2K)
-        left = np.sum(deviations**2, 0) - np.sum(components**2, 0)
+        components, residual = principal_modes(faces - faces.mean(0), explained)
         shares = centroids / heights_mm[:, None]
         return cls(
             landmark_set=landmark_set,
             cases=tuple(cases),
             mean_mm=faces.mean(0),
-            components_mm=components.reshape(kept, -1, 2),
-            residual_mm=np.sqrt(left.clip(min=0.0)).reshape(-1, 2),
+            components_mm=components,
+            residual_mm=residual,
             centroid_mean=shares.mean(0),
             centroid_std=shares.std(0),
         )

@@ -12,14 +12,17 @@ from typing import Any
 import numpy as np
 
 from datasets.landmarks.landmark_set import LandmarkSet
+from datasets.landmarks.shape_statistics import shape_modes
 from datasets.landmarks.unit import unit_of
 from datasets.prepared.case import INDEX_TO_CONTINUOUS, PreparedCase
 from datasets.prepared.drawn import DrawnCases
 from datasets.prepared.records import Record, read_records
 from datasets.prepared.subsets import read_header, read_png, read_subset, repeated_cases
 from datasets.prepared.writer import PreparedWriter, write_prepared
-from transforms.geometry import blank
+from transforms.augment import EvalTransforms, TrainTransforms
+from transforms.geometry import blank, warp_points
 from transforms.sample import PointSample
+from transforms.shape_modes import ShapeModes
 
 __all__ = [
     "INDEX_TO_CONTINUOUS",
@@ -40,6 +43,8 @@ class PreparedDataset(DrawnCases[PointSample]):
 
     ``repeated``: the cases whose X-ray train or val has too, under another name
     (``datasets.prepared.repeats``).
+
+    Where ``transforms`` draw other shapes, they learn how the shapes of this subset vary.
 
     Augmentation is a pure function of (seed, draw, index): ``dataset[index, draw]`` is the same on
     every machine and in every worker, and ``dataset[index]`` is draw 0.
@@ -71,6 +76,8 @@ class PreparedDataset(DrawnCases[PointSample]):
         self.cases = tuple(record.file.stem for record in self._records)
         self.spacings = tuple(record.spacing for record in self._records)  # mm per pixel, NaN where unknown
         self.repeated = repeated_cases(header, self.cases)
+        if isinstance(transforms, TrainTransforms) and transforms.shape_modes:
+            transforms.learn(self.shape_modes(transforms.letterbox))
 
     def __len__(self) -> int:
         return len(self._records)
@@ -120,6 +127,15 @@ class PreparedDataset(DrawnCases[PointSample]):
     def source_points(self) -> np.ndarray:
         """(N, K, 2) landmarks of each case in prepared pixels; NaN where missing."""
         return np.stack([record.points for record in self._records])
+
+    def shape_modes(self, letterbox: EvalTransforms) -> ShapeModes:
+        """How the shapes of this subset vary on the canvas of ``letterbox``.
+
+        Raises ValueError where they are too few to tell.
+        """
+        samples = [self._sample(record, blank(record.size)) for record in self._records]
+        shapes = [warp_points(sample.points, letterbox.matrix(sample)) for sample in samples]
+        return shape_modes(np.stack(shapes), f"{self.folder}: {self.subset!r}")
 
     @property
     def sizes(self) -> np.ndarray:

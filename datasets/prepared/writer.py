@@ -39,10 +39,12 @@ class PreparedWriter(CaseWriter):
         seed: int | None = None,
         landmark_shapes: Mapping[str, Any] | None = None,
         unit: LengthUnit | None = None,
+        about: Mapping[str, Any] | None = None,
     ) -> None:
         """``landmark_shapes``: which way the readers are unsure, where it is known (docs/measurements.md).
 
-        ``unit``: what lengths are measured in; None: mm.
+        ``unit``: what lengths are measured in; None: mm. ``about``: what else ``dataset.json`` tells, such as
+        ``persons``, whose cases folds keep together.
         """
         self._folder = PreparedFolder(folder)
         self._set = landmark_set
@@ -54,6 +56,7 @@ class PreparedWriter(CaseWriter):
             "source_files": dict(source_files),
             "seed": seed,
             "coordinates": _COORDINATES,
+            **(about or {}),
         }
         if unit is not None and unit.of is not None:
             unit.require_of(landmark_set, folder)
@@ -89,6 +92,7 @@ def write_prepared(
     seed: int | None = None,
     landmark_shapes: Mapping[str, Any] | None = None,
     unit: LengthUnit | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a whole prepared folder, or nothing; one image is in memory at a time.
 
@@ -104,6 +108,7 @@ def write_prepared(
         seed=seed,
         landmark_shapes=landmark_shapes,
         unit=unit,
+        about=about,
     )
     writer.write(cases_by_split)
 
