@@ -12,6 +12,8 @@ from models.masks.losses import MaskCriterion
 from models.masks.mask_model import MaskOutputs, MaskTargets
 from models.masks.neck_net import NeckMaskNet
 from models.masks.smp_net import ARCHITECTURES, SmpMaskNet
+from tests.support.run_scripts import ROOT
+from util.benchmark.subject import Source
 
 K = 3
 ENCODER = "tu-resnet10t"
@@ -156,3 +158,9 @@ def test_a_head_can_tell_an_image_from_its_mirror_image() -> None:
 def test_what_cannot_be_built_says_why(build, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build()
+
+
+@pytest.mark.parametrize("file", sorted(ROOT.glob("configs/masks/models/*.py")), ids=lambda file: file.stem)
+def test_the_benchmark_builds_what_ships(file):
+    model = Source("model_config", file, (64, 64), 3).build(torch.device("cpu"))
+    assert model.num_classes == 3
