@@ -155,7 +155,7 @@ def predict_share(args: argparse.Namespace, task: Task) -> tuple[int, int] | Non
             on_image=overlays or (lambda _image, _found: None),
         )
         settings = settings_of(args, task, looks) | {"shards": shard.count, "chunk_size": predict.chunk_size}
-        archive = Archive(args.output, settings, describe(predictor, looks), predictor.answers)
+        archive = Archive(args.output, settings, describe(predictor, looks, settings), predictor.answers)
         archive.prepare(lambda found: some_files(args.input, found))
         bar.total, done = archive.progress(shard)
         if done:
@@ -238,10 +238,11 @@ class OverlayWriter:
         return name
 
 
-def describe(predictor: Predictor, looks: Looks) -> dict:
-    """What the results say about the model that found them, or the models."""
+def describe(predictor: Predictor, looks: Looks, settings: Mapping[str, Any]) -> dict:
+    """What the results say about the model that found them, or the models; ``settings``: of the run."""
     return {
         "checkpoint": str(predictor.file),
+        "checkpoint_sha256": settings["checkpoint_sha256"],
         "test_time": looks.to_dict(),
         **predictor.answers.about(),
     }

@@ -1,6 +1,7 @@
 """inference.py as a user runs it, on a model whose predictions are known; and the model's side of it."""
 
 import csv
+import hashlib
 import json
 import math
 import multiprocessing
@@ -84,8 +85,9 @@ def test_one_bad_file_is_named_and_the_rest_go_on(inferred, images: Path):
     assert found == [("a/x.png", None), ("b/x.png", None), ("pages.tiff", 1), ("pages.tiff", 2)]
 
 
-def test_landmarks_are_source_pixels_in_index_coordinates(inferred):
+def test_landmarks_are_source_pixels_in_index_coordinates(inferred, checkpoint):
     record = json.loads((inferred[0] / "landmarks.json").read_text())
+    assert record["model"]["checkpoint_sha256"] == [hashlib.sha256(checkpoint.read_bytes()).hexdigest()]
     assert set(record) == {"model", "left_out", "images", "failed"}
     assert record["model"]["test_time"] is None
     first = record["images"][0]
