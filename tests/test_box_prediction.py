@@ -87,6 +87,19 @@ def test_files_hold_the_ids_of_the_source_and_agree(images, tmp_path):
     assert [float(rows[0][side]) for side in ("left", "top", "width", "height")] == coco[0]["bbox"]
 
 
+def test_two_files_of_one_name_are_told_apart(images, tmp_path, caplog):
+    predictor = BoxPredictor(bright, EvalTransforms((192, 256)), CLASSES, tmp_path / "a.pt", colour=True)
+    record = predictor.answers.record(images[0], predictor(images[:1])[0])
+    records = [{**record, "file": f"{folder}/139.png"} for folder in "abc"]
+    predictor.answers.write(tmp_path / "out.json", model={}, left_out={}, images=records, failed=[])
+    ids = [139, "b/139.png", "c/139.png"]
+    coco = json.loads((tmp_path / "out.coco.json").read_text())
+    assert [one["image_id"] for one in coco] == [name for name in ids for _ in range(2)]
+    whole = json.loads((tmp_path / "out.json").read_text())
+    assert [one["image_id"] for one in whole["images"]] == ids
+    assert "b/139.png: image_id 139 is that of a/139.png already" in caplog.text
+
+
 def test_nothing_found_is_a_whole_file_too(images, tmp_path):
     empty = SimpleNamespace(
         final=SimpleNamespace(boxes=torch.zeros(1, 0, 4), scores=torch.zeros(1, 0), labels=torch.zeros(1, 0))

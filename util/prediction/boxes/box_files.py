@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import logging
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from util.files import open_atomic
 
 _COLUMNS = ("file", "slice", "name", "category_id", "score", "left", "top", "width", "height")
 _MM_COLUMNS = ("width_mm", "height_mm")
+_log = logging.getLogger(__name__)
 
 
 def write_box_files(
@@ -26,7 +28,8 @@ def write_box_files(
     """FILE.json, FILE.csv and FILE.coco.json, each written atomically; the number of images.
 
     FILE.json has every image with its detections, FILE.coco.json the bare list that COCO's tools read, both
-    of any score; FILE.csv a row a detection from ``show_conf`` on. One image is in memory at a time.
+    of any score; FILE.csv a row a detection from ``show_conf`` on. One image is in memory at a time. An
+    ``image_id`` that an earlier image has is replaced by the whole path, and told.
     ``failed`` is read after the images, so it may grow while they come.
     """
     with (
@@ -38,8 +41,9 @@ def write_box_files(
         head = f'{{\n "model": {_json(dict(model))},\n "left_out": {_json(dict(left_out))},\n "images": ['
         _write(numbers, head)
         _write(coco, "[")
-        count, results = 0, 0
-        for count, image in enumerate(images, start=1):
+        count, results, taken = 0, 0, dict[int | str, str]()
+        for count, given in enumerate(images, start=1):
+            image = _told_apart(given, taken)
             _write(numbers, f"{',' if count > 1 else ''}\n  {json.dumps(image, allow_nan=False)}")
             _write(table, _csv(_rows(image, show_conf)))
             for result in coco_results(image):
@@ -49,6 +53,17 @@ def write_box_files(
         _write(numbers, f'{end}],\n "failed": {_json(list(failed))}\n}}\n')
         _write(coco, "\n]\n" if results else "]\n")
     return count
+
+
+def _told_apart(image: Mapping[str, Any], taken: dict[int | str, str]) -> dict[str, Any]:
+    """``image`` with an ``image_id`` that is not among ``taken``, which it joins."""
+    number = image["image_id"]
+    if number in taken:
+        path = image["file"] if image["slice"] is None else f"{image['file']}:{image['slice']}"
+        _log.warning("%s: image_id %r is that of %s already; it gets its path", path, number, taken[number])
+        image, number = {**image, "image_id": path}, path
+    taken[number] = image["file"]
+    return dict(image)
 
 
 def coco_results(image: Mapping[str, Any]) -> list[dict[str, Any]]:
