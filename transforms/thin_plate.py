@@ -99,9 +99,7 @@ class ThinPlate:
             for axis, side in enumerate((x, y))
         )  # (W, M), (H, M)
         places = np.empty((height, width, 2))
-        weights = spline.weights[:count].astype(
-            np.float32
-        )  # the logarithm of float32 is several times faster
+        weights = spline.weights[:count].astype(np.float32)  # its logarithm is several times faster
         for top in range(0, height, _BAND):
             squares = (along_y[top : top + _BAND, None] + along_x).astype(np.float32)  # (rows, W, M)
             places[top : top + _BAND] = _bending(squares) @ weights
@@ -126,12 +124,8 @@ class ThinPlate:
         target = points[known]
         origin = self.start(target)
         for _ in range(_ROUNDS):
-            origin = (
-                origin
-                + np.linalg.solve(self.spline.slopes(origin), (target - self.spline(origin))[..., None])[
-                    ..., 0
-                ]
-            )
+            missed = (target - self.spline(origin))[..., None]
+            origin = origin + np.linalg.solve(self.spline.slopes(origin), missed)[..., 0]
         found = np.full_like(points, np.nan)
         found[known] = origin
         return found

@@ -55,7 +55,7 @@ def write_box_files(
     return count
 
 
-def _told_apart(image: Mapping[str, Any], taken: dict[int | str, str]) -> dict[str, Any]:
+def _told_apart(image: dict[str, Any], taken: dict[int | str, str]) -> dict[str, Any]:
     """``image`` with an ``image_id`` that is not among ``taken``, which it joins."""
     number = image["image_id"]
     if number in taken:
@@ -63,7 +63,7 @@ def _told_apart(image: Mapping[str, Any], taken: dict[int | str, str]) -> dict[s
         _log.warning("%s: image_id %r is that of %s already; it gets its path", path, number, taken[number])
         image, number = {**image, "image_id": path}, path
     taken[number] = image["file"]
-    return dict(image)
+    return image
 
 
 def coco_results(image: Mapping[str, Any]) -> list[dict[str, Any]]:
