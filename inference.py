@@ -47,6 +47,7 @@ from util.prediction.predict_files import FilePredictor, Found, list_files
 from util.prediction.predictor import load_predictor, task_of_file
 from util.prediction.protocols import Answers, Looks, Predictor
 from util.prediction.shard import ALONE, Shard, num_gpus, take_own_gpu
+from util.prediction.stems import Stems
 from util.training.task import Task
 
 SHIPPED = Path(__file__).resolve().parent / "weights" / "cephdetr38.safetensors"
@@ -215,27 +216,18 @@ class OverlayWriter:
 
     def __init__(self, folder: Path, answers: Answers) -> None:
         self._folder, self._answers = folder, answers
-        self._taken: set[str] = set()
+        self._stem_of = Stems()
 
     def __call__(self, image: SourceImage, found: Any) -> None:
         from util.reporting.visualise import write_png  # with the models' classes comes PyTorch
 
-        name = self._name(printable(image.file), image.slice)
-        write_png(self._folder / name, self._answers.overlay(image, found))
+        stem = self._stem_of(printable(image.file), image.slice)
+        write_png(self._folder / f"{stem}.png", self._answers.overlay(image, found))
 
     def pass_over(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Keep the names of what an earlier process has drawn."""
         for record in records:
-            self._name(record["file"], record["slice"])
-
-    def _name(self, file: str, slice_number: int | None) -> str:
-        """Numbered where files of two folders share a name."""
-        stem = Path(file).stem if slice_number is None else f"{Path(file).stem}_slice{slice_number:04d}"
-        name, number = f"{stem}.png", 2
-        while name in self._taken:
-            name, number = f"{stem}_{number}.png", number + 1
-        self._taken.add(name)
-        return name
+            self._stem_of(record["file"], record["slice"])
 
 
 def describe(predictor: Predictor, looks: Looks, settings: Mapping[str, Any]) -> dict:

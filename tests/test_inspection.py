@@ -20,9 +20,10 @@ from models.position import cell_centres
 from tests.conftest import TINY_SET
 from tests.support.mean_shape_model import MeanShapeModel
 from tests.support.small_detr import random_images, small_detr, wake
+from util.inspection.chosen_image import chosen_image
 from util.inspection.hooks import parts_of, record_calls
 from util.inspection.landmarks.gradients import PEAK, gradient_maps
-from util.inspection.landmarks.input import landmark_indices, open_image
+from util.inspection.landmarks.input import landmark_indices
 from util.inspection.landmarks.inspect import inspect_model
 from util.inspection.landmarks.pictures import most_uncertain
 from util.inspection.landmarks.views import Inspection
@@ -262,10 +263,10 @@ def test_one_image_of_a_file(tmp_path: Path):
     picture[10:] = 100  # a picture of one grey value is refused
     cv2.imwritemulti(str(tmp_path / "pages.tiff"), [picture, picture + 1])
     cv2.imwrite(str(tmp_path / "one.png"), picture)
-    assert open_image(tmp_path / "one.png", spacing=[0.5]).spacing.tolist() == [0.5, 0.5]
-    assert open_image(tmp_path / "pages.tiff", 2).image[0, 0] == 8
+    assert chosen_image(tmp_path / "one.png", spacing=[0.5]).spacing.tolist() == [0.5, 0.5]
+    assert chosen_image(tmp_path / "pages.tiff", 2).image[0, 0] == 8
     for number, message in ((None, "--slice"), (3, "no image 3"), (0, "no image 0")):
         with pytest.raises(ValueError, match=message):
-            open_image(tmp_path / "pages.tiff", number)
+            chosen_image(tmp_path / "pages.tiff", number)
     with pytest.raises(ValueError, match="no such file"):
-        open_image(tmp_path / "absent.png")
+        chosen_image(tmp_path / "absent.png")

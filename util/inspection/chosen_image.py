@@ -1,17 +1,26 @@
 """The image that a look into a model is about."""
 
-import argparse
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
+from pathlib import Path
+
+import numpy as np
 
 from datasets.files.image_files import SourceImage, read_images
 
 
-def chosen_image(args: argparse.Namespace) -> SourceImage:
-    """Image ``--slice`` of ``--input``, counted from 1, or the first. Raises ValueError for none such."""
-    number = args.slice or 1
-    image = next(islice(read_images(args.input), number - 1, number), None)
-    if image is None:
-        raise ValueError(
-            f"{args.input}: no slice {number}. Give --slice N from 1 to the number of its images."
-        )
-    return image
+def chosen_image(
+    file: str | Path, number: int | None = None, spacing: Sequence[float] | None = None
+) -> SourceImage:
+    """The only image of a file, or its image ``number``, counted from 1; ``spacing`` overrides the file's.
+
+    Raises ValueError when the file cannot be read, has no such image, or has several and none was chosen.
+    """
+    first = 0 if number is None else number - 1
+    found = list(islice(read_images(file), first, first + 2)) if first >= 0 else []
+    if not found:
+        raise ValueError(f"{file}: has no image {number}, expected a number from 1. Choose another --slice.")
+    if number is None and len(found) > 1:
+        raise ValueError(f"{file}: holds several images, expected one. Choose one with --slice N, from 1.")
+    return found[0] if spacing is None else replace(found[0], spacing=np.resize(spacing, 2))

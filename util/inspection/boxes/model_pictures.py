@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def model_pictures(loaded: LoadedModel, args: argparse.Namespace, say: Say) -> Iterator[tuple[str, Figure]]:
     """Those of ``pictures_of`` as tools/visualize_model.py is asked for them."""
-    return pictures_of(loaded, chosen_image(args), args.objects, say)
+    return pictures_of(loaded, chosen_image(args.input, args.slice, args.spacing), args.objects, say)
 
 
 def pictures_of(

@@ -1,37 +1,18 @@
 """From a file and the command line's words to what an inspection needs."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from itertools import islice
-from pathlib import Path
+from collections.abc import Iterable
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from datasets.files.image_files import SourceImage, read_images
+from datasets.files.image_files import SourceImage
 from datasets.landmarks.landmark_set import LandmarkSet
 from transforms.geometry import square_side
 from transforms.sample import MILLIMETRES, PointSample, Sample
 from util.config import nearest
 from util.inspection.landmarks.canvas_drawing import Canvas
 from util.prediction.landmarks.image_landmarks import Transforms, canvas_sample, model_input
-
-
-def open_image(
-    file: str | Path, number: int | None = None, spacing: Sequence[float] | None = None
-) -> SourceImage:
-    """The only image of a file, or its image ``number``, counted from 1; ``spacing`` overrides the file's.
-
-    Raises ValueError when the file cannot be read, has no such image, or has several and none was chosen.
-    """
-    first = 0 if number is None else number - 1
-    found = list(islice(read_images(file), first, first + 2)) if first >= 0 else []
-    if not found:
-        raise ValueError(f"{file}: has no image {number}, expected a number from 1. Choose another --slice.")
-    if number is None and len(found) > 1:
-        raise ValueError(f"{file}: holds several images, expected one. Choose one with --slice N, from 1.")
-    return found[0] if spacing is None else replace(found[0], spacing=np.resize(spacing, 2))
 
 
 def as_model_input(

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 
 from util.checkpoints.checkpoint import LoadedModel
 from util.config import instantiate
-from util.inspection.landmarks.input import as_model_input, landmark_indices, open_image
+from util.inspection.chosen_image import chosen_image
+from util.inspection.landmarks.input import as_model_input, landmark_indices
 from util.inspection.landmarks.inspect import inspect_model
 from util.inspection.landmarks.pictures import (
     gradient_pictures,
@@ -37,7 +38,7 @@ def model_pictures(loaded: LoadedModel, args: argparse.Namespace, say: Say) -> I
     """File stem and figure, one at a time; at the end it says what the model has no picture of."""
     landmark_set = loaded.meaning.landmark_set
     chosen = landmark_indices(args.landmark, landmark_set)
-    source = open_image(args.input, args.slice, args.spacing)
+    source = chosen_image(args.input, args.slice, args.spacing)
     image, canvas = as_model_input(source, instantiate(loaded.config.eval_transforms), landmark_set)
     image: Any = image.to(next(iter(loaded.model.state_dict().values())).device)
     inspection = inspect_model(loaded.model, image)

@@ -17,7 +17,7 @@ from util.training.task import Say
 
 def model_pictures(loaded: LoadedModel, args: argparse.Namespace, say: Say) -> Iterator[tuple[str, Any]]:
     """File stem and figure: the outlines, where the model is unsure, and the probability of every class."""
-    image = chosen_image(args)
+    image = chosen_image(args.input, args.slice, args.spacing)
     finder: MaskFinder = MaskLooks((loaded.file,)).predictor([MaskPredictor.of(loaded)])
     taken = list(finder.look(image))
     size = image.image.shape[1], image.image.shape[0]

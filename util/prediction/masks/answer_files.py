@@ -16,6 +16,7 @@ from util.files import open_atomic, write_atomic
 from util.prediction.masks.dicom_seg import write_dicom_seg
 from util.prediction.masks.run_lengths import encode_rows
 from util.prediction.masks.submission import COLUMNS
+from util.prediction.stems import Stems
 
 Add = Callable[[Mapping[str, Any]], None]  # takes the record of one image
 
@@ -79,10 +80,10 @@ def coco_file(file: Path, classes: Sequence[str]) -> Iterator[Add]:
 @contextmanager
 def png_folder(folder: Path) -> Iterator[Add]:
     """CLASS/STEM.png of 0 and 255 for every class: the layout that tools/prepare_masks.py --masks reads."""
-    stem_of = _Stems()
+    stem_of = Stems()
 
     def write(image: Mapping[str, Any]) -> None:
-        stem = stem_of(image)
+        stem = stem_of(image["file"], image["slice"])
         for found in image["masks"]:
             png = cv2.imencode(".png", decoded(found).astype(np.uint8) * 255)[1].tobytes()
             write_atomic(folder / found["class"] / f"{stem}.png", png)
@@ -93,10 +94,10 @@ def png_folder(folder: Path) -> Iterator[Add]:
 @contextmanager
 def dicom_folder(folder: Path) -> Iterator[Add]:
     """STEM.dcm, a Segmentation an image that refers to it; none where nothing was found."""
-    stem_of = _Stems()
+    stem_of = Stems()
 
     def write(image: Mapping[str, Any]) -> None:
-        stem = stem_of(image)
+        stem = stem_of(image["file"], image["slice"])
         there = {found["class"]: decoded(found) for found in image["masks"] if found["area_px"]}
         if there:
             write_dicom_seg(folder / f"{stem}.dcm", Path(image["file"]), there)
@@ -119,21 +120,6 @@ class _Names:
             )
         self._taken[name] = image["file"]
         return name
-
-
-class _Stems:
-    """A name of its own for every image: numbered where files of two folders share one."""
-
-    def __init__(self) -> None:
-        self._taken: set[str] = set()
-
-    def __call__(self, image: Mapping[str, Any]) -> str:
-        first = stem = Path(_name(image)).stem
-        number = 2
-        while stem in self._taken:
-            stem, number = f"{first}_{number}", number + 1
-        self._taken.add(stem)
-        return stem
 
 
 def _name(image: Mapping[str, Any]) -> str:

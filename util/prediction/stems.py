@@ -1,0 +1,21 @@
+"""What the files made of an image are called."""
+
+from pathlib import Path
+
+
+class Stems:
+    """A stem of its own for every image: numbered where files of two folders share one."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def __call__(self, file: str | Path, slice_number: int | None) -> str:
+        """STEM, or STEM_slice0001 of a file of several images; STEM_2 where it is taken."""
+        number, stem = 2, Path(file).stem
+        if slice_number is not None:
+            stem += f"_slice{slice_number:04d}"
+        first = stem
+        while stem in self._taken:
+            stem, number = f"{first}_{number}", number + 1
+        self._taken.add(stem)
+        return stem
