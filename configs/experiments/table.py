@@ -26,7 +26,7 @@ rows = {
     ),
     # 25 training images at 512x416.
     "images_25": Row(_DEFAULT, {"data.train": "train:25", "train.iterations": 1000, "train.eval_every": 250}),
-    # 500 steps of larger shifts from the default experiment: the weights of 19 landmarks that ship.
+    # 500 steps of larger shifts from the default experiment.
     "larger_shifts_isbi2015": Row(
         _DEFAULT,
         {
@@ -47,6 +47,15 @@ rows = {
             "data.folder": "data/cl38",
             "train.init_checkpoint": "runs/cl38_resnet18/best.pt",
             "train.select": "sdr2",
+        },
+    ),
+    # 500 steps more with devices of other machines in front of the head: the 19 landmarks that ship.
+    "devices_isbi2015": Row(
+        "larger_shifts_isbi2015",
+        {
+            "train_transforms.devices": 0.3,
+            "train.init_checkpoint": "runs/larger_shifts_isbi2015/last.pt",
+            "train.eval_every": 125,
         },
     ),
     # A larger input for the 38 landmarks: 400 steps at 768x640 from the weights that ship.
