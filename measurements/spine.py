@@ -36,6 +36,7 @@ def cobb_angles(points: np.ndarray) -> CobbAngles:
     plate and one above (below) it; 0 where there is none.
 
     points: (N, 4 V, 2), square pixels or mm; NaN where a plate lacks a corner: it takes part in no angle.
+    NaN for an image with fewer than two whole plates.
     """
     between = plate_angles(points)  # (N, 2 V, 2 V)
     known = np.nan_to_num(between)
@@ -45,9 +46,9 @@ def cobb_angles(points: np.ndarray) -> CobbAngles:
     order = np.arange(count)
     above = np.where(order <= first[:, None], known[images, first], 0.0).max(1)
     below = np.where(order >= second[:, None], known[images, second], 0.0).max(1)
-    return CobbAngles(
-        np.stack([known[images, first, second], above, below], -1), np.stack([first, second], -1)
-    )
+    angles = np.stack([known[images, first, second], above, below], -1)
+    told = np.isfinite(between[:, ~np.eye(count, dtype=bool)]).any(1)
+    return CobbAngles(np.where(told[:, None], angles, np.nan), np.stack([first, second], -1))
 
 
 def plate_angles(points: np.ndarray) -> np.ndarray:

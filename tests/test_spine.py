@@ -1,11 +1,14 @@
 """Spines: end plates, Cobb angles, slips and widths by hand-made vertebrae; the ratio of a chest."""
 
+import json
+
 import numpy as np
 import pytest
 
 from measurements.chest import HEART, LUNGS, cardiothoracic_ratio
 from measurements.spine import cobb_angles, slips, smape, vertebra_widths
 from tests.support.run_tool import run_tool
+from util.evaluation.landmarks.metrics import json_ready
 
 
 def spine(tilts: list[float], width: float = 40.0, height: float = 20.0, step: float = 30.0) -> np.ndarray:
@@ -43,6 +46,12 @@ def test_a_missing_corner_takes_its_plate_out_of_the_angles():
     np.testing.assert_allclose(cobb_angles(points).angles, 0.0, atol=1e-9)
 
 
+def test_no_two_whole_plates_give_no_angle():
+    points = np.concatenate([spine([0, 30]), spine([0, 30])])
+    points[1, 1:] = np.nan
+    np.testing.assert_allclose(cobb_angles(points).angles, [[30.0, 0.0, 0.0], [np.nan] * 3], atol=1e-9)
+
+
 def test_smape_is_the_challenges():
     found, truth = np.array([[30.0, 10.0, 0.0]]), np.array([[20.0, 20.0, 0.0]])
     np.testing.assert_allclose(smape(found, truth), 100.0 * 20.0 / 80.0)
@@ -74,27 +83,58 @@ def test_cardiothoracic_ratio_is_level_and_by_name():
         cardiothoracic_ratio(points[:, :4], names[:4])
 
 
-def test_the_tool_tells_slips_and_differences(tmp_path):
-    import json
+def written(file, truth, predicted, spacing=(1.0, 1.0)):
+    """A file of test.py --json; errors in mm."""
+    errors = np.linalg.norm((predicted - truth) * spacing, axis=-1)
+    record = {
+        "checkpoint": f"runs/{file.stem}/best.pt",
+        "cases": [f"case{number}" for number in range(len(truth))],
+        "errors_mm": errors,
+        "spacing_mm": [spacing] * len(truth),
+        "points": {"truth": truth, "predicted": predicted},
+        "labels": "me",
+        "landmark_set": {"landmarks": [str(k) for k in range(truth.shape[1])]},
+        "calibration": {"error_percent": 1.0},
+        "mre_ci95_mm": [np.nanmin(errors), np.nanmax(errors)],
+    }
+    file.write_text(json.dumps(json_ready(record), allow_nan=False))
+    return file
 
+
+def test_the_tool_tells_slips_and_differences(tmp_path):
     truth = np.concatenate([spine([-5, 10, 20, 0, -15])] * 4)
-    for name, shift in (("one", 1.0), ("two", 25.0)):
-        record = {
-            "checkpoint": f"runs/{name}/best.pt",
-            "cases": list("abcd"),
-            "errors_mm": np.full(truth.shape[:2], shift).tolist(),
-            "points": {"truth": truth.tolist(), "predicted": (truth + np.array([0.0, shift])).tolist()},
-            "labels": "me",
-            "landmark_set": {"landmarks": [str(k) for k in range(truth.shape[1])]},
-            "calibration": {"error_percent": 1.0},
-            "mre_ci95_mm": [shift, shift],
-        }
-        (tmp_path / f"{name}.json").write_text(json.dumps(record))
-    (tmp_path / "out.txt").write_text("d\n")
-    files = tmp_path / "one.json", tmp_path / "two.json"
+    files = [
+        written(tmp_path / f"{name}.json", truth, truth + np.array([0.0, shift]))
+        for name, shift in (("one", 1.0), ("two", 25.0))
+    ]
+    (tmp_path / "out.txt").write_text("case3\n")
     done = run_tool("tools/evaluate_spine.py", *files, "--leave-out", tmp_path / "out.txt")
     assert done.returncode == 0, done.stderr
     rows = {line.split("  ")[0]: line.split() for line in done.stdout.splitlines()}
     assert "3 images of 4" in done.stdout
     assert "0.00 (0.00 to 0.00)" in done.stdout and "100.00 (100.00 to 100.00)" in done.stdout
     assert [cell for cell in rows["two - first"] if cell == "24.00"] == ["24.00"]
+
+
+def numbers_of(folder, truth, predicted, spacing=(1.0, 1.0)):
+    done = run_tool(
+        "tools/evaluate_spine.py", written(folder / "x.json", truth, predicted, spacing), "--output", folder
+    )
+    assert done.returncode == 0, done.stderr
+    (found,) = json.loads((folder / "spine.json").read_text()).values()
+    return {name: number["mean"] for name, number in found.items()}
+
+
+def test_oblong_pixels_give_the_numbers_of_square_ones(tmp_path):
+    truth, predicted, spacing = spine([-5, 10, 20, 0, -15]), spine([-5, 14, 30, 0, -15]), (1.0, 0.25)
+    square = numbers_of(tmp_path, truth, predicted)
+    oblong = numbers_of(tmp_path, truth / spacing, predicted / spacing, spacing)
+    assert oblong == pytest.approx(square) and square["main"] == pytest.approx(10.0)
+
+
+def test_a_plate_that_the_truth_lacks_counts_in_no_angle(tmp_path):
+    predicted = spine([0, 10, 40, 0])
+    truth = predicted.copy()
+    truth[0, 8:12] = np.nan  # all of the most tilted vertebra, which is found
+    found = numbers_of(tmp_path, truth, predicted)
+    assert (found["main"], found["smape"]) == (0.0, 0.0)

@@ -58,13 +58,19 @@ def main() -> None:
 
 
 def spine_values(run: EvaluatedRun) -> dict[str, np.ndarray]:
-    """(N,) of every number of ``TITLES``, an image each."""
+    """(N,) of every number of ``TITLES``, an image each.
+
+    Angles and widths are of lengths: pixels may be oblong. A corner that the truth lacks is left out of the
+    predicted angles too, so that both are of the same end plates.
+    """
     if run.predicted is None:
         raise ValueError(f"{run.file}: no predicted points. Write it anew with test.py --json.")
-    apart = np.linalg.norm(run.predicted - run.truth, axis=-1)  # (N, K) pixels
-    widths = np.repeat(vertebra_widths(run.truth), 4, axis=1)
-    slipped = slips(run.predicted, run.truth)
-    angles, true_angles = cobb_angles(run.predicted).angles, cobb_angles(run.truth).angles
+    truth, predicted = (points * run.spacing[:, None] for points in (run.truth, run.predicted))  # in the unit
+    apart = np.linalg.norm(predicted - truth, axis=-1)  # (N, K)
+    widths = np.repeat(vertebra_widths(truth), 4, axis=1)
+    slipped = slips(predicted, truth)
+    true_angles = cobb_angles(truth).angles
+    angles = cobb_angles(np.where(np.isnan(truth), np.nan, predicted)).angles
     values = {
         "error": np.nanmean(run.radial_mm, axis=1),
         "widths": np.nanmean(apart / widths, axis=1),

@@ -14,7 +14,10 @@ from util.evaluation.landmarks.metrics import OUTLIER_MM, TOLERANCE_MM, resample
 from util.evaluation.landmarks.unit_names import named_as_mm
 
 _SAME_PX = 0.01  # two files whose true points differ by more do not show the same annotations
-_KEYS = ("checkpoint", "cases", "errors_mm", "points", "labels", "landmark_set", "calibration", "mre_ci95_mm")
+_KEYS = (
+    *("checkpoint", "cases", "errors_mm", "spacing_mm", "points", "labels", "landmark_set", "calibration"),
+    "mre_ci95_mm",
+)
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class EvaluatedRun:
     cases: tuple[str, ...]
     truth: np.ndarray  # (N, K, 2) index coordinates of the prepared images; NaN where missing
     radial_mm: np.ndarray  # (N, K); NaN where missing
+    spacing: np.ndarray  # (N, 2) ``unit`` a pixel of the prepared images along x and y
     landmarks: tuple[str, ...]
     labels: str
     mre_ci95_mm: tuple[float, float]
@@ -160,6 +164,7 @@ def _run(record: dict[str, Any], file: Path) -> EvaluatedRun:
         cases=tuple(record["cases"]),
         truth=np.array(record["points"]["truth"], np.float64),
         radial_mm=np.array(record["errors_mm"], np.float64),
+        spacing=np.array(record["spacing_mm"], np.float64),
         landmarks=tuple(record["landmark_set"]["landmarks"]),
         labels=record["labels"],
         mre_ci95_mm=tuple(record["mre_ci95_mm"]),
