@@ -252,6 +252,19 @@ def test_a_window_that_meets_the_values_is_not_warned_of(tmp_path, caplog):
         ),
         ({"PixelSpacing": [1, 1]}, [np.nan, np.nan], "none"),  # what writers put that know none
         ({"PixelSpacing": [1, 1], "ImagerPixelSpacing": [0.5, 0.4]}, [0.4, 0.5], "ImagerPixelSpacing"),
+        ({"ImagerPixelSpacing": [1, 1]}, [np.nan, np.nan], "none"),
+        (
+            {"ImagerPixelSpacing": [1, 1], "EstimatedRadiographicMagnificationFactor": 1.1},
+            [np.nan, np.nan],
+            "none",
+        ),
+        (
+            {"ImagerPixelSpacing": [1, 1], "NominalScannedPixelSpacing": [0.3, 0.2]},
+            [0.2, 0.3],
+            "NominalScannedPixelSpacing",
+        ),
+        ({"PixelAspectRatio": [1, 1]}, [np.nan, np.nan], "none"),
+        ({"PixelAspectRatio": [3, 2], "ImagerPixelSpacing": [0.3, 0.2]}, [0.2, 0.3], "ImagerPixelSpacing"),
         ({}, [np.nan, np.nan], "none"),
     ],
 )
@@ -259,6 +272,16 @@ def test_where_the_spacing_comes_from(tmp_path, tags, millimetres, source):
     found = read_one(write_dicom(tmp_path / "x", DEEP, **tags))
     np.testing.assert_allclose(found.spacing, millimetres)
     assert found.spacing_source == source
+
+
+def test_oblong_pixels_of_unknown_size_are_refused(tmp_path):
+    file = write_dicom(tmp_path / "x", DEEP, PixelAspectRatio=[4, 3])
+    with pytest.raises(
+        ValueError, match=r"PixelAspectRatio \[4.0, 3.0\].* oblong.*--spacing with two numbers"
+    ):
+        read_one(file)
+    (source,) = read_images(file, [0.3, 0.4])
+    assert source.spacing.tolist() == [0.3, 0.4]
 
 
 def with_text(file, keyword, text):

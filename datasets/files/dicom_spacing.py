@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from transforms.geometry import pixel_shape
+
 if TYPE_CHECKING:
     from pydicom import Dataset
 
@@ -15,14 +17,15 @@ _MAGNIFICATION = "EstimatedRadiographicMagnificationFactor"
 def dicom_spacing(dataset: "Dataset") -> tuple[np.ndarray, str]:
     """(2,) mm per pixel along x and y, and the tag that tells; NaN and ``none`` where none does.
 
-    Calibrated spacing first; it is none where it only repeats that at the detector (DICOM PS3.3 10.7.1.3),
-    or says 1 mm both ways, as writers do that know none. Spacing at the detector is divided by the
-    magnification, where that is known: the anatomy is nearer to the source than the detector is. Spacing of a
-    digitised film last. DICOM lists the rows (y) first. Raises ValueError that names tag and value.
+    Calibrated spacing first; it is none where it only repeats that at the detector (DICOM PS3.3 10.7.1.3).
+    Spacing at the detector is divided by the magnification, where that is known: the anatomy is nearer to the
+    source than the detector is. Spacing of a digitised film last. A tag of 1 mm both ways says nothing:
+    writers put it that know none. DICOM lists the rows (y) first. Raises ValueError that names tag and value,
+    also where the pixels are oblong and nothing says how long.
     """
     calibrated = _spacing(_measures(dataset), "PixelSpacing")
     detector = _spacing(dataset, "ImagerPixelSpacing")
-    if calibrated is not None and not (_is_unset(calibrated) or _repeats(calibrated, detector, dataset)):
+    if calibrated is not None and not _repeats(calibrated, detector, dataset):
         return calibrated, "PixelSpacing"
     if detector is not None:
         factor = _magnification(dataset)
@@ -32,6 +35,7 @@ def dicom_spacing(dataset: "Dataset") -> tuple[np.ndarray, str]:
     scanned = _spacing(dataset, "NominalScannedPixelSpacing")
     if scanned is not None:
         return scanned, "NominalScannedPixelSpacing"
+    _require_square(dataset)
     return np.full(2, np.nan), UNKNOWN
 
 
@@ -42,9 +46,16 @@ def _measures(dataset: "Dataset") -> "Dataset":
     return measures[0] if measures else dataset
 
 
-def _is_unset(spacing: np.ndarray) -> bool:
-    """No X-ray detector has pixels of 1 mm."""
-    return bool((spacing == 1.0).all())
+def _require_square(dataset: "Dataset") -> None:
+    """Raise ValueError where pixels of unknown size are oblong: a model would see a squeezed picture, and its
+    angles would be wrong.
+    """
+    ratio = numbers(dataset, "PixelAspectRatio")  # vertical size, horizontal size
+    if ratio and len(ratio) == 2 and (pixel_shape(np.array(ratio)) != 1.0).any():
+        raise ValueError(
+            f"PixelAspectRatio {ratio}: its pixels are oblong, and no tag says their size. Give --spacing "
+            "with two numbers, mm per pixel along x and y"
+        )
 
 
 def _repeats(calibrated: np.ndarray, detector: np.ndarray | None, dataset: "Dataset") -> bool:
@@ -91,6 +102,7 @@ def _texts(dataset: "Dataset", keyword: str) -> list[str]:
 
 
 def _spacing(dataset: "Dataset", keyword: str) -> np.ndarray | None:
+    """(2,) along x and y; None where the tag is absent or says 1 mm: no X-ray detector has such pixels."""
     values = numbers(dataset, keyword)
     if values is None:
         return None
@@ -100,7 +112,7 @@ def _spacing(dataset: "Dataset", keyword: str) -> np.ndarray | None:
             f"{keyword} {values}, expected two numbers above 0 mm. Correct or remove the tag, "
             "or give --spacing"
         )
-    return spacing
+    return None if (spacing == 1.0).all() else spacing
 
 
 def _magnification(dataset: "Dataset") -> float | None:
