@@ -17,17 +17,17 @@ from util.evaluation.masks.mask_summary import summary
 BONES = ClassSet("two", ("radius", "ulna"))
 
 
-def written(file: Path, dice: np.ndarray, **changes) -> Path:
+def written(file: Path, dice: np.ndarray, *, assd=np.nan, spacing=1.0, **changes) -> Path:
     """An evaluation file with the given Dice (N, 2); everything else is the same for all files."""
     numbers = np.full((len(dice), 2, len(NUMBERS)), 0.5)
     numbers[..., NUMBERS.index("dice")] = dice
-    numbers[..., NUMBERS.index("assd")] = np.nan
+    numbers[..., NUMBERS.index("assd")] = assd
     results = MaskResults(
         class_set=BONES,
         thresholds=(0.5, 0.5),
         cases=tuple(f"c{n}" for n in range(len(dice))),
         persons=tuple(f"p{n // 2}" for n in range(len(dice))),
-        spacing=np.ones((len(dice), 2)),
+        spacing=np.ones((len(dice), 2)) * spacing,
         numbers=numbers,
         calibration=(EdgeCalibration.nothing(),) * 2,
     )
@@ -67,6 +67,35 @@ def test_evaluations_of_other_images_are_refused(tmp_path, changes, named):
     first, other = written(tmp_path / "a", values), written(tmp_path / "b", values, **changes)
     with pytest.raises(ValueError, match=f"not the same {named}"):
         compare_masks(read_evaluation(first), read_evaluation(other))
+
+
+def test_millimetres_and_pixels_have_no_common_mean(tmp_path):
+    dice, spacing = np.full((2, 2), 0.5), np.array([[0.5], [np.nan]])
+    first = written(tmp_path / "a.json", dice, assd=[[2.0, 2.0], [40.0, 40.0]], spacing=spacing)
+    other = written(tmp_path / "b.json", dice, assd=[[3.0, 3.0], [90.0, 90.0]], spacing=spacing)
+    found = compare_masks(read_evaluation(first), read_evaluation(other))
+    mean = found["assd"]["mean"]
+    assert (mean["first"], mean["other"], mean["difference"]) == (2.0, 3.0, 1.0)
+    assert found["hd95"]["mean"]["first"] == 0.5 and found["dice"]["mean"]["first"] == 0.5
+    done = run_tool("tools/compare_masks.py", first, other)
+    assert "Lengths are in mm, of the 1 images with a spacing alone." in done.stdout
+    pixels = [
+        written(tmp_path / name, dice, assd=assd, spacing=np.nan) for name, assd in (("c", 4), ("d", 6))
+    ]
+    assert compare_masks(*map(read_evaluation, pixels))["assd"]["mean"]["difference"] == 2.0
+    with pytest.raises(ValueError, match="lengths of 1 images, such as 'c0', are in mm in one"):
+        compare_masks(read_evaluation(first), read_evaluation(pixels[0]))
+
+
+def test_an_older_file_does_not_say_whose_lengths_are_in_mm(tmp_path):
+    file = written(tmp_path / "a.json", np.full((2, 2), 0.5))
+    record = json.loads(file.read_text())
+    del record["spacing_mm"]
+    file.write_text(json.dumps(record))
+    assert read_evaluation(file).in_mm.all()
+    file.write_text(json.dumps(record | {"num_images_without_spacing": 1}))
+    with pytest.raises(ValueError, match="1 of 2 images have no spacing, and it does not say which"):
+        read_evaluation(file)
 
 
 def test_the_tool_prints_and_writes_or_says_what_is_wrong(tmp_path):

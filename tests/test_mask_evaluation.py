@@ -17,7 +17,7 @@ from util.evaluation.masks.bootstrap import class_means, intervals, paired_diffe
 from util.evaluation.masks.edge_calibration import EdgeCalibration
 from util.evaluation.masks.evaluator import MaskEvaluator, overlap_zone
 from util.evaluation.masks.mask_results import concatenate, worst_images
-from util.evaluation.masks.mask_summary import headline, summary, text_table
+from util.evaluation.masks.mask_summary import headline, left_out_of_lengths, summary, text_table
 from util.prediction.masks.source import at_source, map_to_source
 
 
@@ -87,8 +87,12 @@ def test_without_spacing_lengths_are_pixels(batch):
     for name, value in mm["assd_mm"].items():
         assert pixels["assd_px"][name] == pytest.approx(value / 0.5)
     mixed = replace(batch, spacing=torch.cat([unknown.spacing[:2], batch.spacing[2:]]))
-    both = summary(evaluated(shifted, mixed))
+    together = evaluated(shifted, mixed)
+    both = summary(together)
     assert both["assd_mm"]["heart"] and both["assd_px"]["heart"]
+    table, known = text_table(together), f"{both['assd_mm']['mean']:.3f}"
+    assert "ASSD mm" in table and known in table.splitlines()[2]
+    assert left_out_of_lengths(together).startswith("Lengths are of the 2 images")
 
 
 def test_a_class_that_nobody_looked_for_counts_nowhere(batch):

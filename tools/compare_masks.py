@@ -18,6 +18,7 @@ from util.evaluation.masks.mask_comparison import (  # noqa: E402
     compare_masks,
     comparison_table,
     read_evaluation,
+    unit_in_words,
 )
 from util.files import write_atomic  # noqa: E402
 
@@ -28,9 +29,10 @@ def main() -> None:
     found = compare_masks(first, other, args.seed)
     for measure in args.measures:
         print(f"{measure}\n{comparison_table(found, measure)}\n")
-    print(f"{len(first.cases)} images of {len(set(first.persons))} persons")
+    print(f"{len(first.cases)} images of {len(set(first.persons))} persons. {unit_in_words(first)}")
     if args.json:
-        record = {"first": str(args.first), "other": str(args.other), **found}
+        files = {"first": str(args.first), "other": str(args.other)}
+        record = {**files, "lengths": unit_in_words(first), **found}
         write_atomic(args.json, json.dumps(record, indent=1, allow_nan=False) + "\n")
 
 

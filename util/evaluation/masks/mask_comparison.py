@@ -1,6 +1,7 @@
 """Two evaluations of masks on the same images, compared person by person."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import numpy as np
 from util.evaluation.masks.bootstrap import class_means, paired_difference
 
 MEASURES = ("dice", "dice_present", "dice_overlap", "iou", "assd", "hd95", "nsd_0_5_mm", "nsd_1_mm")
-_KEYS = ("classes", "cases", "persons", "per_case")
+_LENGTHS = ("assd", "hd95")
+_KEYS = ("classes", "cases", "persons", "per_case", "num_images_without_spacing")
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class EvaluatedMasks:
     classes: tuple[str, ...]
     cases: tuple[str, ...]
     persons: tuple[str, ...]
+    in_mm: np.ndarray  # (N,) bool: an image's lengths are in mm, or in pixels
     numbers: dict[str, np.ndarray]  # (N, K) by measure, NaN where not counted
 
 
@@ -42,12 +45,26 @@ def read_evaluation(file: Path) -> EvaluatedMasks:
         classes=tuple(record["classes"]),
         cases=tuple(record["cases"]),
         persons=tuple(record["persons"]),
+        in_mm=_in_mm(record, file),
         numbers={name: np.array(record["per_case"][name], np.float64) for name in MEASURES},
     )
 
 
+def _in_mm(record: Mapping[str, Any], file: Path) -> np.ndarray:
+    """(N,) bool; an older file says how many images have no spacing, and not which."""
+    count, without = len(record["cases"]), record["num_images_without_spacing"]
+    if "spacing_mm" in record:
+        return np.isfinite(np.array(record["spacing_mm"], np.float64)).all(-1)
+    if without in (0, count):
+        return np.full(count, without == 0)
+    raise ValueError(
+        f"{file}: {without} of {count} images have no spacing, and it does not say which. Write it anew with "
+        "test.py --json."
+    )
+
+
 def require_comparable(first: EvaluatedMasks, other: EvaluatedMasks) -> None:
-    """Raise ValueError unless both are about the same classes and images, in one order."""
+    """Raise ValueError unless both are about the same classes and images, in one order and one unit."""
     for what, ours, theirs in (
         ("classes", first.classes, other.classes),
         ("images", first.cases, other.cases),
@@ -59,19 +76,29 @@ def require_comparable(first: EvaluatedMasks, other: EvaluatedMasks) -> None:
                 f"{other.file} and {first.file}: not the same {what} ({differing}). Evaluate both with the "
                 "same test.py --data and --subset."
             )
+    if len(differing := np.flatnonzero(first.in_mm != other.in_mm)):
+        raise ValueError(
+            f"{other.file} and {first.file}: the lengths of {len(differing)} images, such as "
+            f"{first.cases[differing[0]]!r}, are in mm in one and in pixels in the other. Evaluate both with "
+            "the same test.py --data."
+        )
 
 
 def compare_masks(first: EvaluatedMasks, other: EvaluatedMasks, seed: int = 0) -> dict[str, Any]:
     """By measure and class, and ``mean``: both means, ``other`` less ``first``, and its 95 % interval.
 
     Means are those of all images; differences are of the images that have a number in both. None where
-    there is none.
+    there is none. Lengths are of the images with a spacing where there are any, as mm and pixels have no
+    common mean.
     """
     require_comparable(first, other)
+    counts = (first.in_mm == first.in_mm.any())[:, None]
     names = [*first.classes, "mean"]
     result: dict[str, Any] = {}
     for measure in MEASURES:
         ours, theirs = first.numbers[measure], other.numbers[measure]
+        if measure in _LENGTHS:
+            ours, theirs = (np.where(counts, lengths, np.nan) for lengths in (ours, theirs))
         difference, interval = paired_difference(theirs, ours, first.persons, seed)
         columns = zip(names, class_means(ours), class_means(theirs), difference, interval, strict=True)
         result[measure] = {
@@ -84,6 +111,15 @@ def compare_masks(first: EvaluatedMasks, other: EvaluatedMasks, seed: int = 0) -
             for name, a, b, d, i in columns
         }
     return result
+
+
+def unit_in_words(evaluated: EvaluatedMasks) -> str:
+    """What ``compare_masks`` has lengths in, and of which images."""
+    known = int(evaluated.in_mm.sum())
+    if not known:
+        return "Lengths are in pixels: no image has a spacing."
+    left_out = len(evaluated.in_mm) - known
+    return "Lengths are in mm" + (f", of the {known} images with a spacing alone." if left_out else ".")
 
 
 def comparison_table(found: dict[str, Any], measure: str) -> str:

@@ -11,7 +11,7 @@ from datasets.files.image_files import SourceImage
 from datasets.masks.batch import collate
 from datasets.masks.sample import MaskSample
 from util.evaluation.masks.collected import CollectedMasks, MaskCollector
-from util.evaluation.masks.mask_summary import summary, text_table
+from util.evaluation.masks.mask_summary import left_out_of_lengths, summary, text_table
 from util.prediction.masks.looks import MaskLooks
 from util.reporting.masks.mask_drawing import compared
 
@@ -40,6 +40,7 @@ class MaskEvaluation:
             f"\n{len(results.cases)} images of {self.folder}, subset {self.subset}",
             f"measured against {self.labels!r} labels; trained on {self.trained_on!r} labels",
             f"thresholds: {shown}",
+            *filter(None, [left_out_of_lengths(results)]),
             *([f"test-time options: {self.looks}"] if not self.looks.plain else []),
             *([f"{len(self.repeated)} of the X-rays are in train or val too"] if self.repeated else []),
         ]

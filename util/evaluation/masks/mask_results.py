@@ -31,6 +31,17 @@ class MaskResults:
         """(N,) bool: whether an image's lengths are in mm, or in pixels."""
         return np.isfinite(self.spacing[:, 0]) & np.isfinite(self.spacing[:, 1])
 
+    @property
+    def length_unit(self) -> str:
+        """What ``lengths`` are in: mm, or px where no image has a spacing."""
+        return "mm" if self.in_mm.any() else "px"
+
+    def lengths(self, name: str) -> np.ndarray:
+        """(N, K) one of the lengths of ``of``, NaN in images without a spacing where others have one: mm and
+        pixels have no common mean.
+        """
+        return np.where((self.in_mm == self.in_mm.any())[:, None], self.of(name), np.nan)
+
     def persons_of(self, kept: np.ndarray) -> tuple[str, ...]:
         """The persons of the images where ``kept`` (N,) is true."""
         return tuple(person for person, keep in zip(self.persons, kept, strict=True) if keep)

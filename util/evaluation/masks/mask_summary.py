@@ -51,6 +51,7 @@ def summary(results: MaskResults) -> dict[str, Any]:
         "num_images": len(results.cases),
         "num_persons": len(set(results.persons)),
         "num_images_without_spacing": int((~in_mm).sum()),
+        "spacing_mm": _ready(results.spacing),
         "thresholds": dict(zip(results.class_set.classes, results.thresholds, strict=True)),
         "edge_calibration": {
             name: found.to_dict()
@@ -80,16 +81,29 @@ def text_table(results: MaskResults) -> str:
 
 def table_header(results: MaskResults) -> list[str]:
     """Column titles that go with ``table_rows``."""
-    unit = "mm" if results.in_mm.all() else "px" if not results.in_mm.any() else "mm or px"
-    lengths = [f"ASSD {unit}", f"HD95 {unit}"]
+    lengths = [f"ASSD {results.length_unit}", f"HD95 {results.length_unit}"]
     shares = ["class", "n", "Dice", "95 %", "where present", "in overlap", "IoU"]
     return [*shares, *lengths, "NSD 0.5", "NSD 1", "missed", "invented"]
 
 
+def left_out_of_lengths(results: MaskResults) -> str:
+    """Which images have no say in the lengths of ``table_rows``, in words; empty where all have."""
+    without = int((~results.in_mm).sum())
+    if without in (0, len(results.cases)):
+        return ""
+    return f"Lengths are of the {len(results.cases) - without} images with a spacing; {without} have none."
+
+
 def table_rows(results: MaskResults) -> list[list[str]]:
-    """All classes together, then each; "-" where no image has a number. n: images whose truth has pixels."""
+    """All classes together, then each; "-" where no image has a number. n: images whose truth has pixels.
+
+    Lengths are ``MaskResults.lengths``.
+    """
     names = ("dice_present", "dice_overlap", "iou", "assd", "hd95", "nsd_0_5_mm", "nsd_1_mm")
-    columns = {name: class_means(results.of(name)) for name in ("dice", *names)}
+    columns = {
+        name: class_means(results.lengths(name) if name in _LENGTHS else results.of(name))
+        for name in ("dice", *names)
+    }
     low_high = intervals(results.of("dice"), results.persons)
     present = np.isfinite(results.of("dice_present")).sum(0)
     counts = {name: np.nansum(results.of(name), 0).astype(int) for name in _COUNTS}

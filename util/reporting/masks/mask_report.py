@@ -9,7 +9,7 @@ from util.evaluation.masks.bootstrap import class_means, intervals
 from util.evaluation.masks.collected import CollectedMasks
 from util.evaluation.masks.edge_calibration import BAND_MM, EdgeCalibration
 from util.evaluation.masks.mask_results import MaskResults, worst_images
-from util.evaluation.masks.mask_summary import DEFINITIONS, table_header, table_rows
+from util.evaluation.masks.mask_summary import DEFINITIONS, left_out_of_lengths, table_header, table_rows
 from util.reporting import frame
 from util.reporting.figures import png
 from util.reporting.masks import mask_figures
@@ -46,7 +46,7 @@ def write_report(
         frame.facts(origin),
         _headline(results),
         frame.heading("Every class"),
-        frame.note(_TABLE_NOTE),
+        frame.note(" ".join([_TABLE_NOTE, left_out_of_lengths(results)]).strip()),
         frame.table(table_header(results), table_rows(results)),
         frame.heading("Spread over images"),
         _figures(results),
@@ -68,10 +68,9 @@ def _headline(results: MaskResults) -> str:
         )
         if np.isfinite(mean):
             tiles[title] = (f"{mean:.4f}", f"95 % interval {low:.4f} to {high:.4f}")
-    unit = "mm" if results.in_mm.all() else "px" if not results.in_mm.any() else "mm or px"
-    distance = float(class_means(results.of("assd"))[-1])
+    distance = float(class_means(results.lengths("assd"))[-1])
     if np.isfinite(distance):
-        tiles["ASSD"] = (f"{distance:.3f} {unit}", "where truth and prediction have pixels")
+        tiles["ASSD"] = (f"{distance:.3f} {results.length_unit}", "where truth and prediction have pixels")
     missed, invented = (int(np.nansum(results.of(name))) for name in ("missed", "invented"))
     tiles["missed"] = (str(missed), f"structures; {invented} found that are not there")
     error = sum(results.calibration, EdgeCalibration.nothing()).error
@@ -91,9 +90,10 @@ def _figures(results: MaskResults) -> str:
             mask_figures.edge_reliability(results.calibration)
         ),
     }
-    if np.isfinite(results.of("assd")).any():
+    distances = results.lengths("assd")
+    if np.isfinite(distances).any():
         caption = "Average distance between the outlines, where truth and prediction have pixels."
-        drawn[caption] = mask_figures.spread_by_class(results.of("assd"), names, "ASSD")
+        drawn[caption] = mask_figures.spread_by_class(distances, names, f"ASSD {results.length_unit}")
     return "".join(frame.figure(png(figure), caption) for caption, figure in drawn.items())
 
 

@@ -9,7 +9,13 @@ import numpy as np
 
 from util.evaluation.masks.mask_evaluation import MaskEvaluation
 from util.evaluation.masks.mask_results import worst_images
-from util.evaluation.masks.mask_summary import DEFINITIONS, headline, table_header, table_rows
+from util.evaluation.masks.mask_summary import (
+    DEFINITIONS,
+    headline,
+    left_out_of_lengths,
+    table_header,
+    table_rows,
+)
 from util.files import write_atomic
 from util.reporting.visualise import encode_png, fit
 
@@ -51,6 +57,8 @@ def _origin(evaluation: MaskEvaluation) -> str:
         "Trained on": f"{evaluation.trained_on} labels",
         "Looks": str(evaluation.looks),
     }
+    if left_out := left_out_of_lengths(evaluation.collected.results):
+        facts["Left out"] = left_out
     return _pairs(facts)
 
 
