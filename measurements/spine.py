@@ -47,7 +47,7 @@ def cobb_angles(points: np.ndarray) -> CobbAngles:
     above = np.where(order <= first[:, None], known[images, first], 0.0).max(1)
     below = np.where(order >= second[:, None], known[images, second], 0.0).max(1)
     angles = np.stack([known[images, first, second], above, below], -1)
-    told = np.isfinite(between[:, ~np.eye(count, dtype=bool)]).any(1)
+    told = np.isfinite(between).sum((1, 2)) > count  # each plate is at 0 degrees to itself
     return CobbAngles(np.where(told[:, None], angles, np.nan), np.stack([first, second], -1))
 
 

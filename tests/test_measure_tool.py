@@ -165,6 +165,19 @@ def test_a_ruler_on_the_film_tells_the_millimetre(tmp_path: Path) -> None:
     assert found["spacing_mm"] == pytest.approx([0.1, 0.1], rel=0.005) and scale_known(found)
     sn = values(measurer("jarabak")(found, "x")[0])["S-N"]
     assert sn == pytest.approx(67.616, rel=0.005)
+    known = image_record(E2 / 0.1, [0.2, 0.4], str(file))
+    for row in known["landmarks"]:
+        row |= {"x_mm": 0.2 * row["x"], "y_mm": 0.4 * row["y"], "uncertainty_mm": 0.5, "moved_mm": 1.0}
+    known["landmarks"][1] |= dict.fromkeys(("x", "x_mm", "y", "y_mm", "moved_mm"))
+    found = by_its_ruler(known, 2.0)
+    assert found["spacing_mm"] == pytest.approx([0.05, 0.1], rel=0.005)
+    x, y = found["spacing_mm"]
+    row, missing = found["landmarks"][0], found["landmarks"][1]
+    assert (row["x_mm"], row["y_mm"]) == (row["x"] * x, row["y"] * y)
+    assert row["uncertainty_mm"] == pytest.approx(2.0 * (x * y) ** 0.5)
+    assert (
+        row["moved_mm"] == pytest.approx(0.25, rel=0.005) and missing["moved_mm"] is missing["x_mm"] is None
+    )
     cv2.imwrite(str(file), film())
     with pytest.raises(ValueError, match="x.png: no ruler was found"):
         by_its_ruler(record, 2.0)

@@ -83,3 +83,12 @@ def test_the_spacing_that_it_tells() -> None:
     assert found.spacing_source == "--ruler 2"
     with pytest.raises(ValueError, match=r"^x.png: no ruler was found"):
         by_ruler(SourceImage(film(), np.full(2, np.nan), Path("x.png"), None), 2.0)
+
+
+@pytest.mark.parametrize("vertical", [True, False])
+def test_a_ruler_tells_pixels_along_itself_and_the_file_their_shape(vertical: bool) -> None:
+    picture = with_teeth(film(), 20.0)
+    picture = picture if vertical else np.ascontiguousarray(picture.T)
+    found = by_ruler(SourceImage(picture, np.array([0.2, 0.3]), Path("x.dcm"), None), 2.0).spacing
+    assert found[int(vertical)] == pytest.approx(0.1, rel=0.005)
+    assert found[1] / found[0] == pytest.approx(1.5)

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from datasets.files.image_files import SourceImage
+from transforms.geometry import pixel_shape
 from util.files import printable
 
 _WINDOWS = tuple(round(6 * 1.35**step) for step in range(9))  # pixels; a ruler's pitch is near one of them
@@ -85,13 +86,16 @@ def find_ruler(image: np.ndarray) -> Ruler:
 def by_ruler(image: SourceImage, pitch_mm: float) -> SourceImage:
     """``image`` with the spacing that its ruler tells, whose teeth are ``pitch_mm`` apart where the head is.
 
-    Raises ValueError naming the file where no ruler is clear.
+    The ruler tells how long pixels are along itself; across it they are as long beside that as the file's own
+    spacing has it, or else as long. Raises ValueError naming the file where no ruler is clear.
     """
     try:
-        pixel = pitch_mm / find_ruler(image.image).pitch_px
+        ruler = find_ruler(image.image)
     except ValueError as error:
         raise ValueError(f"{printable(image.file)}: {error}") from error
-    return replace(image, spacing=np.full(2, pixel), spacing_source=f"--ruler {pitch_mm:g}")
+    shape = pixel_shape(image.spacing)
+    spacing = shape * (pitch_mm / ruler.pitch_px / shape[int(ruler.vertical)])
+    return replace(image, spacing=spacing, spacing_source=f"--ruler {pitch_mm:g}")
 
 
 def _chains(lines: np.ndarray) -> Iterator[_Chain]:

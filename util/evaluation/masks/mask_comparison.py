@@ -54,7 +54,7 @@ def _in_mm(record: Mapping[str, Any], file: Path) -> np.ndarray:
     """(N,) bool; an older file says how many images have no spacing, and not which."""
     count, without = len(record["cases"]), record["num_images_without_spacing"]
     if "spacing_mm" in record:
-        return np.isfinite(np.array(record["spacing_mm"], np.float64)).all(-1)
+        return ~np.isnan(np.array(record["spacing_mm"], np.float64)[:, 0])  # known both ways or not at all
     if without in (0, count):
         return np.full(count, without == 0)
     raise ValueError(

@@ -167,11 +167,30 @@ def by_its_ruler(image: Mapping[str, Any], pitch_mm: float) -> dict[str, Any]:
     The file is read again. Raises ValueError naming it where it cannot be, or no ruler is clear.
     """
     file, number = Path(image["file"]), image.get("slice")
-    source = next((one for one in read_images(file) if one.slice == number), None)
+    before = image.get("spacing_mm")
+    source = next((one for one in read_images(file, before) if one.slice == number), None)
     if source is None:
         raise ValueError(f"{file}: no slice {number} any more. Find its landmarks again.")
     found = by_ruler(source, pitch_mm)
-    return {**image, "spacing_mm": found.spacing.tolist(), "spacing_source": found.spacing_source}
+    rows = [_in_mm(row, found.spacing, before) for row in image["landmarks"]]
+    about = {"spacing_mm": found.spacing.tolist(), "spacing_source": found.spacing_source}
+    return {**image, **about, "landmarks": rows}
+
+
+def _in_mm(row: Mapping[str, Any], spacing: np.ndarray, before: Sequence[float] | None) -> dict[str, Any]:
+    """A landmark of a record with its lengths by another ``spacing`` of the shape that it had ``before``."""
+    side = square_side(spacing)
+    grown = None if before is None else side / square_side(np.array(before))
+    factors = (
+        *(("x_mm", "x", spacing[0]), ("y_mm", "y", spacing[1]), ("uncertainty_mm", "uncertainty_px", side)),
+        ("moved_mm", "moved_mm", grown),  # of a review
+    )
+    new = {
+        key: None if row[of] is None or factor is None else float(row[of] * factor)
+        for key, of, factor in factors
+        if key in row
+    }
+    return {**row, **new}
 
 
 def read_landmark_file(file: Path) -> dict[str, Any]:
