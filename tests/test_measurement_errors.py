@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datasets.landmarks.landmark_set import load_landmark_set
+from datasets.landmarks.landmark_set import LandmarkSet, load_landmark_set
 from datasets.prepared.prepared import PreparedCase, write_prepared
 from measurements.analysis import load_analysis
 from measurements.evaluate import measure
@@ -172,14 +172,18 @@ def test_readers_case_by_case(tmp_path: Path) -> None:
     assert np.isnan(between.truth[0, 2]).all() and np.isnan(between.uncertainty_mm).all()
     np.testing.assert_allclose(np.nanmean(between.vectors_mm, axis=(0, 1)), -OFFSET * SPACING, atol=1e-3)
     errors = predictions(second, first)
-    np.testing.assert_allclose(against_readers(errors, other).radial_mm, 0.0, atol=1e-3)
+    np.testing.assert_allclose(against_readers(errors, other, ISBI19).radial_mm, 0.0, atol=1e-3)
     assert len(without_repeats(errors, one).cases) == 12
     header = json.loads((one / "dataset.json").read_text())
     (one / "dataset.json").write_text(json.dumps({**header, "repeats": [["t03", "train"]]}))
     assert "t03" not in without_repeats(errors, one).cases
     few = folder_of(tmp_path / "c", first[:2], labels="c")
     with pytest.raises(ValueError, match="lacks the cases"):
-        against_readers(errors, few)
+        against_readers(errors, few, ISBI19)
+    header = json.loads((other / "dataset.json").read_text())
+    exchanged = header["landmark_set"] | {"landmarks": list(ISBI19.landmarks[::-1]), "name": "mine"}
+    with pytest.raises(ValueError, match="the 19 landmarks of 'isbi19', expected the 19 of 'mine' in their"):
+        against_readers(errors, other, LandmarkSet.from_dict(exchanged, source="x"))
 
 
 def test_the_measurements_tool(tmp_path: Path) -> None:
@@ -200,6 +204,11 @@ def test_the_measurements_tool(tmp_path: Path) -> None:
     readers = run_tool("tools/evaluate_measurements.py", "--readers", one, other, "--analysis", "isbi2015")
     assert readers.returncode == 0, readers.stderr
     assert "said %" not in readers.stdout and "| ANB" in readers.stdout
+    unmarked = truth.copy()
+    unmarked[:, INDEX["B"]] = np.nan
+    file = written(tmp_path / "u.json", predictions(faces(seed=0), unmarked))
+    ended = run_tool("tools/evaluate_measurements.py", "--predictions", file, "--analysis", "isbi2015")
+    assert ended.returncode == 0, ended.stderr  # what needs it has no rate, and no part in the mean
     none = run_tool("tools/evaluate_measurements.py", "--repeats", one, "--analysis", "isbi2015")
     assert none.returncode == 1 and "no X-ray comes twice" in none.stderr
     header = json.loads((one / "dataset.json").read_text())

@@ -25,7 +25,6 @@ sys.path.insert(0, str(ROOT))  # run as a script, from anywhere
 import numpy as np  # noqa: E402
 
 from datasets.landmarks.landmark_set import LandmarkSet  # noqa: E402
-from datasets.prepared.subsets import read_header  # noqa: E402
 from measurements.analysis import load_analysis, shipped_analyses  # noqa: E402
 from measurements.shapes import isotropic, shipped_shapes  # noqa: E402
 from util.evaluation.landmarks.measurement_errors import (  # noqa: E402
@@ -39,6 +38,7 @@ from util.evaluation.landmarks.readers import (  # noqa: E402
     against_readers,
     errors_between_markings,
     errors_between_readers,
+    landmark_set_of,
 )
 from util.files import write_atomic  # noqa: E402
 
@@ -114,17 +114,15 @@ def parse_args() -> argparse.Namespace:
 def read(args: argparse.Namespace) -> tuple[Errors, LandmarkSet]:
     if args.readers:
         first, second = args.readers
-        return errors_between_readers(first, second, args.subset), _landmarks_of(first)
+        return errors_between_readers(first, second, args.subset), landmark_set_of(first)
     if args.repeats:
-        return errors_between_markings(args.repeats), _landmarks_of(args.repeats)
+        return errors_between_markings(args.repeats), landmark_set_of(args.repeats)
     content = read_prediction_file(args.predictions)
     landmark_set = LandmarkSet.from_dict(content["landmark_set"], source=str(args.predictions))
     errors = errors_of_file(args.predictions)
-    return (against_readers(errors, args.against) if args.against else errors), landmark_set
-
-
-def _landmarks_of(folder: Path) -> LandmarkSet:
-    return LandmarkSet.from_dict(read_header(folder)["landmark_set"], source=str(folder))
+    if args.against:
+        errors = against_readers(errors, args.against, landmark_set)
+    return errors, landmark_set
 
 
 def cells(one: dict[str, Any]) -> tuple[str, ...]:
@@ -152,17 +150,20 @@ def cells(one: dict[str, Any]) -> tuple[str, ...]:
 
 
 def classes(parts: list[MeasurementErrors], numbers: list[dict[str, Any]]) -> dict[str, Any]:
-    """The rates of the classes, printed and JSON-ready; empty where no measurement has classes."""
+    """The rates of the classes, printed and JSON-ready; empty where no measurement has classes.
+
+    A measurement that no image has on both sides has none, and no part in the means.
+    """
     with_classes = [one for one in numbers if one["classes"]]
     if not with_classes:
         return {}
     keys = list(with_classes[0]["classes"])
-    means = {key: float(np.mean([one["classes"][key] for one in with_classes])) for key in keys}
-    rows = [(one["code"], *(f"{one['classes'][key]:.1f}" for key in keys)) for one in with_classes]
-    print(
-        "\n".join(table(_CLASS_TITLES, [*rows, ("mean", *(f"{mean:.1f}" for mean in means.values()))])) + "\n"
-    )
-    reliability = class_reliability(parts) if np.isfinite(parts[0].sd).any() else []
+    known = [one["classes"] for one in with_classes if one["count"]]
+    means = {key: float(np.mean([one[key] for one in known])) if known else None for key in keys}
+    columns = [(one["code"], one["classes"]) for one in with_classes] + [("mean", means)]
+    rows = [(name, *(_text(found[key], 1) for key in keys)) for name, found in columns]
+    print("\n".join(table(_CLASS_TITLES, rows)) + "\n")
+    reliability = class_reliability(parts) if any(np.isfinite(part.sd).any() for part in parts) else []
     if reliability:
         groups = [
             (str(one["decisions"]), f"{one['said_percent']:.1f}", f"{one['right_percent']:.1f}")

@@ -6,22 +6,27 @@ from pathlib import Path
 
 import numpy as np
 
+from datasets.landmarks.landmark_set import LandmarkSet
 from datasets.prepared.prepared import PreparedDataset
 from datasets.prepared.subsets import read_header
 from util.evaluation.landmarks.metrics import Errors
 
 
-def against_readers(errors: Errors, folder: Path) -> Errors:
-    """The same predictions against the labels of ``folder``. Raises ValueError for a case that it lacks."""
+def against_readers(errors: Errors, folder: Path, landmark_set: LandmarkSet) -> Errors:
+    """The same predictions, of ``landmark_set``, against the labels of ``folder``.
+
+    Raises ValueError for other landmarks and for a case that it lacks.
+    """
+    theirs = landmark_set_of(folder)
+    if theirs.landmarks != landmark_set.landmarks:
+        raise ValueError(
+            f"{folder}: the {len(theirs)} landmarks of {theirs.name!r}, expected the {len(landmark_set)} of "
+            f"{landmark_set.name!r} in their order. Give a folder of the same landmark set."
+        )
     labels = _labels_mm(folder)
     if absent := [case for case in errors.cases if case not in labels]:
         raise ValueError(f"{folder}: lacks the cases {absent[:5]}. Prepare it of the same films.")
     places = np.stack([labels[case] for case in errors.cases])  # (N, K, 2)
-    if places.shape != errors.predicted.shape:
-        raise ValueError(
-            f"{folder}: {places.shape[1]} landmarks, the predictions have {errors.predicted.shape[1]}. "
-            "Give a folder of the same landmark set."
-        )
     return replace(errors, truth=places / errors.spacing[:, None])
 
 
@@ -40,7 +45,7 @@ def errors_between_readers(first: Path, second: Path, subset: str) -> Errors:
         spacing=np.ones((len(cases), 2)),  # points are in mm already
         uncertainty_mm=np.full(found.shape[:2], np.nan),
     )
-    errors = against_readers(errors, second)
+    errors = against_readers(errors, second, landmark_set_of(first))
     return replace(errors, truth=np.where(known, errors.truth, np.nan))
 
 
@@ -76,6 +81,11 @@ def without_repeats(errors: Errors, folder: Path) -> Errors:
         one for pair in pairs for one, other in (pair, pair[::-1]) if other in learnt and one not in learnt
     }
     return errors.only([case not in repeated for case in errors.cases])
+
+
+def landmark_set_of(folder: Path) -> LandmarkSet:
+    """The landmarks of a prepared folder."""
+    return LandmarkSet.from_dict(read_header(folder)["landmark_set"], source=str(folder))
 
 
 def _labels_mm(folder: Path, wanted: Collection[str] | None = None) -> dict[str, np.ndarray]:
