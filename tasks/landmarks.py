@@ -203,7 +203,8 @@ class LandmarkTask(Task):
 
     def inferring(self, predictor: Any, args: argparse.Namespace) -> Predictor:
         """Turned pictures put right, each told whether what is found is plausible, and measured if asked."""
-        from util.prediction.landmarks.measured import Measured, measurer_of, shapes_of_file
+        from util.prediction.landmarks.measured import Measured, measurer_of
+        from util.prediction.landmarks.measuring import shapes_of
         from util.prediction.landmarks.plausibility import limits_of_file
         from util.prediction.landmarks.posed import Posed
 
@@ -211,7 +212,8 @@ class LandmarkTask(Task):
         posed = Posed(predictor, limits, search=args.orientation == "auto")
         if not args.analysis:
             return posed
-        return Measured(posed, measurer_of(args, predictor.landmark_set, shapes_of_file(predictor.file)))
+        shapes = shapes_of(predictor.answers.about(), str(predictor.file))
+        return Measured(posed, measurer_of(args, predictor.landmark_set, shapes))
 
     def inference_settings(self, args: argparse.Namespace) -> dict[str, Any]:
         from util.prediction.landmarks.measured import measurement_settings

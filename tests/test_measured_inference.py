@@ -20,6 +20,8 @@ from measurements.shapes import shipped_shapes
 from tests.support.faces import E2
 from tests.support.mean_shape_model import write_mean_shape_checkpoint
 from tests.support.rulers import film, with_teeth
+from tests.support.smoke_checkpoint import write_smoke_checkpoint
+from util.prediction.landmarks.answers import LandmarkAnswers
 from util.prediction.landmarks.image_landmarks import ImageLandmarks
 from util.prediction.landmarks.measured import (
     MeasuredAnswers,
@@ -28,6 +30,9 @@ from util.prediction.landmarks.measured import (
     measurer_of,
 )
 from util.prediction.landmarks.measuring import Measurer, shapes_of
+from util.prediction.landmarks.posed import Posed
+from util.prediction.landmarks.test_time import Ensemble
+from util.prediction.predictor import load_predictor
 
 ROOT = Path(__file__).parent.parent
 CL38 = load_landmark_set("cl38")
@@ -47,6 +52,16 @@ def test_a_checkpoint_carries_the_shapes_of_its_readers() -> None:
     again = LandmarkMeaning.from_dict(kept, "best.pt")
     assert again.landmark_shapes == carried and shapes_of(kept, "best.pt").source == "two readers"
     assert "landmark_shapes" not in LandmarkMeaning(CL38, "mean").to_dict()
+
+
+def test_a_landmark_file_hands_the_shapes_of_its_checkpoint_on(tmp_path: Path) -> None:
+    carried = shipped_shapes().to_dict() | {"source": "two readers"}
+    file = write_smoke_checkpoint(tmp_path / "model.pt", CL38)
+    torch.save(torch.load(file, weights_only=True) | {"landmark_shapes": carried}, file)
+    predictor = load_predictor(file, "cpu")
+    for one in (predictor, Posed(predictor, None, search=False), Ensemble([predictor])):
+        assert shapes_of(one.answers.about(), "landmarks.json").source == "two readers"
+    assert "landmark_shapes" not in LandmarkAnswers(CL38, "mean").about()
 
 
 def test_inference_measures_what_it_finds() -> None:

@@ -1,7 +1,7 @@
 """How the landmarks that a model finds are written down."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,15 @@ class LandmarkAnswers:
 
     landmark_set: LandmarkSet
     labels: str
+    landmark_shapes: Mapping[str, Any] | None = field(default=None, kw_only=True)  # of the labels' readers
 
     def about(self) -> dict[str, Any]:
+        shapes = {} if self.landmark_shapes is None else {"landmark_shapes": dict(self.landmark_shapes)}
         return {
             "landmark_set": self.landmark_set.name,
             "landmark_names": self.landmark_set.note,
             "labels": self.labels,
+            **shapes,
         }
 
     def record(self, image: SourceImage, found: ImageLandmarks) -> dict[str, Any]:

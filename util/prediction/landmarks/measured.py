@@ -3,7 +3,6 @@
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from datasets.files.image_files import SourceImage
@@ -15,7 +14,7 @@ from util.arguments import positive
 from util.files import printable
 from util.prediction.landmarks.answers import LandmarkAnswers
 from util.prediction.landmarks.image_landmarks import ImageLandmarks
-from util.prediction.landmarks.measuring import Measurer, shapes_of
+from util.prediction.landmarks.measuring import Measurer
 from util.prediction.landmarks.predict import Predictor
 
 
@@ -23,9 +22,11 @@ class Measured(Predictor):
     """Finds what another predictor finds; its answers measure each image."""
 
     def __init__(self, predictor: Predictor, measurer: Measurer) -> None:
-        super().__init__(predictor.landmark_set, predictor.labels, predictor.file)
+        super().__init__(predictor.landmark_set, predictor.labels, predictor.file, predictor.landmark_shapes)
         self._predictor = predictor
-        self.answers = MeasuredAnswers(predictor.landmark_set, predictor.labels, measurer)
+        self.answers = MeasuredAnswers(
+            predictor.landmark_set, predictor.labels, measurer, landmark_shapes=predictor.landmark_shapes
+        )
 
     def __call__(self, images: Sequence[SourceImage]) -> list[ImageLandmarks]:
         """Landmarks of each image, in order. Raises ValueError when a prediction is not finite."""
@@ -97,15 +98,6 @@ def measurement_settings(args: argparse.Namespace) -> dict[str, Any]:
     return {
         key: getattr(args, key) for key in ("analysis", "age", "sex", "population", "scale_error", "ruler")
     }
-
-
-def shapes_of_file(file: Path) -> LandmarkShapes:
-    """The landmark shapes that a checkpoint keeps; those that ship for one without, and for a graph."""
-    if file.suffix == ".onnx":
-        return shapes_of({}, str(file))
-    from util.checkpoints.checkpoint import load_checkpoint
-
-    return shapes_of(load_checkpoint(file), str(file))
 
 
 def _percent(text: str) -> float:

@@ -30,7 +30,7 @@ class Posed(Predictor):
     """
 
     def __init__(self, predictor: Predictor, limits: Limits | None, *, search: bool) -> None:
-        super().__init__(predictor.landmark_set, predictor.labels, predictor.file)
+        super().__init__(predictor.landmark_set, predictor.labels, predictor.file, predictor.landmark_shapes)
         self._predictor, self._limits, self._search = predictor, limits, search
 
     def __call__(self, images: Sequence[SourceImage]) -> list[ImageLandmarks]:

@@ -6,9 +6,9 @@ PyTorch is imported only where a PyTorch model is asked for.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from datasets.files.image_files import SourceImage
 from datasets.landmarks.landmark_set import LandmarkSet
@@ -30,10 +30,19 @@ __all__ = ["ImageLandmarks", "LandmarkPredictor", "Predictor"]
 class Predictor(ABC):
     """Anything that finds the landmarks of ``landmark_set`` on images."""
 
-    def __init__(self, landmark_set: LandmarkSet, labels: str, file: Path) -> None:
-        """``labels``: which annotations the model learnt from; ``file``: where it comes from."""
+    def __init__(
+        self,
+        landmark_set: LandmarkSet,
+        labels: str,
+        file: Path,
+        landmark_shapes: Mapping[str, Any] | None = None,
+    ) -> None:
+        """``labels``: which annotations the model learnt from; ``file``: where it comes from;
+        ``landmark_shapes``: which way their readers are unsure, as plain data, where that is known.
+        """
         self.landmark_set, self.labels, self.file = landmark_set, labels, file
-        self.answers = LandmarkAnswers(landmark_set, labels)
+        self.landmark_shapes = landmark_shapes
+        self.answers = LandmarkAnswers(landmark_set, labels, landmark_shapes=landmark_shapes)
 
     @abstractmethod
     def __call__(self, images: Sequence[SourceImage]) -> list[ImageLandmarks]:
@@ -44,7 +53,8 @@ class LandmarkPredictor(Predictor):
     """A loaded PyTorch model with the transforms that its config evaluates with."""
 
     def __init__(self, loaded: LoadedModel) -> None:
-        super().__init__(loaded.meaning.landmark_set, loaded.meaning.labels, loaded.file)
+        meaning = loaded.meaning
+        super().__init__(meaning.landmark_set, meaning.labels, loaded.file, meaning.landmark_shapes)
         self._model = loaded.model
         self._transforms = instantiate(loaded.config.eval_transforms)
         self._device = next(iter(loaded.model.state_dict().values())).device

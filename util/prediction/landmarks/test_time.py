@@ -37,7 +37,7 @@ class Ensemble(Predictor):
                     f"those of {first.landmark_set.name!r}. Give checkpoints of one landmark set."
                 )
         labels = " + ".join(dict.fromkeys(predictor.labels for predictor in predictors))
-        super().__init__(first.landmark_set, labels, first.file)
+        super().__init__(first.landmark_set, labels, first.file, first.landmark_shapes)
         self._predictors = tuple(predictors)
 
     def __call__(self, images: Sequence[SourceImage]) -> list[ImageLandmarks]:
@@ -54,7 +54,7 @@ class ScaleAveraged(Predictor):
 
     def __init__(self, predictor: Predictor, scales: Sequence[float]) -> None:
         require_scales(scales)
-        super().__init__(predictor.landmark_set, predictor.labels, predictor.file)
+        super().__init__(predictor.landmark_set, predictor.labels, predictor.file, predictor.landmark_shapes)
         self._predictor, self._scales = predictor, tuple(scales)
 
     def __call__(self, images: Sequence[SourceImage]) -> list[ImageLandmarks]:
@@ -85,7 +85,7 @@ class SelfCropped(Predictor):
             raise ValueError(
                 f"margin {margin}: expected a share of the landmarks' extent, over 0 and at most 1."
             )
-        super().__init__(predictor.landmark_set, predictor.labels, predictor.file)
+        super().__init__(predictor.landmark_set, predictor.labels, predictor.file, predictor.landmark_shapes)
         self._predictor, self._margin = predictor, margin
 
     def __call__(self, images: Sequence[SourceImage]) -> list[ImageLandmarks]:
