@@ -17,8 +17,6 @@ from review_page.predictions import OwnPredictions, Predictions
 from review_page.session import Session
 from util.files import sha256
 
-ADAPTED = "adapted.pt"  # in the review folder
-
 
 @dataclass(frozen=True)
 class Adapting:
@@ -57,13 +55,13 @@ class Adapting:
             made = adapt(self.checkpoint, folder, "train", device=self.device, batch_size=1, watched=watched)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        adapted = session.folder.folder / ADAPTED
+        adapted = session.folder.adapted
         save_checkpoint(adapted, made.checkpoint)
         return in_words(made.gain, len(cases))
 
     def _predict(self, session: Session, films: Sequence[Film], progress: Progress) -> list[str]:
         """All or nothing: the new predictions are kept together with the model that they are of."""
-        adapted = session.folder.folder / ADAPTED
+        adapted = session.folder.adapted
         predictor = ready_predictor(adapted, self.device)
         found: list[tuple[Film, dict[str, Any]]] = []
 

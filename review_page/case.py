@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
+
 from datasets.landmarks.landmark_set import LandmarkSet
 from review_page.case_state import PREDICTED, SETTLED, SPACING, CaseState, PredictedPoint, Spacing, points_of
 from review_page.errors import RefusedError
 from review_page.events import Asked, Outcome, outcome
 from review_page.films import Film, FilmFacts
 from review_page.journal import FORMAT, Journal
+from transforms.geometry import pixel_shape, square_side
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +51,7 @@ class Case:
     def open(self, facts: FilmFacts) -> None:
         """Bring in what the file says. Raises RefusedError when it is another film than the log's."""
         self.facts = facts
-        if self.head is None and self.state.spacing.mm is None:
+        if self.state.spacing.mm is None:  # also where the log began without: it may be given only now
             self.state.spacing = Spacing(facts.spacing, facts.spacing_source)
         if self.head is not None and self.head["image_sha256"] != facts.sha256:
             raise RefusedError(
@@ -67,11 +70,21 @@ class Case:
         if self.facts is None:
             raise RefusedError(400, f"{self.name}: not opened yet. Ask for the case first.")
         size = self.facts.width, self.facts.height
-        found = outcome(Asked(self.state, self.landmark_set.landmarks, size, reader), event, base)
+        shape = (1.0, 1.0) if self.pixel_shape is None else self.pixel_shape
+        found = outcome(Asked(self.state, self.landmark_set.landmarks, size, reader, shape), event, base)
         record = found.record(self.state)
         if record["changes"] or found.kind in ("undo", "redo"):
             self._append(record, reader)
         return found
+
+    @property
+    def pixel_shape(self) -> tuple[float, float] | None:
+        """Of the film, as its file or else what has been said of it has it; None where nobody knows."""
+        mm = self.facts.spacing if self.facts is not None and self.facts.spacing else self.state.spacing.mm
+        if mm is None:
+            return None
+        wide, high = pixel_shape(np.array(mm)).tolist()
+        return wide, high
 
     def set_spacing(self, spacing: Spacing, text: str, reader: str) -> None:
         """A calibration that was made on another film; nothing that undo would take back."""
@@ -152,7 +165,7 @@ class Case:
     def landmarks(self) -> list[dict[str, Any]]:
         """The K landmarks as the page and the copy have them, without what measurements add."""
         mm = self.state.spacing.mm
-        unit = None if mm is None else sum(mm) / 2
+        unit = None if mm is None else square_side(np.array(mm))
         rows = []
         for index, mark in enumerate(self.state.marks):
             place, predicted = self.state.place(index), self.state.predicted[index]
@@ -180,6 +193,13 @@ class Case:
             return None
         return math.dist(place, (predicted.x, predicted.y))
 
+    def moved_mm(self, index: int) -> float | None:
+        """The same in mm; None also where nobody knows the millimetre."""
+        mm, place, predicted = self.state.spacing.mm, self.state.place(index), self.state.predicted[index]
+        if self.moved_px(index) is None or mm is None or place is None or predicted is None:
+            return None
+        return math.hypot((place[0] - predicted.x) * mm[0], (place[1] - predicted.y) * mm[1])
+
     def history(self) -> list[dict[str, Any]]:
         """The newest first."""
         return [dict(entry) for entry in self.state.history[: -_MOST_HISTORY - 1 : -1]]
@@ -188,16 +208,26 @@ class Case:
         return sum(mark.state in SETTLED for mark in self.state.marks)
 
     def scale_warning(self) -> str | None:
-        """A ruler and a file that do not agree."""
-        if self.facts is None or self.facts.spacing is None or self.state.spacing.source != "ruler":
-            return None
+        """Where the scale of the review and that of the file, or of this command, are two stories."""
         mm = self.state.spacing.mm
-        if mm is None:
+        if self.facts is None or self.facts.spacing is None or mm is None:
             return None
+        if self.state.spacing.source != "ruler":
+            return self._spacing_warning(self.facts, mm)
         share = (mm[0] + mm[1]) / sum(self.facts.spacing) - 1.0
         if abs(share) <= _SCALES_DIFFER:
             return None
         return (
             f"The calibration says {mm[0]:.4f} mm a pixel, the file {self.facts.spacing[0]:.4f} "
             f"({self.facts.spacing_source}): {100 * share:+.0f} %. Check the length that was entered."
+        )
+
+    def _spacing_warning(self, facts: FilmFacts, mm: tuple[float, float]) -> str | None:
+        """A --spacing that comes too late: the log says another."""
+        if facts.spacing is None or facts.spacing_source != "--spacing" or np.allclose(mm, facts.spacing):
+            return None
+        return (
+            f"This review began with {self.state.spacing} mm a pixel ({self.state.spacing.source}) and keeps "
+            f"it; --spacing now says {Spacing(facts.spacing, '')}. Calibrate by a ruler (C), or give another "
+            "--review."
         )

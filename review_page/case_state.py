@@ -50,6 +50,13 @@ class Spacing:
     mm: tuple[float, float] | None
     source: str
 
+    def __str__(self) -> str:
+        """The numbers in words, x and y where they differ."""
+        if self.mm is None:
+            return "unknown"
+        x, y = (f"{side:.4f}" for side in self.mm)
+        return x if x == y else f"{x} x {y}"
+
     def to_dict(self) -> dict[str, Any]:
         return {"mm": None if self.mm is None else list(self.mm), "source": self.source}
 

@@ -39,6 +39,7 @@ class Asked:
     names: Sequence[str]  # of the K landmarks
     size: tuple[int, int]  # (width, height) of the film
     reader: str
+    pixel_shape: tuple[float, float] = (1.0, 1.0)  # of the film, see ``transforms.geometry``
 
 
 @dataclass(frozen=True)
@@ -149,17 +150,18 @@ def _image(asked: Asked, event: Mapping[str, Any]) -> Outcome:
 
 
 def _calibrate(asked: Asked, event: Mapping[str, Any]) -> Outcome:
-    """The ruler's two ends: square pixels of the length that they tell."""
+    """The ruler's two ends: pixels of the length that they tell, in the shape that the film gives them."""
     one, two = (fields.point(event.get(key), key, asked.size) for key in ("one", "two"))
     length = fields.number(event.get("mm"), "mm")
-    apart = math.dist(one, two)
+    wide, high = asked.pixel_shape
+    apart = math.hypot((two[0] - one[0]) * wide, (two[1] - one[1]) * high)
     if not 0 < length <= 1000 or apart < 2:
         raise RefusedError(
             400,
             f"{length:g} mm over {apart:.1f} pixels, expected more than 0 mm, at most 1000, over 2 pixels.",
         )
-    spacing = Spacing((length / apart, length / apart), "ruler")
-    text = f"calibrated: {length:g} mm over {apart:.1f} px, {length / apart:.4f} mm a pixel"
+    spacing = Spacing((length / apart * wide, length / apart * high), "ruler")
+    text = f"calibrated: {length:g} mm over {apart:.1f} px, {spacing} mm a pixel"
     return Outcome("calibrate", text, (Change(SPACING, spacing.to_dict()),))
 
 

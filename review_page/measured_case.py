@@ -13,6 +13,7 @@ from measurements.recipe import lines_of
 from review_page.case import Case
 from review_page.case_state import PREDICTED, UNSURE
 from review_page.effect import effects
+from transforms.geometry import square_side
 from util.prediction.landmarks.measuring import Measurer
 
 _WORTH_A_WORD = 0.01  # a chance below it is no reason to look at a landmark
@@ -155,7 +156,7 @@ def places_of(case: Case) -> Points:
 def uncertainties(case: Case, points: Points) -> list[float | None]:
     """(K) rms radial errors in pixels: the model's where a landmark stands as predicted, else a reader's."""
     mm = case.state.spacing.mm
-    reader = None if mm is None else READER_MM / (sum(mm) / 2)
+    reader = None if mm is None else READER_MM / square_side(np.array(mm))
     found: list[float | None] = []
     for mark, predicted, point in zip(case.state.marks, case.state.predicted, points, strict=True):
         model = None if predicted is None else predicted.u_px

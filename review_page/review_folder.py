@@ -45,6 +45,7 @@ class ReviewFolder:
         self.cases, self.exports = folder / "cases", folder / "exports"
         self._header = folder / _HEADER
         self.address = folder / ADDRESS
+        self.adapted = folder / "adapted.pt"  # the model that follows the readers
         self._pid = folder / "server.pid"
 
     def __enter__(self) -> "ReviewFolder":

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from datasets.landmarks.landmark_set import LandmarkSet
 from review_page.case import Case
 from review_page.case_state import LOCKED, REVIEWED, PredictedPoint, Spacing
@@ -17,6 +19,7 @@ from review_page.journal import Journal
 from review_page.measured_case import CaseMeasurer
 from review_page.predictions import Predictions, Record
 from review_page.review_folder import ReviewFolder, Study
+from transforms.geometry import square_side
 from util.files import printable
 
 
@@ -157,10 +160,15 @@ class Session:
         return Spacing((float(x), float(y)), str(record.get("spacing_source", "none")))
 
     def _calibrate_others(self, calibrated: Case, text: str) -> None:
-        spacing = Spacing(calibrated.state.spacing.mm, "ruler")
+        """Pixels of the same area on all films, in the shape of each, or of the calibrated where unknown."""
+        mm, shape = calibrated.state.spacing.mm, calibrated.pixel_shape
+        assert mm is not None
         for number, case in enumerate(self.cases):
-            if case is not calibrated and case.state.image != LOCKED:
-                self.opened(number).set_spacing(spacing, f"{text}, on another film", self.settings.reader)
+            if case is calibrated or case.state.image == LOCKED:
+                continue
+            own, side = self.opened(number).pixel_shape, square_side(np.array(mm))
+            same = mm if own is None or own == shape else (own[0] * side, own[1] * side)
+            case.set_spacing(Spacing(same, "ruler"), f"{text}, on another film", self.settings.reader)
 
     def _line(self, number: int, case: Case, risk: float) -> dict[str, Any]:
         record = None if self.study else self.predictions.records.get(case.film.key)

@@ -75,12 +75,15 @@ def _predictions(
     if wanted.predictions is not None:
         given = read_given(wanted.predictions, films)
         given.model["sha256"] = sha256(wanted.predictions)
-        return (given if kept is None else _newer(given, kept, store)), None
+        return (given if kept is None else _newer(given, kept, folder)), None
+    if kept is not None and not wanted.blind and wanted.checkpoint is not None:
+        _require_its_own(kept, wanted.checkpoint, folder)
     if kept is not None and (wanted.blind or all(film.key in kept.records for film in films)):
         return kept, None
     if wanted.checkpoint is None:
         raise ValueError("no predictions and no checkpoint. Give --predictions or --checkpoint.")
-    predictor = ready_predictor(_followed(wanted.checkpoint, folder, kept), wanted.device)
+    followed = folder.adapted if _is_adapted(kept, folder) else wanted.checkpoint
+    predictor = ready_predictor(followed, wanted.device)
     if kept is None:
         about = predictor.answers.about()
         model = {"checkpoint": str(wanted.checkpoint), **about, "sha256": sha256(wanted.checkpoint)}
@@ -90,21 +93,33 @@ def _predictions(
     return kept, None if wanted.blind else Predicting(predictor, store)
 
 
-def _newer(given: Predictions, kept: Predictions, store: OwnPredictions) -> Predictions:
-    """Predictions that an adaptation has made since come first."""
+def _newer(given: Predictions, kept: Predictions, folder: ReviewFolder) -> Predictions:
+    """Predictions that an adaptation has made since come first; any others that are kept give way."""
+    if not _is_adapted(kept, folder):
+        return given
     if kept.landmark_set.landmarks != given.landmark_set.landmarks:
         raise ValueError(
-            f"{store.file}: predictions of {kept.landmark_set.name!r}, those given are of "
+            f"{folder.folder}: predictions of {kept.landmark_set.name!r}, those given are of "
             f"{given.landmark_set.name!r}. Give another --review, or the same landmarks."
         )
     return Predictions(given.landmark_set, kept.model, {**given.records, **kept.records})
 
 
-def _followed(checkpoint: Path, folder: ReviewFolder, kept: Predictions | None) -> Path:
-    """The adapted checkpoint where the predictions that are kept are its own."""
-    adapted = folder.folder / "adapted.pt"
-    own = kept is not None and kept.model.get("checkpoint") == str(adapted)
-    return adapted if own and adapted.is_file() else checkpoint
+def _is_adapted(kept: Predictions | None, folder: ReviewFolder) -> bool:
+    """Whether the predictions that are kept are those of the folder's adapted checkpoint."""
+    if kept is None or not folder.adapted.is_file():
+        return False
+    return Path(str(kept.model.get("checkpoint"))).name == folder.adapted.name  # the folder may have moved
+
+
+def _require_its_own(kept: Predictions, checkpoint: Path, folder: ReviewFolder) -> None:
+    """Raise ValueError where ``checkpoint`` is another model than the one whose predictions are kept."""
+    said = kept.model.get("sha256")
+    if said is not None and said != sha256(checkpoint) and not _is_adapted(kept, folder):
+        raise ValueError(
+            f"{folder.folder}: its predictions are of {kept.model.get('checkpoint')}, not of {checkpoint}. "
+            "Give that --checkpoint, or another --review."
+        )
 
 
 def _study(wanted: Wanted, folder: ReviewFolder, films: Sequence[Film]) -> Study | None:

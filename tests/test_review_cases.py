@@ -9,8 +9,18 @@ import pytest
 from review_page.case_state import CaseState, Spacing
 from review_page.films import list_films
 from review_page.journal import Journal
-from review_page.predictions import OwnPredictions, Predictions
-from tests.support.review import LANDMARKS, face, make_films, record, reviewed
+from review_page.predictions import OwnPredictions, Predictions, Record
+from review_page.start import open_session
+from tests.support.review import (
+    LANDMARKS,
+    face,
+    make_films,
+    measurer,
+    record,
+    reviewed,
+    wanted,
+    write_predictions,
+)
 
 MOVE = {"kind": "place", "index": 4, "x": 100.25, "y": 80.5}
 
@@ -125,6 +135,52 @@ def test_a_calibration_is_of_one_film_or_of_all(tmp_path: Path) -> None:
         assert page.done({"kind": "undo"})["spacing_mm"] == [0.5, 0.5]
     with reviewed(tmp_path) as page:
         assert page.case(2)["spacing_source"] == "ruler" and not page.case(2)["can_undo"]
+
+
+def test_a_ruler_on_oblong_pixels_keeps_their_shape(tmp_path: Path) -> None:
+    down = {"kind": "calibrate", "one": [10, 10], "two": [10, 110], "mm": 40, "all_cases": True}
+    with reviewed(tmp_path, spacing=[0.1, 0.2]) as page:
+        case = page.done(down)
+        assert case["spacing_mm"] == pytest.approx([0.2, 0.4])
+        assert "0.2000 x 0.4000 mm a pixel" in case["history"][0]["text"]
+        assert page.case(1)["spacing_mm"] == pytest.approx([0.2, 0.4])
+        assert page.done({**down, "two": [110, 10]})["spacing_mm"] == pytest.approx([0.4, 0.8])
+
+
+def test_a_spacing_that_is_given_late_counts_where_none_is_known(tmp_path: Path) -> None:
+    films = make_films(tmp_path / "films")
+    images = [record(image, n) | {"spacing_mm": None} for n, image in enumerate(sorted(films.glob("*.png")))]
+    write_predictions(films, tmp_path / "landmarks.json", images=images)
+    with reviewed(tmp_path) as page:
+        assert page.done(MOVE)["spacing_mm"] is None
+    with reviewed(tmp_path, spacing=[0.5]) as page:
+        case = page.case()
+        assert (case["spacing_mm"], case["spacing_source"], case["revision"]) == ([0.5, 0.5], "--spacing", 1)
+
+
+def test_a_spacing_that_is_given_late_is_said_where_the_log_has_another(tmp_path: Path) -> None:
+    with reviewed(tmp_path) as page:
+        page.done(MOVE)
+    with reviewed(tmp_path, spacing=[0.5]) as page:
+        (sentence,) = page.case()["banner"]
+        assert page.case()["spacing_mm"] == [1.0, 1.0] and page.case(1)["spacing_mm"] == [0.5, 0.5]
+        assert "began with 1.0000 mm a pixel (--spacing) and keeps it; --spacing now says 0.5000" in sentence
+        assert page.case(1)["banner"] == []
+
+
+def test_predictions_of_another_model_are_not_shown_as_those_asked_for(tmp_path: Path) -> None:
+    asked = wanted(tmp_path)
+    films, _ = list_films(asked.input)
+    old: dict[str, Record] = {film.key: record(film.file, 50) for film in films}
+    asked.review.mkdir()
+    store = OwnPredictions(asked.review / "predictions.jsonl")
+    store.write(Predictions(LANDMARKS, {"checkpoint": "old.pt", "sha256": "0"}, old))
+    with reviewed(tmp_path) as page:  # others are given
+        assert page.case()["landmarks"][0]["x"] == face()[0, 0]
+    (tmp_path / "new.pt").write_bytes(b"another")
+    other = {"predictions": None, "checkpoint": tmp_path / "new.pt"}
+    with pytest.raises(ValueError, match=r"its predictions are of old.pt, not of .*new.pt"):
+        open_session(wanted(tmp_path, **other), measurer).__enter__()
 
 
 def test_a_torn_last_line_is_set_aside_and_written_over(tmp_path: Path) -> None:

@@ -137,6 +137,19 @@ def test_exports_lie_in_a_folder_that_no_later_start_takes_for_films(tmp_path: P
     assert len(list_films([tmp_path / "films"])[0]) == 3
 
 
+def test_lengths_on_oblong_pixels_are_those_of_the_way(tmp_path: Path) -> None:
+    with reviewed(tmp_path, spacing=[0.1, 0.4]) as page:
+        x, y = face()[4].tolist()
+        case = page.done({"kind": "place", "index": 4, "x": x + 10.0, "y": y})
+        assert case["landmarks"][0]["u_mm"] == pytest.approx(0.2 * case["landmarks"][0]["u_px"])
+        exported(page, "json")
+        page.review()
+        exported(page, "report")
+    rows = json.loads((tmp_path / "review/exports/landmarks.json").read_text())["images"][0]["landmarks"]
+    assert rows[4]["moved_mm"] == pytest.approx(1.0)
+    assert "<td>1.00 mm</td>" in (tmp_path / "review/exports/report.html").read_text()
+
+
 def test_the_model_follows_the_reader_and_open_films_are_predicted_anew(tmp_path: Path) -> None:
     checkpoint = write_smoke_checkpoint(tmp_path / "model.pt", LANDMARKS)
     with reviewed(tmp_path, checkpoint=checkpoint) as page:

@@ -76,7 +76,7 @@ def image_record(session: Session, number: int) -> dict[str, Any]:
 
 
 def _landmark(case: Case, row: dict[str, Any]) -> dict[str, Any]:
-    mm, moved = case.state.spacing.mm, row["moved_px"]
+    mm = case.state.spacing.mm
     x, y = row["x"], row["y"]
     as_predicted = row["state"] == PREDICTED
     return {
@@ -90,7 +90,7 @@ def _landmark(case: Case, row: dict[str, Any]) -> dict[str, Any]:
         "uncertainty_mm": row["u_mm"] if as_predicted else None,
         "state": row["state"],
         "reader": row["reader"],
-        "moved_mm": None if mm is None or moved is None else moved * (mm[0] + mm[1]) / 2,
+        "moved_mm": case.moved_mm(row["index"]),
         "note": row["note"],
     }
 

@@ -85,11 +85,10 @@ def _picture(session: Session, case: Case, analysis: Mapping[str, Any] | None) -
 
 
 def _landmark(case: Case, one: Mapping[str, Any]) -> tuple[str, ...]:
-    mm, moved = case.state.spacing.mm, one["moved_px"]
-    if moved is None:
-        far = "-"
-    else:
-        far = f"{moved:.1f} px" if mm is None else f"{moved * sum(mm) / 2:.2f}{UNIT_SIGNS['mm']}"
+    pixels, mm = one["moved_px"], case.moved_mm(one["index"])
+    far = "-" if pixels is None else f"{pixels:.1f} px"
+    if mm is not None:
+        far = f"{mm:.2f}{UNIT_SIGNS['mm']}"
     place = ("-", "-") if one["x"] is None else (f"{one['x']:.1f}", f"{one['y']:.1f}")
     name = case.landmark_set.landmarks[one["index"]]
     return (name, *place, one["state"], far, one["reader"] or "-", one["note"] or "-")

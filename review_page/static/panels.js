@@ -140,8 +140,9 @@ export function drawHeader(film, { place, shown, read, all }) {
   byId("undo").disabled = !film.can_undo;
   byId("redo").disabled = !film.can_redo;
   byId("film-order").disabled = read !== null;
-  const mm = film.spacing_mm;
-  byId("spacing").textContent = mm ? `${mm[0].toFixed(4)} mm a pixel (${film.spacing_source})` : "no scale";
+  const sides = new Set((film.spacing_mm ?? []).map((side) => side.toFixed(4))); // one, of square pixels
+  const scale = `${[...sides].join(" x ")} mm a pixel (${film.spacing_source})`;
+  byId("spacing").textContent = film.spacing_mm ? scale : "no scale";
 }
 
 export function drawFilmList(films, current) {
