@@ -138,7 +138,7 @@ def open_data(cfg: DictConfig, task: Task, settings: TrainSettings) -> tuple[Any
     val_set = task.open_data(data.folder, data.val, instantiate(cfg.eval_transforms))
     for dataset in (train_set, val_set):
         task.require_trainable(dataset)
-    return train_set, val_set
+    return train_set, task.fitted(task.meaning(train_set), val_set, Path(f"data.train={data.train}"))
 
 
 def build_trainer(

@@ -67,9 +67,10 @@ class BoxTask(Task):
         trained, there = meaning.classes, data.classes
         if trained.names != there.names:
             missing = sorted(set(trained.names) ^ set(there.names))[:5]
+            told = f"{', '.join(missing)} differ" if missing else "in another order"
             raise ValueError(
-                f"{file}: trained on {len(trained)} classes, {data.folder} has {len(there)} "
-                f"({', '.join(missing) or 'in another order'} differ). Use data with the same classes."
+                f"{file}: trained on {len(trained)} classes, {data.folder} has {len(there)} in "
+                f"{data.subset!r} ({told}). Use data with the same classes."
             )
 
     def build_model(self, config: Any, meaning: BoxMeaning) -> Any:

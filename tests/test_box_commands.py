@@ -165,6 +165,19 @@ def test_classes_that_published_weights_do_not_know_are_refused(files, tmp_path)
         open_dataset(load_described(folder / "published.pth", ROOT / MODEL), tmp_path, "train")
 
 
+def test_val_has_the_classes_of_train_or_is_refused(files, tmp_path):
+    write_coco(tmp_path)
+    val = write_coco(tmp_path, names=("a", "b"), subset="val")
+    content = json.loads(val.read_text())
+    first, second, _ = content["categories"]
+    first["name"], second["name"] = second["name"], first["name"]  # ids 7 and 3
+    val.write_text(json.dumps(content))
+    (done,) = run_scripts([[*training(files, tmp_path), f"coco_path={tmp_path}", "num_epochs=1"]])
+    assert done.returncode == 2
+    assert f"data.train=train: trained on 3 classes, {tmp_path} has 3 in 'val'" in done.stderr
+    assert "(in another order)" in done.stderr
+
+
 def test_weights_of_another_config_are_refused(files, tmp_path):
     folder, _, _ = files
     other = tmp_path / "other.py"
