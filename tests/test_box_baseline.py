@@ -1,15 +1,23 @@
 """torchvision's Faster R-CNN behind the detector's interface."""
 
+from argparse import Namespace
+
+import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 from torchvision.ops import box_iou
 
+from datasets.files.image_files import SourceImage
 from models.backbone import TimmBackbone
 from models.boxes.baselines.faster_rcnn import FasterRcnn, FasterRcnnCriterion
 from models.boxes.geometry import centred
 from models.boxes.targets import BoxTargets
 from models.normalisation import FixedScale
+from tasks.boxes import BoxTask
+from util.checkpoints.checkpoint import LoadedModel
 from util.config import instantiate, load_config
+from util.inspection.boxes.model_pictures import pictures_of
 
 SQUARE, SIZE = (20.0, 28.0, 44.0, 52.0), (64, 80)  # left, top, right, bottom; width, height of the image
 
@@ -65,6 +73,17 @@ def test_an_unknown_class_is_refused(model):
     images, targets = batch(1)
     with pytest.raises(ValueError, match="label 3, expected 0 to 2"):
         model(images, BoxTargets(targets.boxes, (torch.tensor([3]), targets.labels[1]), targets.sizes))
+
+
+def test_it_is_not_exported_and_has_no_inside_to_look_at(model, tmp_path, monkeypatch):
+    task = BoxTask()
+    loaded = LoadedModel(model, task, task.example_meaning(3), OmegaConf.create(), {}, tmp_path / "best.pt")
+    monkeypatch.setattr("util.export.boxes.export.load_described", lambda *_: loaded)
+    with pytest.raises(ValueError, match=r"best\.pt: a FasterRcnn, expected a SalienceDetr"):
+        task.exported(Namespace(checkpoint=loaded.file, model_config=None, size=None), print)
+    grey = SourceImage(np.zeros((8, 8), np.uint8), np.full(2, np.nan), tmp_path / "a.png", None)
+    with pytest.raises(ValueError, match=r"best\.pt: a FasterRcnn, expected a SalienceDetr"):
+        next(pictures_of(loaded, grey, 3, print))
 
 
 def test_the_config_is_of_this_model():

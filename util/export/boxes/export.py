@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from models.backbone import input_channels
 from models.precision import exact_inference
 from transforms.augment import EvalTransforms
+from util.checkpoints.boxes.required import require_salience_detr
 from util.checkpoints.checkpoint import LoadedModel, untrained
 from util.checkpoints.described import load_described
 from util.config import instantiate, load_config, require_sections
@@ -54,6 +55,7 @@ def exported(args: argparse.Namespace, task: Task, say: Say) -> bytes:
 
     logging.disable(logging.WARNING)  # the exporters' advice; the result is verified
     loaded = load_described(args.checkpoint, args.model_config) if args.checkpoint else _random(args, task)
+    require_salience_detr(loaded, "export")
     size = canvas_of(loaded, args.size)
     channels = input_channels(loaded.model.parameters())
     facts = BoxGraphFacts(loaded.meaning.classes, size, channels, str(loaded.file))

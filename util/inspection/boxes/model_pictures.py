@@ -15,6 +15,7 @@ from datasets.files.colour import as_colour
 from datasets.files.image_files import SourceImage
 from models.backbone import input_channels
 from util.arguments import positive
+from util.checkpoints.boxes.required import require_salience_detr
 from util.checkpoints.checkpoint import LoadedModel
 from util.config import instantiate
 from util.inspection.boxes.box_views import Candidates, gradient_maps, look_inside
@@ -44,6 +45,7 @@ def pictures_of(
 
     ``objects``: the best queries that are followed layer by layer.
     """
+    require_salience_detr(loaded, "a look inside")
     model = loaded.model
     channels = input_channels(model.parameters())
     sample = source_sample(image, loaded.meaning.classes, colour=channels == 3)
