@@ -12,6 +12,7 @@ from PIL import Image
 
 from datasets.boxes.batch import collate_boxes
 from datasets.boxes.box_dataset import open_boxes
+from datasets.boxes.coco_folder import find_image
 from datasets.prepared.prepared import PreparedDataset
 from tests.support.box_data import BOXES, CATEGORIES, SIZE, coco_data, picture, write_coco
 from tests.support.run_scripts import run_scripts
@@ -164,6 +165,10 @@ def set_box(*box: float | None) -> Callable[[dict], object]:
     return lambda data: data["annotations"][0].update(bbox=list(box))
 
 
+def set_box_to(value: object) -> Callable[[dict], object]:
+    return lambda data: data["annotations"][0].update(bbox=value)
+
+
 def keypoints_only(data: dict) -> None:
     data["categories"] = [{"id": 3, "name": "person", "keypoints": ["nose"]}]
     for annotation in data["annotations"]:
@@ -199,6 +204,22 @@ ERRORS = {
     "no list `images`": lambda d: d.pop("images"),
     "no image, expected at least one": lambda d: d.update(images=[], annotations=[]),
     "no list `categories`": lambda d: d.pop("categories"),
+    "image id [11] of 'a.png': expected integers": lambda d: d["images"][0].update(id=[11]),
+    "annotation 1 is of image [11], which is not among": lambda d: d["annotations"][0].update(image_id=[11]),
+    "image 11 ('a.png'): size infx30, expected positive numbers": lambda d: d["images"][0].update(
+        width=float("inf")
+    ),
+    "annotation 1 of a.png: area inf, expected a number": lambda d: d["annotations"][0].update(
+        area=float("inf")
+    ),
+    "annotation 1 of a.png: area 'x', expected a number": lambda d: d["annotations"][0].update(area="x"),
+    "annotation 1 of a.png: no bbox, expected a file of boxes": set_box_to(None),
+    "category {'id': 1.5, 'name': 'x'}: expected an integer id": lambda d: d["categories"].append(
+        {"id": 1.5, "name": "x"}
+    ),
+    "category {'id': 4, 'name': None}: expected an integer id and a name": lambda d: d["categories"].append(
+        {"id": 4, "name": None}
+    ),
 }
 REPAIRS = {
     "1 empty boxes left out: annotation 1 of a.png (0 x 0)": set_box(1, 1, 0, 0),
@@ -206,6 +227,9 @@ REPAIRS = {
     "1 boxes given twice left out: annotation 9 of a.png = annotation 1 of a.png": lambda d: d[
         "annotations"
     ].append({**d["annotations"][0], "id": 9}),
+    "2 boxes given twice left out: annotation 9 of a.png = annotation 1 of a.png": lambda d: d[
+        "annotations"
+    ].extend({**d["annotations"][0], "id": 9 + n, "bbox": [2 + 1e-9 * n, 3, 10, 8]} for n in range(2)),
     "1 boxes cut off at the border of their image: annotation 1 of a.png [-5, 3, 5, 11]": set_box(
         -5, 3, 10, 8
     ),
@@ -262,6 +286,20 @@ def test_what_has_one_sensible_reading_is_put_right_and_told(faulty, sentence):
         assert (sample.boxes >= 0).all() and (sample.boxes <= [*SIZE, *SIZE]).all()
         assert (sample.boxes[:, 2:] > sample.boxes[:, :2]).all()
         assert len({tuple(row) for row in found(sample)}) == len(sample.boxes)
+
+
+@pytest.mark.parametrize("size", [0, 20])
+def test_every_box_that_was_prepared_can_be_read(tmp_path, size):
+    def crowded(data: dict) -> None:  # a box thinner than what files used to keep, and one beside another
+        first = data["annotations"][0]
+        boxes = {8: [30, 3, 1e-5, 8], 9: [2 + 1e-5, 3, 10, 8]}
+        data["annotations"] += [{**first, "id": number, "bbox": box} for number, box in boxes.items()]
+
+    file = edited(tmp_path, crowded)
+    (done,) = run_scripts([arguments(file, tmp_path / "out", "--size", size)])
+    assert done.returncode == 0, done.stderr
+    assert "train: 3 images, 6 boxes" in done.stdout
+    assert sum(len(record.labels) for record in open_boxes(tmp_path / "out", "train").records) == 6
 
 
 def test_the_same_picture_in_two_splits_is_named(tmp_path):
@@ -330,6 +368,33 @@ def test_faulty_yolo_rows_are_named(tmp_path, row, sentence):
         faults.raise_errors()
 
 
+def test_text_files_that_are_none_are_named(tmp_path):
+    from datasets.boxes.faults import Faults
+    from datasets.boxes.text_labels import read_class_names, read_voc, read_yolo
+
+    write_coco(tmp_path)
+    (tmp_path / "data.yaml").write_text("names:\n  0: a\n")
+    with pytest.raises(ValueError, match=r"data\.yaml: a YAML file"):
+        read_class_names(tmp_path / "data.yaml")
+    names = tmp_path / "names.txt"
+    names.write_text("a\nb\n", encoding="utf-8-sig")  # as Windows' editor writes it
+    classes, folders, faults = read_class_names(names), [tmp_path / "train2017"], Faults("labels")
+    assert classes.names == ("a", "b")
+    labels = tmp_path / "labels"
+    labels.mkdir()
+    (labels / "a.txt").write_text("1 0.5 0.5 0.1 0.1\n", encoding="utf-8-sig")
+    (record,) = read_yolo(labels, classes, folders, faults)
+    assert record.labels.tolist() == [1] and not faults.errors
+    (labels / "a.txt").write_bytes(b"\xff\xfe0 0.5")
+    with pytest.raises(ValueError, match=r"a\.txt: no text in UTF-8"):
+        read_yolo(labels, classes, folders, faults)
+    for width in ("x", "inf"):
+        size = f"<size><width>{width}</width><height>30</height></size>"
+        (labels / "a.xml").write_text(f"<annotation>{size}</annotation>")
+        with pytest.raises(ValueError, match=rf"a\.xml: size {width}x30, expected numbers"):
+            read_voc(labels, classes, folders, faults)
+
+
 def test_coco_folders_that_are_none_are_named(tmp_path):
     with pytest.raises(ValueError, match="no file annotations/instances_train"):
         open_boxes(tmp_path, "train")
@@ -337,6 +402,12 @@ def test_coco_folders_that_are_none_are_named(tmp_path):
     file.with_name("instances_train2014.json").write_text(file.read_text())
     with pytest.raises(ValueError, match="2 files annotations/instances_train"):
         open_boxes(tmp_path, "train")
+
+
+def test_an_image_by_its_whole_path_is_one_file_whatever_the_folders(tmp_path):
+    write_coco(tmp_path)
+    image = tmp_path / "train2017/a.png"
+    assert find_image((tmp_path, image.parent), str(image)) == image
 
 
 def test_files_of_one_name_in_two_folders_keep_their_own_case(tmp_path):

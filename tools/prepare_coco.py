@@ -175,6 +175,8 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if not (args.train or args.val or args.test):
         parser.error("nothing to prepare: give --train, --val or --test.")
+    if args.size < 0:
+        parser.error(f"--size {args.size}: expected pixels, or 0 to keep all.")
     return args
 
 

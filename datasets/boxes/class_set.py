@@ -97,16 +97,23 @@ class BoxClasses:
         Raises ValueError, beginning with ``source``, for no category and for ids or names that come twice.
         """
         try:
-            pairs = sorted((int(category["id"]), str(category["name"])) for category in categories)
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"{source}: a category without {error}, expected an integer id and a name each."
-            ) from error
+            pairs = sorted(map(_id_and_name, categories))
+        except ValueError as error:
+            raise ValueError(f"{source}: {error}") from error
         names = tuple(name for _, name in pairs)
         try:
             return cls(names, tuple(number for number, _ in pairs), pairs_by_name(names) if names else ())
         except ValueError as error:
             raise ValueError(f"{source}: {error}") from error
+
+
+def _id_and_name(category: Mapping[str, Any]) -> tuple[int, str]:
+    number, name = category.get("id"), category.get("name")
+    if isinstance(number, float) and number.is_integer():
+        number = int(number)
+    if not isinstance(number, int) or not isinstance(name, str | int):
+        raise ValueError(f"category {dict(category)}: expected an integer id and a name each.")
+    return number, str(name)
 
 
 def unnamed(category_id: int) -> str:

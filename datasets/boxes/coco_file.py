@@ -1,5 +1,6 @@
 """COCO annotation files (``instances_*.json``) as records: https://cocodataset.org/#format-data."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -60,20 +61,21 @@ def _lists(data: Mapping[str, Any], faults: Faults) -> tuple[list[dict], list[di
     images, annotations = lists
     if not images:
         faults.error("no image, expected at least one.")
-    seen: set[Any] = set()
+    known: dict[int, dict] = {}
     for image in images:
         number = image.get("id")
-        if not isinstance(number, int) or number in seen:
+        if not isinstance(number, int) or number in known:
             faults.error(f"image id {number!r} of {image.get('file_name')!r}: expected integers, each once.")
-        seen.add(number)
-    return images, annotations
+            continue
+        known[number] = image
+    return list(known.values()), annotations
 
 
 def _grouped(images: list[dict], annotations: list[dict], faults: Faults) -> dict[Any, list[dict]]:
-    groups: dict[Any, list[dict]] = {image.get("id"): [] for image in images}
+    groups: dict[Any, list[dict]] = {image["id"]: [] for image in images}
     for annotation in annotations:
         image_id = annotation.get("image_id")
-        if image_id not in groups:
+        if not isinstance(image_id, int | float) or image_id not in groups:
             faults.error(
                 f"annotation {annotation.get('id')!r} is of image {image_id!r}, which is not among the "
                 f"{len(images)} images. Remove it or add the image."
@@ -92,15 +94,38 @@ def _record(
     read_size: ReadSize,
 ) -> BoxRecord:
     file = find(str(image["file_name"]))
-    stated = image.get("width"), image.get("height")
-    width, height = read_size(file) if None in stated else map(int, stated)  # pyright: ignore[reportArgumentType]
-    if width <= 0 or height <= 0:
-        raise ValueError(f"size {width}x{height}, expected positive numbers")
+    width, height = _size(image) or read_size(file)
     spacing = image.get("spacing")
     spacing = np.full(2, np.nan) if spacing is None else np.asarray(spacing, np.float64)
     check_spacing(spacing, file.name)
     objects = checked(_stated(annotations, file.name, classes, faults), (width, height), faults)
     return BoxRecord(file, (width, height), spacing=spacing, image_id=int(image["id"]), **objects)
+
+
+def _size(image: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Width and height as stated, None where they are not. Raises ValueError for what is no size."""
+    stated = image.get("width"), image.get("height")
+    if None in stated:
+        return None
+    try:
+        width, height = map(int, stated)  # pyright: ignore[reportArgumentType]
+    except (TypeError, ValueError, OverflowError):
+        width, height = 0, 0
+    if width <= 0 or height <= 0:
+        raise ValueError(f"size {stated[0]}x{stated[1]}, expected positive numbers")
+    return width, height
+
+
+def _area(annotation: Mapping[str, Any]) -> float | None:
+    """The area as stated, None where it is not. Raises ValueError for what is no number."""
+    stated = annotation.get("area")
+    try:
+        area = None if stated is None else float(stated)
+    except (TypeError, ValueError):
+        area = math.nan
+    if area is not None and not math.isfinite(area):
+        raise ValueError(f"area {stated!r}, expected a number. Correct it, or leave it out.")
+    return area
 
 
 def _stated(
@@ -110,22 +135,22 @@ def _stated(
         name = f"annotation {annotation.get('id')!r} of {image}"
         box = annotation.get("bbox")
         if box is None:
-            other = next(
-                (kind for kind in ("keypoints", "segmentation") if kind in annotation), "neither box"
-            )
-            faults.error(f"{name}: {other} but no bbox, expected a file of boxes (instances_*.json).")
+            others = [f"{kind} but " for kind in ("keypoints", "segmentation") if kind in annotation]
+            other = others[0] if others else ""
+            faults.error(f"{name}: {other}no bbox, expected a file of boxes (instances_*.json).")
             continue
         try:
             left, top, width, height = map(float, box)
-            label = classes.label(annotation["category_id"])
-            area = annotation.get("area")
-            area = None if area is None else float(area)
+        except (TypeError, ValueError):
+            faults.error(f"{name}: bbox {box!r}, expected x, y, width, height.")
+            continue
+        try:
+            label, area = classes.label(annotation["category_id"]), _area(annotation)
         except KeyError as error:
             faults.error(f"{name}: no {error}.")
             continue
-        except (TypeError, ValueError) as error:
-            known = str(error) if "category" in str(error) else f"bbox {box!r}, expected x, y, width, height."
-            faults.error(f"{name}: {known}")
+        except ValueError as error:
+            faults.error(f"{name}: {error}")
             continue
         ignored = any(annotation.get(flag) for flag in ("iscrowd", "ignore", "difficult"))
         yield StatedBox((left, top, left + width, top + height), label, ignored, area, name)

@@ -32,7 +32,8 @@ def find_subset(folder: Path, subset: str) -> tuple[Path, Path]:
 def find_image(folders: Sequence[Path], name: str) -> Path:
     """The one file ``name``, with or without its own folders, in ``folders``. Raises ValueError otherwise."""
     for candidate in (name, Path(name).name):
-        found = [folder / candidate for folder in folders if (folder / candidate).is_file()]
+        places = dict.fromkeys(folder / candidate for folder in folders)  # an absolute name is one place
+        found = [place for place in places if place.is_file()]
         if len(found) == 1:
             return found[0]
         if found:

@@ -31,5 +31,8 @@ class BoxMeaning:
     def from_dict(cls, checkpoint: Mapping[str, Any], source: str | Path) -> "BoxMeaning":
         """From a checkpoint; ``source`` names it in errors. Raises ValueError where it says no classes."""
         if "box_classes" not in checkpoint:
-            raise ValueError(f"{source}: no 'box_classes': not a checkpoint of a detector.")
+            raise ValueError(
+                f"{source}: no 'box_classes': not a checkpoint of a detector. Give one that was trained on "
+                "boxes; a training takes parts of others by train.init_parts, such as [backbone]."
+            )
         return cls(BoxClasses.from_dict(checkpoint["box_classes"], str(source)))

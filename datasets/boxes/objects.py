@@ -10,6 +10,7 @@ from datasets.boxes import geometry
 from datasets.boxes.class_set import BoxClasses
 from datasets.boxes.faults import Faults
 
+_DECIMALS = 6  # of a pixel: what differs by less is one number, so that it stays so when it is written
 _ROUNDING = 1.0  # pixels beyond the border that are put down to rounding and cut off without a word
 
 
@@ -82,7 +83,7 @@ def warn_of_absent(records: Iterable[BoxRecord], classes: BoxClasses, faults: Fa
 
 def _sound(item: StatedBox, size: tuple[int, int], faults: Faults) -> tuple[float, ...] | None:
     """The box inside the image; None after a fault that leaves no box."""
-    left, top, right, bottom = item.box
+    left, top, right, bottom = (round(side, _DECIMALS) for side in item.box)
     if not np.isfinite(item.box).all():
         faults.error(f"{item.name}: box {_told(item.box)} holds NaN or infinity, expected numbers.")
         return None

@@ -22,7 +22,9 @@ _FIRST_PIXEL = 1.0  # Pascal VOC counts pixels from 1 and means the last one inc
 
 def read_class_names(file: Path) -> BoxClasses:
     """YOLO's classes, one name a line; their ids count from 0. Raises ValueError for a file without names."""
-    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    if file.suffix.lower() in (".yaml", ".yml"):
+        raise ValueError(f"{file}: a YAML file, expected a text file with one name a line. Write one.")
+    lines = _lines(file) if file.is_file() else []
     names = tuple(line.strip() for line in lines if line.strip())
     if not names:
         raise ValueError(f"{file}: no class name, expected a text file with one name a line.")
@@ -70,8 +72,7 @@ def read_voc(part: Path, classes: BoxClasses, folders: Sequence[Path], faults: F
         file = _found(root.findtext("filename") or stem, folders, faults)
         if file is None:
             continue
-        width, height = (int(float(root.findtext(f"size/{side}") or 0)) for side in ("width", "height"))
-        size = (width, height) if width and height else picture_size(file)
+        size = _voc_size(root, label) or picture_size(file)
         spacing = np.full(2, np.nan)
         objects = checked(_voc_objects(root, label, classes, faults), size, faults)
         records.append(BoxRecord(file, size, **objects, spacing=spacing, image_id=number))
@@ -79,7 +80,7 @@ def read_voc(part: Path, classes: BoxClasses, folders: Sequence[Path], faults: F
 
 
 def _yolo_objects(label: Path, size: tuple[int, int], count: int, faults: Faults) -> Iterator[StatedBox]:
-    for number, line in enumerate(label.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(_lines(label), start=1):
         words, name = line.split(), f"{label.name} line {number}"
         if not words:
             continue
@@ -129,7 +130,7 @@ def _label_files(part: Path, suffix: str) -> dict[str, Path]:
         return found
     if not part.is_file():
         raise ValueError(f"{part}: no such folder of {suffix} files or list of images. Check the path.")
-    names = [line.split()[0] for line in part.read_text(encoding="utf-8").splitlines() if line.split()]
+    names = [line.split()[0] for line in _lines(part) if line.split()]
     if not names:
         raise ValueError(f"{part}: an empty list, expected the name of an image a line.")
     return {_stem(name): _beside(part, name, suffix) for name in names}
@@ -162,6 +163,24 @@ def _found(name: str, folders: Sequence[Path], faults: Faults) -> Path | None:
     except ValueError as error:
         faults.error(f"{error}.")
         return None
+
+
+def _voc_size(root: ElementTree.Element, label: Path) -> tuple[int, int] | None:
+    """(width, height) as stated; None where they are not, or 0."""
+    stated = [root.findtext(f"size/{side}") or "0" for side in ("width", "height")]
+    try:
+        width, height = (int(float(side)) for side in stated)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{label}: size {'x'.join(stated)}, expected numbers of pixels.") from error
+    return (width, height) if width and height else None
+
+
+def _lines(file: Path) -> list[str]:
+    """The lines of a text file. Raises ValueError naming it where it is none."""
+    try:
+        return file.read_text(encoding="utf-8-sig").splitlines()  # some editors put a byte order mark
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file}: no text in UTF-8 ({error}). Correct or remove it.") from error
 
 
 def _xml(label: Path) -> ElementTree.Element:

@@ -20,7 +20,7 @@ from datasets.prepared.folder import PreparedFolder, write_json
 from transforms.geometry import scale, warp_image
 
 COORDINATES = "COCO: bbox is left, top, width, height in continuous pixels; the image spans [0, width]"
-_DECIMALS = 4  # of a pixel, in files
+_DECIMALS = 8  # of a pixel, in files: no box that was read becomes empty or equal to another
 
 
 def read_record(record: BoxRecord) -> np.ndarray:

@@ -155,9 +155,9 @@ def read_json(file: Path) -> dict[str, Any]:
     try:
         data = json.loads(file.read_text(encoding="utf-8-sig"))  # some editors put a byte order mark
     except OSError as error:
-        raise ValueError(f"{file}: cannot be read ({error.strerror}). Prepare the data anew.") from error
+        raise ValueError(f"{file}: cannot be read ({error.strerror}). Check the path.") from error
     except ValueError as error:
-        raise ValueError(f"{file}: not valid JSON ({error}). Prepare the data anew.") from error
+        raise ValueError(f"{file}: not valid JSON ({error}). Get or prepare it anew.") from error
     if not isinstance(data, dict):
         raise ValueError(f"{file}: a {type(data).__name__}, expected a JSON object.")
     return data
