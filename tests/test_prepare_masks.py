@@ -1,6 +1,7 @@
 """From files that people have to prepared masks: matched by name, every fault told, suspects found."""
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -119,6 +120,9 @@ def edited(folder: Path, change) -> Path:
         (lambda a: a[0].update(points="nowhere"), "annotation 0"),
         (lambda a: a[0].pop("label"), "annotation 0"),
         (lambda a: a[0].update(points=[]), "polygon of"),
+        (lambda a: a[0].update(label=None), "annotation 0: label None"),
+        (lambda a: a[0].update(points=[[96, 10], [99, 10], [99, 30]]), "outside"),
+        (lambda a: a[0].update(points=[[10, 10], [1e300, 10], [9, 30]]), "a vertex at x=1e+300"),
     ],
 )
 def test_what_cannot_be_mended_is_refused_by_name(tmp_path, change, named):
@@ -203,6 +207,73 @@ def test_a_grey_mask_is_cut_at_the_middle_and_named(tmp_path):
     (tmp_path / "d.png").write_bytes(b"no picture")
     with pytest.raises(ValueError, match=r"d\.png"):
         read_mask(tmp_path / "d.png", notes)
+
+
+def test_a_mask_whose_transparency_says_otherwise_is_refused(tmp_path):
+    bright = np.array([[0, 255, 255, 0]], np.uint8)
+    cv2.imwrite(str(tmp_path / "a.png"), np.stack([bright, bright, bright, bright], -1))
+    assert read_mask(tmp_path / "a.png", Notes()).tolist() == [[False, True, True, False]]
+    for grey in (0, 255):  # the mask is in the transparency alone
+        flat = np.full_like(bright, grey)
+        cv2.imwrite(str(tmp_path / "b.png"), np.stack([flat, flat, flat, bright], -1))
+        with pytest.raises(ValueError, match=r"b\.png.*transparent"):
+            read_mask(tmp_path / "b.png", Notes())
+
+
+def write_bones(folder: Path) -> Path:
+    """The chest's masks under the names of three bones."""
+    write_pngs(folder)
+    for name, bone in (("left_lung", "Ulna"), ("right_lung", "Radius"), ("heart", "Lunate")):
+        (folder / name).rename(folder / bone)
+    shutil.rmtree(folder / "clavicle")
+    return folder
+
+
+@pytest.mark.parametrize("chosen", [(), ("Ulna", "Radius", "Lunate")])
+def test_some_bones_of_a_hand_stay_those(tmp_path, chosen):
+    """Not all 29: classes that no image shows would each count as a Dice of 1."""
+    write_images(tmp_path / "images")
+    options = ("--classes", *chosen) if chosen else ()
+    done = prepare(tmp_path, "--masks", write_bones(tmp_path / "masks"), *options)
+    assert done.returncode == 0, done.stderr
+    class_set = MaskDataset(tmp_path / "out", "train").class_set
+    assert class_set.classes == (chosen or ("Lunate", "Radius", "Ulna"))
+    assert class_set.pairs == () and "side" in class_set.attributes
+
+
+def test_bones_that_were_not_asked_for_are_refused(tmp_path):
+    write_images(tmp_path / "images")
+    done = prepare(tmp_path, "--masks", write_bones(tmp_path / "masks"), "--classes", "Ulna", "Radius")
+    assert "unknown class ['Lunate']" in done.stderr
+
+
+def test_folders_that_are_not_taken_for_persons_are_named(tmp_path):
+    """Two images of a person in two splits would make every number too good."""
+    write_images(tmp_path / "images")
+    for number in NUMBERS:
+        (tmp_path / "images" / f"p{number // 2}").mkdir(exist_ok=True)
+        (tmp_path / "images" / f"chest{number}.png").rename(
+            tmp_path / "images" / f"p{number // 2}" / f"chest{number}.png"
+        )
+    masks = write_pngs(tmp_path / "masks")
+    done = prepare(tmp_path, "--masks", masks)
+    assert "each a person of its own (else: --person folder)" in done.stdout and "(12 persons)" in done.stdout
+    done = prepare(tmp_path, "--masks", masks, "--person", "folder", "--output", tmp_path / "other")
+    assert "of its own" not in done.stdout and "(6 persons)" in done.stdout
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_a_class_that_no_image_shows_is_named(tmp_path):
+    write_images(tmp_path / "images")
+    classes = (*CHEST.classes, "spine")
+    done = prepare(tmp_path, "--masks", write_pngs(tmp_path / "masks"), "--classes", *classes)
+    assert "classes that no image shows: 1 (spine)" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0, float("nan")])
+def test_a_share_that_is_none_is_refused(share):
+    with pytest.raises(ValueError, match="--val .* share of the persons"):
+        deal_split({"a": "A", "b": "B", "c": "C"}, {"val": share}, 0)
 
 
 def test_a_dealt_split_keeps_persons_and_strata():

@@ -28,7 +28,7 @@ from datasets.masks.hand_task import SEXES, read_metadata  # noqa: E402
 from datasets.masks.matching import deal_split, persons_of, read_split  # noqa: E402
 from datasets.masks.polygon_files import by_stem  # noqa: E402
 from datasets.masks.preparing import Preparing  # noqa: E402
-from datasets.masks.sources import Source, coco_source, masks_source, polygons_source  # noqa: E402
+from datasets.masks.sources import Source, class_set_of, coco_source, masks_source, polygons_source  # noqa: E402
 from datasets.masks.suspects import Suspect, find_suspects  # noqa: E402
 from datasets.masks.writer import write_masks  # noqa: E402
 from util.arguments import add_spacing_argument  # noqa: E402
@@ -77,6 +77,9 @@ def matched(args: argparse.Namespace, notes: Notes) -> Preparing:
         notes.add("annotations without image, left out", stem)
     polygons = {stem: files[0] for stem, files in source.files.items()} if args.polygons else {}
     persons = persons_of(both, polygons, args.images, args.person)
+    several = len({file.parent for file in both.values()}) > 1
+    if args.person == "auto" and several and all(stem == name for stem, name in persons.items()):
+        notes.add("images in folders, each a person of its own (else: --person folder)", args.images.name)
     class_set = chosen_classes(source, args.classes, notes)
     attributes: dict[str, dict[str, str]] = {}
     if args.metadata:
@@ -94,9 +97,7 @@ def source_of(args: argparse.Namespace, notes: Notes) -> Source:
 
 def chosen_classes(source: Source, names: list[str] | None, notes: Notes) -> ClassSet:
     """The classes found, or ``names`` in their order; an annotation of any other is then refused."""
-    if names:
-        source = Source(source.name, tuple(names), source.files, source.read)
-    class_set = source.class_set
+    class_set = class_set_of(source.name, tuple(names)) if names else source.class_set
     if class_set.pairs is None:
         notes.add("a side without its partner, so mirror images are refused", class_set.name)
     return class_set
@@ -143,11 +144,12 @@ def source_hashes(folder: Path, preparing: Preparing, stems: list[str]) -> dict[
 
 def report(output: Path, preparing: Preparing, notes: Notes, split: dict[str, list[str]]) -> None:
     """Print what was noticed, and write it down beside the data, with pictures of suspicious labels."""
-    suspects = find_suspects(
-        preparing.names, preparing.class_set.classes, np.stack(preparing.centres), np.stack(preparing.areas)
-    )
+    classes, areas = preparing.class_set.classes, np.stack(preparing.areas)
+    suspects = find_suspects(preparing.names, classes, np.stack(preparing.centres), areas)
+    for k in np.flatnonzero(~areas.any(0)):
+        notes.add("classes that no image shows", classes[k])
     persons = len({preparing.persons[stem] for stems in split.values() for stem in stems})
-    print(f"{len(preparing.class_set)} classes: {', '.join(preparing.class_set.classes)}")
+    print(f"{len(classes)} classes: {', '.join(classes)}")
     print(*notes.lines(), sep="\n")
     found = {"noticed": notes.to_dict(), "suspects": [vars(suspect) for suspect in suspects]}
     write_atomic(output / "checks.json", json.dumps(found, indent=1, ensure_ascii=False) + "\n")

@@ -11,6 +11,7 @@ from datasets.masks.raster import crosses_itself, fill, fill_chain
 from datasets.masks.shape import Shape
 from transforms.geometry import scale, warp_points
 
+_FARTHEST = 1e6  # pixels; no film reaches so far
 SAME_SHAPE = 0.01  # by which the ratios of width to height may differ when masks are of another size
 
 
@@ -105,8 +106,8 @@ class Annotation:
             notes.add("several polygons of a class, united", where)
         kept, mask = [], np.zeros(size[::-1], bool)
         for polygon in outlines.polygons:
-            _check_polygon(polygon, frame, f"{self.where}: {where}")
             limit = np.array(frame) - (1 if outlines.chains else 0)
+            _check_polygon(polygon, limit, f"{self.where}: {where}")
             beyond = bool(((polygon < 0) | (polygon > limit)).any())
             if beyond:
                 notes.add("reaches beyond the image, cut off", where)
@@ -123,14 +124,19 @@ class Annotation:
         return Shape(tuple(kept)).united(Shape.of_mask(mask), size)
 
 
-def _check_polygon(polygon: np.ndarray, frame: tuple[int, int], where: str) -> None:
-    if polygon.ndim != 2 or polygon.shape[1:] != (2,) or not len(polygon) or not np.isfinite(polygon).all():
+def _check_polygon(polygon: np.ndarray, limit: np.ndarray, where: str) -> None:
+    """limit: (2,) the largest x and y on the image."""
+    if polygon.ndim != 2 or polygon.shape[1:] != (2,) or not len(polygon):
         raise ValueError(f"{where}: polygon of {polygon.shape} numbers, expected a list of [x, y].")
-    if (polygon.max(0) < 0).any() or (polygon.min(0) > np.array(frame)).any():
+    far = ~(np.abs(polygon) < _FARTHEST).all(1)
+    if far.any():
+        x, y = polygon[far][0]
+        raise ValueError(f"{where}: a vertex at x={x:g}, y={y:g}, expected pixels of the image. Correct it.")
+    if (polygon.max(0) < 0).any() or (polygon.min(0) > limit).any():
         x, y = polygon[0]
         raise ValueError(
-            f"{where}: the whole polygon (from x={x:g}, y={y:g}) is outside of the image of "
-            f"{frame[0]}x{frame[1]} pixels. Correct it, or leave it out."
+            f"{where}: the whole polygon (from x={x:g}, y={y:g}) is outside of the image, which ends at "
+            f"x={limit[0]}, y={limit[1]}. Correct it, or leave it out."
         )
 
 

@@ -84,10 +84,11 @@ def polygons_of(segmentation: Any, where: str) -> list[np.ndarray]:
 
 def _decoded(segmentation: Any, size: tuple[int, int], where: str) -> np.ndarray:
     """(H, W) bool from run lengths, compressed or not. Raises ValueError where they do not fill the mask."""
-    height, width = segmentation["size"]
-    if (width, height) != size:
+    width, height = size
+    if segmentation["size"] != [height, width]:
         raise ValueError(
-            f"{where}: run lengths of {width}x{height} pixels in an image stated as {size[0]}x{size[1]}."
+            f"{where}: run lengths of size {segmentation['size']} in an image stated as {width}x{height}, "
+            f"expected height and width [{height}, {width}]."
         )
     counts: Any = segmentation["counts"]
     if isinstance(counts, list):

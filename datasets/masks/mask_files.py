@@ -42,14 +42,22 @@ def read_masks(stem: str, files: dict[str, dict[str, Path]], notes: Notes) -> An
 def read_mask(file: Path, notes: Notes) -> np.ndarray:
     """(H, W) bool: pixels of half the brightest value and more: 1 of 1, 128 of 255; none of a black file.
 
-    Raises ValueError naming the file when it is no picture.
+    Raises ValueError naming the file when it is no picture, and where what is transparent says otherwise:
+    nobody knows which of the two is the mask.
     """
     try:
         with Image.open(file) as picture:
+            alpha = np.asarray(picture.convert("RGBA"))[..., 3] if picture.has_transparency_data else None
             values = np.asarray(picture if picture.mode.startswith("I") else picture.convert("L"))
     except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for files that are none
         raise ValueError(f"{file}: not a mask that can be read ({error}). Export it as PNG.") from error
     brightest = int(values.max())
     if not np.isin(values, (0, brightest)).all():
         notes.add("grey masks, cut at half their brightest value", f"{file.parent.name}/{file.name}")
-    return values >= max(1, (brightest + 1) // 2)
+    mask = values >= max(1, (brightest + 1) // 2)
+    if alpha is not None and alpha.min() < alpha.max() and ((alpha >= 128) != mask).any():
+        raise ValueError(
+            f"{file}: what is bright and what is not transparent differ, expected one mask. Export it in "
+            "black and white, without transparency."
+        )
+    return mask

@@ -62,8 +62,11 @@ def deal_split(
     """Cases dealt by person into train and the splits of ``shares``, evenly by the label in ``strata``.
 
     The order is by a hash of seed and person. A split that is given a share gets a person or more. Raises
-    ValueError when nothing is left for train.
+    ValueError for a share that is none, and when nothing is left for train.
     """
+    for name, share in shares.items():
+        if not 0.0 <= share < 1.0:
+            raise ValueError(f"--{name} {share}: expected a share of the persons from 0 to below 1.")
     cases: dict[str, list[str]] = {}
     for case, person in persons.items():
         cases.setdefault(person, []).append(case)

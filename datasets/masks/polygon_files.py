@@ -63,8 +63,10 @@ def _polygons(file: Path) -> Iterator[tuple[str, np.ndarray]]:
         raise ValueError(f"{file}: no list 'annotations', expected one of entries with label and points.")
     for number, entry in enumerate(data):
         try:
-            points = np.array(entry["points"], np.float64)
-            yield str(entry["label"]), points
+            points, label = np.array(entry["points"], np.float64), entry["label"]
+            if not isinstance(label, str | int):
+                raise ValueError(f"label {label!r}")
+            yield str(label), points
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 f"{file}: annotation {number}: {error}, expected a label and points [[x, y], ...]."

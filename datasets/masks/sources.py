@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from datasets.masks import coco_files, mask_files, polygon_files
@@ -23,10 +23,16 @@ class Source:
 
     @property
     def class_set(self) -> ClassSet:
-        """The classes with their pairs; the hand's bones are known by their names."""
-        if set(self.classes) <= set(BONES):
-            return HAND
-        return ClassSet(self.name, self.classes, pairs_by_name(self.classes))
+        """The classes with their pairs; bones of a hand in the order of the hand task."""
+        bones = tuple(bone for bone in BONES if bone in self.classes)
+        return class_set_of(self.name, bones if len(bones) == len(self.classes) else self.classes)
+
+
+def class_set_of(name: str, classes: tuple[str, ...]) -> ClassSet:
+    """``classes``, in their order, with their pairs; the hand's bones are known by their names."""
+    if set(classes) <= set(BONES):
+        return replace(HAND, classes=classes)
+    return ClassSet(name, classes, pairs_by_name(classes))
 
 
 def masks_source(folder: Path, notes: Notes) -> Source:

@@ -5,6 +5,7 @@ mirrored or not, that fits most of them (Umeyama, 1991, reweighted), so that nei
 the size of a hand matter nor which of the two hands it is. With fewer, places count as shares of the frame.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -40,7 +41,9 @@ def find_suspects(
     if len(cases) < 8:
         return []
     placed, mirrored = laid_over(centres)
-    found = [*_shifted(cases, classes, placed), *_odd_sizes(cases, classes, areas)]
+    with warnings.catch_warnings():  # numpy's, of a class that no image shows: it has no usual place or size
+        warnings.simplefilter("ignore", RuntimeWarning)
+        found = [*_shifted(cases, classes, placed), *_odd_sizes(cases, classes, areas)]
     few = mirrored if mirrored.mean() <= 0.5 else ~mirrored
     if 0 < few.mean() <= _MIRRORED:
         found += [
