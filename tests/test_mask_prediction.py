@@ -12,6 +12,7 @@ from datasets.files.image_files import SourceImage
 from datasets.masks.class_set import ClassSet
 from datasets.masks.meaning import MaskMeaning
 from models.masks.mask_model import MaskModel, MaskOutputs
+from util.prediction.masks import predict
 from util.prediction.masks.clean import Cleaning
 from util.prediction.masks.looks import MaskLooks
 from util.prediction.masks.mean_field import MeanField, changed_shares
@@ -204,7 +205,19 @@ def test_what_the_mean_field_changed_is_said() -> None:
     found = finder(mean_field=MeanField(), threshold=0.5).find(xray())
     assert found.notes["mean_field_changed"].keys() == set(SIDES.classes)
     before, after = torch.tensor([[[[1.0, 1.0, -1.0, 1.0]]]]), torch.tensor([[[[1.0, -1.0, 1.0, 2.0]]]])
-    assert changed_shares(before, after) == pytest.approx([2 / 3])
+    assert changed_shares(before, after, [0.5]) == pytest.approx([2 / 4])
+    assert changed_shares(before, after, [0.8]) == [1.0]  # none before, one after
+    for all_or_none in (0.1, 0.9):
+        assert changed_shares(before, after, [all_or_none]) == [0.0]
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_what_changed_is_counted_at_the_threshold_of_each_class(monkeypatch, flip) -> None:
+    monkeypatch.setattr(predict, "changed_shares", lambda before, after, thresholds: thresholds)
+    model = HalvesModel()
+    model.thresholds.copy_(torch.tensor([0.25, 0.5, 0.75]))
+    notes = finder(model, flip=flip, mean_field=MeanField()).find(xray()).notes
+    assert notes["mean_field_changed"] == {"left": 0.25, "right": 0.5, "bright": 0.75}
 
 
 def test_memory_holds_one_class_at_source_size() -> None:

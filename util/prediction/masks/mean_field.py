@@ -1,5 +1,6 @@
 """A small conditional random field: a pixel's class agrees with near pixels of like grey."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -57,10 +58,14 @@ class MeanField:
         return kernel / kernel.sum(0).clamp(min=1e-12), offsets
 
 
-def changed_shares(before: Tensor, after: Tensor) -> list[float]:
-    """(K,) by class: pixels that changed sides at a logit of 0, as a share of those that belonged before."""
-    moved = ((before > 0) != (after > 0)).sum((0, 2, 3))
-    return (moved / (before > 0).sum((0, 2, 3)).clamp(min=1)).tolist()
+def changed_shares(before: Tensor, after: Tensor, thresholds: Sequence[float]) -> list[float]:
+    """(K,) by class: pixels in only one of the two masks, as a share of those in either; 0 without any.
+
+    before, after: (B, K, H, W) logits; thresholds: (K,) the probabilities that make masks of them.
+    """
+    levels = before.new_tensor(list(thresholds)).logit()[:, None, None]
+    was, now = before >= levels, after >= levels
+    return ((was ^ now).sum((0, 2, 3)) / (was | now).sum((0, 2, 3)).clamp(min=1)).tolist()
 
 
 def _shifted(maps: Tensor, offset: tuple[int, int]) -> Tensor:

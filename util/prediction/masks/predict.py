@@ -160,7 +160,8 @@ class MaskFinder:
         if self.looks.mean_field is not None:
             before = enlarged(logits.float(), (height, width))
             logits = self.looks.mean_field(before, images)
-            changed = changed_shares(before, logits)
+            order = self._order if mirrored else range(len(self.class_set))
+            changed = changed_shares(before, logits, [self.thresholds[k] for k in order])
         if mirrored:
             logits = logits.flip(-1)[:, list(self._order)]
             changed = changed and [changed[k] for k in self._order]
