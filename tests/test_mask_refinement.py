@@ -1,11 +1,13 @@
 """Edges at full resolution: they change nothing untrained, only doubtful cells, and they learn."""
 
+import importlib.util
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from datasets.masks.dataset import MaskDataset
 from datasets.sample import images_of
@@ -106,6 +108,17 @@ def test_the_tool_makes_a_checkpoint_that_test_py_reads(tmp_path) -> None:
         assert one.returncode == 0, one.stderr[-2000:]
     for one, message in zip(ended[3:], ("exists already", "expected models.masks.neck_net"), strict=True):
         assert one.returncode != 0 and message in one.stderr and "Traceback" not in one.stderr
+
+
+def test_of_a_fold_the_tool_takes_the_parts_of_that_fold(tmp_path) -> None:
+    """All of train holds the images that the checkpoint was chosen by."""
+    spec: Any = importlib.util.spec_from_file_location("refine_masks", "tools/refine_masks.py")
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    folder = write_chests(tmp_path / "data")
+    data = OmegaConf.create({"size": [64, 64], "data": {"train": "train@1/2", "val": "val@1/2"}})
+    train, val = tool.opened(folder, data)
+    assert train.cases == MaskDataset(folder, "train@1/2").cases and not set(train.cases) & set(val.cases)
 
 
 def test_images_are_seen_as_the_model_sees_them(tmp_path) -> None:

@@ -42,8 +42,8 @@ def main() -> None:
     model = loaded.task.build_model(config.model, loaded.meaning)
     model.load_state_dict({**model.state_dict(), **checkpoint["weights"]})
     folder = args.data or config.data.folder
-    print(f"trained: last cost {trained(model, folder, config, args):.4f}")
-    val = MaskDataset(folder, "val", EvalTransforms(config.size))
+    train, val = opened(folder, config)
+    print(f"trained: last cost {trained(model, train, config, args):.4f}")
     loader = eval_loader(val, 2, 0, collate=loaded.task.collate)
     results = evaluate(loaded.task, model, loader, "cpu")
     metrics = loaded.task.headline(results)
@@ -68,7 +68,13 @@ def refined_config(config: DictConfig, args: argparse.Namespace) -> DictConfig:
     return config
 
 
-def trained(model: RefinedMaskNet, folder: str | Path, config: Any, args: argparse.Namespace) -> float:
+def opened(folder: str | Path, config: Any) -> tuple[MaskDataset, MaskDataset]:
+    """What the checkpoint was trained on, and what it was chosen by: of a fold the parts of that fold."""
+    val = MaskDataset(folder, config.data.val, EvalTransforms(config.size))
+    return MaskDataset(folder, config.data.train), val
+
+
+def trained(model: RefinedMaskNet, train: MaskDataset, config: Any, args: argparse.Namespace) -> float:
     """Draw augmented images of train, as configs/masks/parts/augmentation.py has it, and train on them."""
     turned = TrainTransforms(
         config.size,
@@ -77,7 +83,6 @@ def trained(model: RefinedMaskNet, folder: str | Path, config: Any, args: argpar
         intensity=Intensity(strength=0.5, invert=0.0, cutout=0.0),
         artefacts=0.0,
     )
-    train = MaskDataset(folder, "train")
     order = np.random.default_rng(args.seed).permutation(len(train))[: args.images]
     samples = (turned(train.load(int(n)), np.random.default_rng([args.seed, int(n)])) for n in order)
     seen = list(seen_by(model, samples))
