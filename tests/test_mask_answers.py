@@ -81,6 +81,15 @@ def test_files_that_know_images_by_name_are_refused_where_two_share_it(masks, tm
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", ["left/right lung", "..", "a\\b"])
+def test_a_class_that_is_no_name_of_a_folder_gets_no_pictures(tmp_path, name) -> None:
+    """``FILE_png/../x.png`` would be written outside of the folder."""
+    answers = MaskAnswers(ClassSet("odd", (name,)), "someone", png=True)
+    with pytest.raises(ValueError, match="cannot be the name of a folder"):
+        answers.write(tmp_path / "out.json", model={}, left_out={}, images=[], failed=[])
+    assert not list(tmp_path.iterdir())
+
+
 def test_nothing_is_left_behind_when_the_records_fail(masks, tmp_path) -> None:
     answers = MaskAnswers(CLASSES, "someone", rle=True, coco=True)
 

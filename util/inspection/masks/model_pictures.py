@@ -27,7 +27,8 @@ def model_pictures(loaded: LoadedModel, args: argparse.Namespace, say: Say) -> I
     unsure = np.zeros(image.image.shape[:2], np.float32)
     for name, probability in zip(names, finder.probabilities(taken, size), strict=True):
         np.maximum(unsure, 1.0 - np.abs(2.0 * probability - 1.0), out=unsure)
-        yield f"probability_{name}", _figure(probability, f"probability of {name}", scale="0 to 1")
+        stem = f"probability_{name}".replace("/", "_")  # it becomes the name of a file
+        yield stem, _figure(probability, f"probability of {name}", scale="0 to 1")
     yield (
         "unsure",
         _figure(unsure, "how unsure the least certain class is, 1 at probability 1/2", scale="0 to 1"),

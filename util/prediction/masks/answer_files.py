@@ -78,9 +78,17 @@ def coco_file(file: Path, classes: Sequence[str]) -> Iterator[Add]:
 
 
 @contextmanager
-def png_folder(folder: Path) -> Iterator[Add]:
-    """CLASS/STEM.png of 0 and 255 for every class: the layout that tools/prepare_masks.py --masks reads."""
+def png_folder(folder: Path, classes: Sequence[str]) -> Iterator[Add]:
+    """CLASS/STEM.png of 0 and 255 for every class: the layout that tools/prepare_masks.py --masks reads.
+
+    Raises ValueError for a class that cannot be the name of a folder.
+    """
     stem_of = Stems()
+    for name in classes:
+        if name in (".", "..") or "/" in name or "\\" in name:
+            raise ValueError(
+                f"{folder}: class {name!r} cannot be the name of a folder. Leave --png out and take --coco."
+            )
 
     def write(image: Mapping[str, Any]) -> None:
         stem = stem_of(image["file"], image["slice"])

@@ -103,7 +103,7 @@ class MaskAnswers:
         if self.coco:
             yield coco_file(beside["coco"].with_suffix(".json"), self.class_set.classes)
         if self.png:
-            yield png_folder(beside["png"])
+            yield png_folder(beside["png"], self.class_set.classes)
         if self.dicom_seg:
             yield dicom_folder(beside["seg"])
 
