@@ -47,7 +47,8 @@ def detect(
 def _thinned(found: Detections, overlap: float) -> Detections:
     """Detections whose overlapped ones have score 0 and stand last."""
     boxes = found.boxes.float()
-    apart = (boxes.amax() - boxes.amin() + 1.0) * found.labels[..., None]  # each class in a plane of its own
+    reach = boxes.amax((1, 2), keepdim=True) - boxes.amin((1, 2), keepdim=True) + 1.0  # (B, 1, 1)
+    apart = reach * found.labels[..., None]  # each class in a plane of its own
     scores = found.scores.masked_fill(~stays(boxes + apart, overlap), 0.0)
     order = scores.sort(dim=1, descending=True, stable=True).indices
     return Detections(
