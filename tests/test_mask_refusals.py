@@ -27,7 +27,7 @@ from datasets.masks.polygon_files import find_polygon_files, read_polygons
 from models.masks.losses import MaskCriterion
 from tasks.masks import MaskTask
 from tests.support.tiny_masks import CHEST, write_chests
-from util.evaluation.masks.mask_comparison import read_evaluation
+from util.evaluation.masks.mask_comparison import MEASURES, read_evaluation
 from util.prediction.masks.clean import Cleaning
 from util.prediction.masks.submission import Submission
 from util.prediction.masks.windows import window_starts
@@ -214,9 +214,24 @@ def test_a_file_of_other_rows_is_refused(tmp_path, text, named):
         Submission(tmp_path / "absent.csv")
 
 
+EVALUATION = {
+    "classes": ["lung"],
+    "cases": ["a"],
+    "persons": ["a"],
+    "per_case": {name: [[0.5]] for name in MEASURES},
+}
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
-    [("{", "not valid JSON"), ("[]", "lacks"), ('{"dice": {}}', "lacks"), (b"\xff", "not valid JSON")],
+    [
+        ("{", "not valid JSON"),
+        ("[]", "lacks"),
+        ('{"dice": {}}', "lacks"),
+        (b"\xff", "not valid JSON"),
+        ('{"classes": [], "cases": [], "persons": [], "per_case": {}}', "per_case: KeyError('dice')"),
+        (json.dumps({**EVALUATION, "cases": ["a", "b"]}), "per_case.dice of (1, 1) numbers, expected (2, 1)"),
+    ],
 )
 def test_what_is_no_evaluation_of_masks_is_refused(tmp_path, text, named):
     with pytest.raises(ValueError, match=r"e\.json") as refused:

@@ -46,7 +46,7 @@ def read_evaluation(file: Path) -> EvaluatedMasks:
         cases=tuple(record["cases"]),
         persons=tuple(record["persons"]),
         in_mm=_in_mm(record, file),
-        numbers={name: np.array(record["per_case"][name], np.float64) for name in MEASURES},
+        numbers=_numbers(record, file),
     )
 
 
@@ -61,6 +61,21 @@ def _in_mm(record: Mapping[str, Any], file: Path) -> np.ndarray:
         f"{file}: {without} of {count} images have no spacing, and it does not say which. Write it anew with "
         "test.py --json."
     )
+
+
+def _numbers(record: Any, file: Path) -> dict[str, np.ndarray]:
+    expected = len(record["cases"]), len(record["classes"])
+    try:
+        numbers = {name: np.array(record["per_case"][name], np.float64) for name in MEASURES}
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{file}: per_case: {error!r}. Write it anew with test.py --json.") from error
+    for name, values in numbers.items():
+        if values.shape != expected:
+            raise ValueError(
+                f"{file}: per_case.{name} of {values.shape} numbers, expected {expected}, images by classes. "
+                "Write it anew with test.py --json."
+            )
+    return numbers
 
 
 def require_comparable(first: EvaluatedMasks, other: EvaluatedMasks) -> None:
