@@ -212,7 +212,7 @@ def test_coco_files_come_back(tmp_path):
 
 
 def test_pictures_come_back_as_run_lengths(tmp_path):
-    write_found(png_folder(tmp_path / "png"))
+    write_found(png_folder(tmp_path / "png", CHEST.classes))
     assert set(find_mask_files(tmp_path / "png")) == set(CHEST.classes)
     picture = cv2.imread(str(tmp_path / "png" / "heart" / "chest0.png"), cv2.IMREAD_UNCHANGED)
     np.testing.assert_array_equal(picture == 255, found_of(0).mask(2))
@@ -250,7 +250,7 @@ def test_what_was_written_is_compared_with_the_masks(tmp_path, monkeypatch):
 
 def test_pictures_of_one_name_in_two_folders_are_kept_apart(tmp_path):
     answers = MaskAnswers(CHEST, "synthetic")
-    with png_folder(tmp_path / "png") as add:
+    with png_folder(tmp_path / "png", CHEST.classes) as add:
         for folder, n in (("a", 0), ("b", 1)):
             image = SourceImage(np.zeros(SIZE[::-1], np.uint8), np.ones(2), Path(folder, "x.png"), None)
             add(answers.record(image, found_of(n)))
