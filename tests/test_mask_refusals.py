@@ -219,6 +219,7 @@ EVALUATION = {
     "cases": ["a"],
     "persons": ["a"],
     "per_case": {name: [[0.5]] for name in MEASURES},
+    "num_images_without_spacing": 0,
 }
 
 
@@ -229,7 +230,7 @@ EVALUATION = {
         ("[]", "lacks"),
         ('{"dice": {}}', "lacks"),
         (b"\xff", "not valid JSON"),
-        ('{"classes": [], "cases": [], "persons": [], "per_case": {}}', "per_case: KeyError('dice')"),
+        (json.dumps({**EVALUATION, "per_case": {}}), "per_case: KeyError('dice')"),
         (json.dumps({**EVALUATION, "cases": ["a", "b"]}), "per_case.dice of (1, 1) numbers, expected (2, 1)"),
     ],
 )

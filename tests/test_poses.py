@@ -37,7 +37,7 @@ class KnowsTheHead:
     """A model of one picture: sure of its landmarks where it sees it upright, lost elsewhere."""
 
     landmark_set = SET
-    labels, file = "none", Path("x.onnx")
+    labels, file, landmark_shapes = "none", Path("x.onnx"), None
     seen: list = field(default_factory=list)
 
     def __call__(self, images):

@@ -30,6 +30,8 @@ UNKNOWN = np.full(2, np.nan)
 class Fixed:
     """Answers every image with the same landmarks."""
 
+    landmark_shapes = None
+
     def __init__(
         self, points: list, error: float | list, labels: str = "mean", landmark_set: LandmarkSet = SET
     ):
@@ -44,7 +46,7 @@ class Fixed:
 class Finder:
     """Finds landmark k at the only pixel of value 100 + k; remembers the images that it was shown."""
 
-    landmark_set, labels, file = SET, "mean", Path("finder.pt")
+    landmark_set, labels, file, landmark_shapes = SET, "mean", Path("finder.pt"), None
 
     def __init__(self) -> None:
         self.seen: list[np.ndarray] = []
@@ -153,6 +155,8 @@ def test_room_is_left_for_a_landmark_that_is_not_sure():
 
 class Recorder:
     """A predictor that remembers the images that another was shown."""
+
+    landmark_shapes = None
 
     def __init__(self, predictor: Fixed) -> None:
         self.landmark_set, self.labels, self.file = predictor.landmark_set, predictor.labels, predictor.file
