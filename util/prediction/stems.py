@@ -11,11 +11,15 @@ class Stems:
 
     def __call__(self, file: str | Path, slice_number: int | None) -> str:
         """STEM, or STEM_slice0001 of a file of several images; STEM_2 where it is taken."""
-        number, stem = 2, Path(file).stem
-        if slice_number is not None:
-            stem += f"_slice{slice_number:04d}"
-        first = stem
+        number, first = 2, plain_stem(file, slice_number)
+        stem = first
         while stem in self._taken:
             stem, number = f"{first}_{number}", number + 1
         self._taken.add(stem)
         return stem
+
+
+def plain_stem(file: str | Path, slice_number: int | None) -> str:
+    """STEM, or STEM_slice0001 of a file of several images, whoever shares it."""
+    stem = Path(file).stem
+    return stem if slice_number is None else f"{stem}_slice{slice_number:04d}"

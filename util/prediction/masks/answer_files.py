@@ -16,7 +16,7 @@ from util.files import open_atomic, write_atomic
 from util.prediction.masks.dicom_seg import write_dicom_seg
 from util.prediction.masks.run_lengths import encode_rows
 from util.prediction.masks.submission import COLUMNS
-from util.prediction.stems import Stems
+from util.prediction.stems import Stems, plain_stem
 
 Add = Callable[[Mapping[str, Any]], None]  # takes the record of one image
 
@@ -131,8 +131,8 @@ class _Names:
 
 
 def _name(image: Mapping[str, Any]) -> str:
-    file = Path(image["file"])
-    return file.name if image["slice"] is None else f"{file.stem}_slice{image['slice']:04d}.png"
+    file, number = Path(image["file"]), image["slice"]
+    return file.name if number is None else f"{plain_stem(file, number)}.png"
 
 
 def _code(found: Mapping[str, Any]) -> Any:
