@@ -57,8 +57,9 @@ def parse_arguments() -> argparse.Namespace:
         "--config-file",
         action="append",
         metavar="FILE",
-        help=".py file, or a run's config.yaml (default: configs/train_config.py); given several times, "
-        "a landmark set each: one model for all, with a shared trunk (docs/own_data.md)",
+        help=".py file, or a run's config.yaml (default: that of the run to continue, else "
+        "configs/train_config.py); given several times, a landmark set each: one model for all, with a "
+        "shared trunk (docs/own_data.md)",
     )
     parser.add_argument("--mixed-precision", choices=PRECISIONS, help="fp16 on a GPU, bf16 on a CPU")
     parser.add_argument("--accumulate-steps", type=int, metavar="N", help="forward passes an optimizer step")
@@ -77,8 +78,18 @@ def parse_arguments() -> argparse.Namespace:
 
 def resolved_config(args: argparse.Namespace) -> DictConfig:
     """The config file with the command line applied, or those of several landmark sets as one."""
-    configs = [one_config(file, args) for file in args.config_file or [DEFAULT_CONFIG]]
+    files = args.config_file or [default_config(args.resume_from_checkpoint)]
+    configs = [one_config(file, args) for file in files]
     return configs[0] if len(configs) == 1 else joined_config(by_landmark_set(configs))
+
+
+def default_config(resume_from: str | None) -> str:
+    """The config where none is named: that of the run to continue, where it lies beside its checkpoints."""
+    if resume_from is None:
+        return DEFAULT_CONFIG
+    path = Path(resume_from)
+    written = (path if path.is_dir() else path.parent) / "config.yaml"
+    return str(written) if written.is_file() else DEFAULT_CONFIG
 
 
 def one_config(file: str, args: argparse.Namespace) -> DictConfig:

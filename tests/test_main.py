@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from main import DEFAULT_CONFIG, default_config
 from util.checkpoints.checkpoint import load_checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,6 +56,14 @@ def test_train_then_continue_from_the_middle(tiny_prepared, tmp_path):
     assert all(torch.equal(one[name], other[name]) for name in one)
     shape = one["mean_shape"]  # of the training set, not the 0.5 that the model starts with
     assert 0.2 < shape[0, 0] < 0.4 < shape[1, 0] < 0.8 and shape[4, 1] > 0.7
+
+
+def test_a_run_to_continue_brings_its_config(tmp_path):
+    (tmp_path / "last.pt").touch()
+    assert default_config(None) == default_config(str(tmp_path)) == DEFAULT_CONFIG
+    (tmp_path / "config.yaml").touch()
+    for named in (tmp_path, tmp_path / "last.pt"):
+        assert default_config(str(named)) == str(tmp_path / "config.yaml")
 
 
 def test_wrong_input_is_one_clear_line(tiny_prepared, tmp_path):
