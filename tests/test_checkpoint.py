@@ -92,6 +92,13 @@ def test_pickle_that_runs_code_is_refused(tmp_path):
     assert not proof.exists()
 
 
+def test_a_graph_is_told_from_a_damaged_checkpoint(tmp_path):
+    file = tmp_path / "model.onnx"
+    file.write_bytes(b"graph")
+    with pytest.raises(ValueError, match=r"model\.onnx: an exported graph, .*inference\.py runs graphs"):
+        load_checkpoint(file)
+
+
 @pytest.mark.parametrize("section", ["model", "eval_transforms"])
 def test_config_that_runs_code_is_refused(tmp_path, section):
     proof = tmp_path / "proof"

@@ -109,6 +109,11 @@ def read_checkpoint(file: str | Path) -> dict[str, Any]:
 
 
 def _unpickled(file: Path) -> Any:
+    if file.suffix == ".onnx":
+        raise ValueError(
+            f"{file}: an exported graph, expected the checkpoint that it was made from. "
+            "inference.py runs graphs; the export was checked to answer as its checkpoint does."
+        )
     if not zipfile.is_zipfile(file):
         raise ValueError(
             f"{file}: not a checkpoint, or cut short ({file.stat().st_size} bytes).{_offer_previous(file)}"
