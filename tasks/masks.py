@@ -215,7 +215,7 @@ class MaskTask(Task):
     def write_report(
         self, file: Path, evaluation: MaskEvaluation, load_image: Callable[[int], np.ndarray]
     ) -> None:
-        from util.reporting.masks.report import write_report
+        from util.reporting.masks.mask_report import write_report
 
         write_report(file, evaluation, load_image)
 

@@ -1,6 +1,6 @@
 """The evaluation of masks as one self-contained HTML file."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from util.evaluation.masks.bootstrap import class_means, intervals
 from util.evaluation.masks.collected import CollectedMasks
 from util.evaluation.masks.edge_calibration import BAND_MM, EdgeCalibration
+from util.evaluation.masks.mask_evaluation import MaskEvaluation
 from util.evaluation.masks.mask_results import MaskResults, worst_images
 from util.evaluation.masks.mask_summary import DEFINITIONS, left_out_of_lengths, table_header, table_rows
 from util.reporting import frame
@@ -28,22 +29,15 @@ _TABLE_NOTE = (
 
 
 def write_report(
-    file: str | Path,
-    collected: CollectedMasks,
-    origin: Mapping[str, str],
-    load_image: Callable[[int], np.ndarray],
+    file: str | Path, evaluation: MaskEvaluation, load_image: Callable[[int], np.ndarray]
 ) -> None:
-    """Write the report atomically.
-
-    origin: what was evaluated on what, a line each, the first of which is the title. ``load_image`` reads
-    image n (H, W) uint8 again; it is asked for the few worst only.
-    """
-    results = collected.results
-    title = next(iter(origin.values()), "masks")
+    """Write the report atomically; ``load_image`` reads image n (H, W) uint8 again, the few worst only."""
+    results = evaluation.collected.results
+    title = f"{evaluation.folder.name}, {evaluation.subset}"
     dice = float(class_means(results.of("dice"))[-1])
     sections = [
         frame.heading(f"Masks of {title}", 1),
-        frame.facts(origin),
+        _origin(evaluation),
         _headline(results),
         frame.heading("Every class"),
         frame.note(" ".join([_TABLE_NOTE, left_out_of_lengths(results)]).strip()),
@@ -51,11 +45,24 @@ def write_report(
         frame.heading("Spread over images"),
         _figures(results),
         frame.heading("Worst cases"),
-        _worst_cases(collected, load_image),
+        _worst_cases(evaluation.collected, load_image),
         frame.heading("Definitions"),
         frame.facts(DEFINITIONS),
     ]
     frame.write_page(file, f"{title}: Dice {dice:.4f}", sections)
+
+
+def _origin(evaluation: MaskEvaluation) -> str:
+    """What was evaluated on what."""
+    return frame.facts(
+        {
+            "Checkpoint": " + ".join(map(str, evaluation.looks.checkpoints)),
+            "Data": f"{evaluation.folder}, subset {evaluation.subset}",
+            "Measured against": f"{evaluation.labels} labels",
+            "Trained on": f"{evaluation.trained_on} labels",
+            "Looks": str(evaluation.looks),
+        }
+    )
 
 
 def _headline(results: MaskResults) -> str:
