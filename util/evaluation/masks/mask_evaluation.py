@@ -10,10 +10,12 @@ import numpy as np
 from datasets.files.image_files import SourceImage
 from datasets.masks.batch import collate
 from datasets.masks.sample import MaskSample
+from util.evaluation.masks.attributes import AttributeResults, attribute_summary, attribute_table
 from util.evaluation.masks.collected import CollectedMasks, MaskCollector
 from util.evaluation.masks.mask_summary import left_out_of_lengths, summary, text_table
 from util.prediction.masks.looks import MaskLooks
 from util.reporting.masks.mask_drawing import compared
+from util.reporting.text_table import aligned
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class MaskEvaluation:
     subset: str
     looks: MaskLooks
     repeated: tuple[str, ...] = ()  # cases whose X-ray train or val has too
+    attributes: tuple[AttributeResults, ...] = ()  # that the model tells of whole images
 
     def text(self) -> str:
         """The table, and what it is of."""
@@ -37,6 +40,7 @@ class MaskEvaluation:
         )
         lines = [
             text_table(results),
+            *(f"\n{aligned(attribute_table(one), rules=(1, 2))}" for one in self.attributes),
             f"\n{len(results.cases)} images of {self.folder}, subset {self.subset}",
             f"measured against {self.labels!r} labels; trained on {self.trained_on!r} labels",
             f"thresholds: {shown}",
@@ -50,6 +54,7 @@ class MaskEvaluation:
         """JSON-ready: ``dice``, ``iou``, ``assd_mm`` and the other numbers at the top."""
         return {
             **summary(self.collected.results),
+            "attributes": {one.name: attribute_summary(one) for one in self.attributes},
             "checkpoint": str(self.looks.checkpoints[0]),
             "test_time": self.looks.to_dict(),
             "data": str(self.folder),
@@ -82,5 +87,6 @@ def evaluated_by(finder: Any, samples: Iterable[MaskSample]) -> CollectedMasks:
                 below = np.nextafter(threshold, np.float32(0))
                 yield np.where(mask, np.maximum(probability, threshold), np.minimum(probability, below))
 
-        collector.add(cleaned(), collate([sample]), 0, thresholds=finder.thresholds)
+        told = finder.told(taken)
+        collector.add(cleaned(), collate([sample]), 0, thresholds=finder.thresholds, told=told)
     return collector.results()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from util.evaluation.masks.attributes import attribute_table
 from util.evaluation.masks.bootstrap import class_means, intervals
 from util.evaluation.masks.collected import CollectedMasks
 from util.evaluation.masks.edge_calibration import BAND_MM, EdgeCalibration
@@ -27,6 +28,11 @@ _TABLE_NOTE = (
     "and 1 mm, images in which the structure was missed, and in which it was found although it is not there."
 )
 
+_ATTRIBUTE_NOTE = (
+    "n: images of which the attribute is known. The share of them that is right and its 95 % interval over "
+    "persons: of all, and of the images of each true value. Then what was found."
+)
+
 
 def write_report(
     file: str | Path, evaluation: MaskEvaluation, load_image: Callable[[int], np.ndarray]
@@ -42,6 +48,7 @@ def write_report(
         frame.heading("Every class"),
         frame.note(" ".join([_TABLE_NOTE, left_out_of_lengths(results)]).strip()),
         frame.table(table_header(results), table_rows(results)),
+        *_attributes(evaluation),
         frame.heading("Spread over images"),
         _figures(results),
         frame.heading("Worst cases"),
@@ -63,6 +70,13 @@ def _origin(evaluation: MaskEvaluation) -> str:
             "Looks": str(evaluation.looks),
         }
     )
+
+
+def _attributes(evaluation: MaskEvaluation) -> list[str]:
+    """What the model tells of whole images, a table an attribute; nothing for a model without heads."""
+    tables = [attribute_table(results) for results in evaluation.attributes]
+    shown = [frame.table(header, rows) for header, *rows in tables]
+    return [frame.heading("Attributes of the image"), frame.note(_ATTRIBUTE_NOTE), *shown] if shown else []
 
 
 def _headline(results: MaskResults) -> str:
