@@ -27,6 +27,7 @@ class CollectedMasks:
     sizes: tuple[tuple[int, int], ...]  # (width, height) of the sources
     stated: tuple[Mapping[str, str], ...]  # (N,) the data's attributes of each image, unknown ones left out
     told: tuple[tuple[np.ndarray, ...], ...]  # N times (V,) probabilities of each attribute of the model
+    without_mean_field: MaskResults | None = None  # the same looks without it, where one was asked for
 
     def true_masks(self, index: int) -> Iterator[np.ndarray]:
         """(H, W) bool of image ``index``, class by class."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -117,6 +117,12 @@ class MaskFinder:
         self.answers = MaskAnswers(self.class_set, labels, self.attributes)
         self._order = self.class_set.mirrored() if looks.flip else ()
         self.thresholds = self._thresholds()
+
+    def without_mean_field(self) -> MaskFinder | None:
+        """What looks in the same way but for the mean field; None where there is none."""
+        if self.looks.mean_field is None:
+            return None
+        return MaskFinder(self.members, replace(self.looks, mean_field=None), self.answers.labels)
 
     def __call__(self, images: Sequence[SourceImage]) -> list[ImageMasks]:
         """The masks of each image, in order. Raises ValueError when a prediction is not finite."""

@@ -49,6 +49,7 @@ def write_report(
         frame.note(" ".join([_TABLE_NOTE, left_out_of_lengths(results)]).strip()),
         frame.table(table_header(results), table_rows(results)),
         *_attributes(evaluation),
+        *_mean_field(evaluation),
         frame.heading("Spread over images"),
         _figures(results),
         frame.heading("Worst cases"),
@@ -77,6 +78,15 @@ def _attributes(evaluation: MaskEvaluation) -> list[str]:
     tables = [attribute_table(results) for results in evaluation.attributes]
     shown = [frame.table(header, rows) for header, *rows in tables]
     return [frame.heading("Attributes of the image"), frame.note(_ATTRIBUTE_NOTE), *shown] if shown else []
+
+
+def _mean_field(evaluation: MaskEvaluation) -> list[str]:
+    """What the mean field did; nothing where none was asked for."""
+    table = evaluation.mean_field_table()
+    if not table:
+        return []
+    shown = frame.note("Dice of the same looks without and with it, and the 95 % interval over persons.")
+    return [frame.heading("The mean field"), shown, frame.table(table[0], table[1:])]
 
 
 def _headline(results: MaskResults) -> str:
