@@ -32,6 +32,7 @@ from util.arguments import escape_on_console
 from util.checkpoints.checkpoint import with_task
 from util.checkpoints.one_of_several import joined_config
 from util.config import instantiate, load_config, require_sections
+from util.training.augmentation import log_augmentation
 from util.training.automatic import automatic_overrides
 from util.training.engine import Ending, Progress, TrainingData, TrainingRun
 from util.training.initial_weights import starting_model
@@ -145,10 +146,12 @@ def task_of(cfg: DictConfig) -> Task:
 def open_data(cfg: DictConfig, task: Task, settings: TrainSettings) -> tuple[Any, Any]:
     """Training and validation set, checked for all that a training needs of them."""
     data = cfg.data
-    train_set = task.open_data(data.folder, data.train, instantiate(cfg.train_transforms), settings.seed)
+    augmentation = instantiate(cfg.train_transforms)
+    train_set = task.open_data(data.folder, data.train, augmentation, settings.seed)
     val_set = task.open_data(data.folder, data.val, instantiate(cfg.eval_transforms))
     for dataset in (train_set, val_set):
         task.require_trainable(dataset)
+    log_augmentation(augmentation)
     return train_set, task.fitted(task.meaning(train_set), val_set, Path(f"data.train={data.train}"))
 
 

@@ -200,8 +200,10 @@ class MaskTask(Task):
     def evaluation(
         self, results: CollectedMasks, data: MaskDataset, looks: Any, meanings: Sequence[MaskMeaning]
     ) -> MaskEvaluation:
+        from util.evaluation.masks.attributes import attribute_results
         from util.evaluation.masks.mask_evaluation import MaskEvaluation
 
+        told_apart = meanings[0].class_set.attributes  # an ensemble tells only what its members agree on
         return MaskEvaluation(
             collected=results,
             labels=data.labels,
@@ -210,12 +212,13 @@ class MaskTask(Task):
             subset=data.subset,
             looks=looks,
             repeated=data.repeated,
+            attributes=attribute_results(told_apart, results.stated, results.told, results.results.persons),
         )
 
     def write_report(
         self, file: Path, evaluation: MaskEvaluation, load_image: Callable[[int], np.ndarray]
     ) -> None:
-        from util.reporting.masks.report import write_report
+        from util.reporting.masks.mask_report import write_report
 
         write_report(file, evaluation, load_image)
 

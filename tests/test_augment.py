@@ -11,7 +11,9 @@ from transforms.artefacts import burn_in
 from transforms.augment import EvalTransforms, TrainTransforms
 from transforms.geometry import scale
 from transforms.intensity import Intensity
+from transforms.multiscale import MultiScaleTransforms
 from transforms.sample import PointSample
+from util.training.augmentation import log_augmentation
 
 SIZE = (320, 256)  # of the canvas: height, width
 POINT = np.array([103.3, 121.8])
@@ -251,3 +253,32 @@ def test_a_missing_side_stays_missing_under_its_other_name():
 def test_a_set_without_pairs_refuses_a_mirror_image():
     with pytest.raises(ValueError, match=r"names no pairs.*flip=0"):
         geometry_only(flip=1.0)(sided(()), np.random.default_rng(0))
+
+
+def test_what_is_drawn_is_said_by_name_and_value_and_what_is_off_is_not():
+    drawn = TrainTransforms(
+        SIZE,
+        zoom=(0.85, 1.18),
+        rotation=10.0,
+        intensity=Intensity(0.5, invert=0.0, cutout=0.0, grain=2.0),
+        artefacts=0.0,
+    )
+    said = "zoom 0.85 to 1.18, rotation 10, shift 0.05, intensity (strength 0.5, grain 2)"
+    assert str(drawn) == said
+    assert str(TrainTransforms(SIZE, flip=0.5)).endswith(
+        "flip 0.5, intensity (strength 1, invert 0.05, cutout 0.1), artefacts 0.2"
+    )
+    assert str(geometry_only(zoom=(1.0, 1.0), rotation=0.0, shift=0.0)) == ""
+    assert str(MultiScaleTransforms(crop=0.0)) == "shorts 480 to 800, flip 0.5"
+
+
+def test_a_training_logs_what_it_draws_once(caplog):
+    with caplog.at_level("INFO"):
+        log_augmentation(TrainTransforms(SIZE, zoom=(1.0, 1.0), rotation=5.0))
+        log_augmentation({"skull": geometry_only(zoom=(1.0, 1.0), rotation=0.0, shift=0.0), "own": print})
+    first, *by_set = [record.getMessage() for record in caplog.records]
+    assert first.startswith("augmentation: rotation 5, shift 0.05, ")
+    assert by_set == [
+        "augmentation of skull: none",
+        "augmentation of own: builtin_function_or_method",
+    ]

@@ -1,19 +1,26 @@
 """What an evaluation collects: the evaluator's numbers, thresholds that fit, masks to draw."""
 
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
+from torch.nn import functional as F
 
 from datasets.masks.batch import MaskBatch, collate
 from datasets.masks.dataset import MaskDataset
-from models.masks.mask_model import MaskOutputs
+from models.masks.mask_model import MaskModel, MaskOutputs
 from tests.support.tiny_masks import CHEST, write_chests
 from util.evaluation.masks.collected import MaskCollector, joined
 from util.evaluation.masks.evaluator import MaskEvaluator
+from util.evaluation.masks.mask_evaluation import MaskEvaluation, evaluated_by
 from util.evaluation.masks.mask_summary import summary
 from util.evaluation.masks.thresholds import GRID, best_thresholds, dice_curve
+from util.prediction.masks.looks import MaskLooks
+from util.prediction.masks.mean_field import MeanField
+from util.prediction.masks.predict import MaskFinder, Member
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +94,52 @@ def test_a_curve_by_hand_and_the_best_of_it() -> None:
     assert best_thresholds(np.stack([[curve, nothing], [nothing, nothing]])) == [0.5, 0.5]
     empty = dice_curve(np.array([[0.1, 0.72]]), np.array([[False, False]]))  # nothing there: 1 above 0.72
     assert best_thresholds(empty[None, None]) == [0.75]
+
+
+class TruthModel(MaskModel):
+    """Knows the chests, 96 x 80 pixels in the middle of a canvas of 96 x 96, and what they show."""
+
+    def __init__(self, batch: MaskBatch) -> None:
+        super().__init__(len(CHEST))
+        self.batch = batch.to("cpu")
+
+    def forward(self, images: Tensor, targets: None = None) -> MaskOutputs:
+        seen = images[0, 0, 8:-8]
+        index = int((self.batch.images[:, 0] - seen).abs().sum((1, 2)).argmin())
+        logits = torch.where(self.batch.targets[index], 9.0, -9.0)
+        return MaskOutputs(F.pad(logits, (0, 0, 8, 8), value=-9.0)[None], 1)
+
+
+class HeartEraser(MeanField):
+    """In place of a mean field: takes every heart away."""
+
+    def __call__(self, logits: Tensor, images: Tensor) -> Tensor:
+        erased = logits.clone()
+        erased[:, CHEST.classes.index("heart")] = -9.0
+        return erased
+
+
+def test_what_a_mean_field_did_to_the_numbers_is_said(batch, tmp_path) -> None:
+    """Of four classes that were right one is lost: its Dice falls by 1, the mean by a quarter."""
+    data = MaskDataset(write_chests(tmp_path / "chests"), "test")
+    evaluations = {}
+    for field in (None, HeartEraser()):
+        looks = MaskLooks((Path("best.pt"),), mean_field=field)
+        finder = MaskFinder([Member(TruthModel(batch), CHEST, (96, 96))], looks)
+        collected = evaluated_by(finder, map(data.load, range(4)))
+        evaluations[field is not None] = MaskEvaluation(collected, "a", "b", data.folder, "test", looks)
+    assert (
+        evaluations[False].to_dict()["mean_field"] is None and "mean field" not in evaluations[False].text()
+    )
+    found = evaluations[True].to_dict()
+    assert found["dice"]["mean"] == pytest.approx(0.75, abs=1e-3)
+    change = found["mean_field"]["dice"]
+    assert change["heart"]["first"] == pytest.approx(1.0, abs=1e-3)
+    assert change["heart"]["difference"] == pytest.approx(-1.0, abs=1e-3)
+    assert change["left_lung"]["difference"] == 0.0
+    assert change["mean"]["difference"] == pytest.approx(-0.25, abs=1e-3)
+    header, mean, *classes = evaluations[True].mean_field_table()
+    assert header == ("class", "without", "with", "difference", "95 %")
+    assert mean[:4] == ("mean", "1.0000", "0.7500", "-0.2500")
+    assert [row[3] for row in classes] == ["+0.0000", "+0.0000", "-1.0000", "+0.0000"]
+    assert "Dice and the mean field" in evaluations[True].text()

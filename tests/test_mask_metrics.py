@@ -82,6 +82,38 @@ def test_distances_agree_with_a_published_implementation(spacing):
             assert ours.within(tolerance) == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("spacing", "shift", "tolerance"),
+    [
+        ((0.1, 0.1), (5, 0), 0.5),
+        ((0.1, 0.1), (0, 10), 1.0),
+        ((0.05, 0.02), (10, 0), 0.5),
+        ((0.05, 0.02), (0, 50), 1.0),
+        ((0.3, 0.4), (1, 1), 0.5),  # the diagonal of a pixel
+        ((0.06, 0.08), (-10, 10), 1.0),
+        ((0.35, 0.35), (2, 0), 0.7),
+        ((0.35, 0.35), (0, -3), 1.05),
+    ],
+)
+def test_a_distance_of_exactly_the_tolerance_is_within_it(spacing, shift, tolerance):
+    """Far from the corner, where coordinates in mm round most; a micrometre less is not enough."""
+    truth = np.zeros((2100, 2100), bool)
+    truth[1999:2037, 2003:2041] = True
+    found = surface_distances(truth, np.roll(truth, shift, (1, 0)), np.array(spacing))
+    assert found.to_predicted.max() == pytest.approx(tolerance, abs=1e-9)
+    assert found.within(tolerance) == 1.0
+    assert found.within(tolerance - 1e-3) < 1.0
+
+
+def test_half_a_millimetre_and_one_are_within_the_numbers_of_their_names():
+    truth, nowhere = np.zeros((2, 60, 60), bool)
+    truth[10:40, 10:40] = True
+    for pixels, half, one in ((5, 1.0, 1.0), (10, None, 1.0), (11, None, None)):
+        found = mask_numbers(truth, np.roll(truth, pixels, 1), nowhere, np.full(2, 0.1))
+        for value, expected in ((found.nsd_0_5_mm, half), (found.nsd_1_mm, one)):
+            assert value == expected if expected else value < 1.0
+
+
 def test_distances_of_turned_masks_turn_with_their_spacing():
     rng = np.random.default_rng(5)
     truth, predicted = random_mask(rng), random_mask(rng)

@@ -74,6 +74,22 @@ def test_the_numbers_stand_at_the_top_by_class(ran) -> None:
     assert "<img" in (ran[0] / "report.html").read_text()
 
 
+def test_attributes_are_told_by_every_script(ran) -> None:
+    """test.py and inference.py, the checkpoint and the graphs made of it, say the same of an image."""
+    folder = ran[0]
+    sex = read(folder / "test.json")["attributes"]["sex"]
+    index = read(folder / "test.json")["cases"].index("chest10")
+    assert sex["num_known"] == 4 and sex["true"][index] == "male" and 0.0 <= sex["accuracy"] <= 1.0
+    assert read(folder / "looks.json")["attributes"]["sex"]["probability"] != sex["probability"]
+    assert "Attributes of the image" in (folder / "report.html").read_text()
+    for name in ("found", "small", "bytes"):
+        told = read(folder / f"{name}.json")["images"][0]["attributes"]["sex"]
+        assert told["value"] == sex["found"][index]
+        assert told["probability"] == pytest.approx(sex["probability"][index], abs=1e-3)
+        with (folder / f"{name}_attributes.csv").open() as stream:
+            assert [row["value"] for row in csv.DictReader(stream)] == [told["value"]]
+
+
 def test_inference_finds_what_the_evaluation_found(ran) -> None:
     """The areas of one image, and the numbers of the same image, by two ways through the code."""
     folder = ran[0]

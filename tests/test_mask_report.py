@@ -3,6 +3,7 @@
 import base64
 import re
 from itertools import pairwise
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,7 +14,9 @@ from datasets.masks.dataset import MaskDataset
 from tests.support.tiny_masks import CHEST, write_chests
 from util.evaluation.masks.collected import CollectedMasks, MaskCollector
 from util.evaluation.masks.edge_calibration import EdgeCalibration
+from util.evaluation.masks.mask_evaluation import MaskEvaluation
 from util.evaluation.masks.mask_summary import table_rows
+from util.prediction.masks.looks import MaskLooks
 from util.reporting.masks.mask_drawing import PREDICTION, TRUTH, compared, outlined, palette
 from util.reporting.masks.mask_figures import edge_reliability, spread_by_class
 from util.reporting.masks.mask_report import write_report
@@ -47,12 +50,20 @@ def test_the_report_has_every_number_and_needs_nothing_else(evaluated, tmp_path)
         return dataset.load(index).image
 
     file = tmp_path / "report.html"
-    write_report(file, collected, {"Data": "chests <test>", "Checkpoint": "runs/a/best.pt"}, load)
+    evaluation = MaskEvaluation(
+        collected=collected,
+        labels="Dr <A>",
+        trained_on="synthetic",
+        folder=Path("data/chests"),
+        subset="test",
+        looks=MaskLooks((Path("runs/a/best.pt"),)),
+    )
+    write_report(file, evaluation, load)
     page = file.read_text()
     for row in table_rows(collected.results):
         for cell in row:
             assert f"<td>{cell}</td>" in page
-    assert "chests &lt;test&gt;" in page and "runs/a/best.pt" in page
+    assert "Masks of chests, test" in page and "Dr &lt;A&gt;" in page and "runs/a/best.pt" in page
     assert not re.findall(r'(?:src|href)="(?!data:)', page), "nothing is loaded from elsewhere"
     assert asked[0] == 2, "the image without its heart comes first"
     assert "chest12: mean Dice" in page and "heart: Dice 0.000" in page

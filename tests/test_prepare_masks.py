@@ -288,6 +288,32 @@ def test_a_dealt_split_keeps_persons_and_strata():
         deal_split({"a": "A", "b": "B"}, {"val": 0.5, "test": 0.5}, 0)
 
 
+def test_a_split_is_even_in_the_columns_that_are_named(tmp_path):
+    """Four of twelve persons are of hospital A: one goes to each of val and test, and sex does not count."""
+    write_images(tmp_path / "images")
+    table = tmp_path / "persons.csv"
+    rows = [f"chest{n},F,{'BAB'[n % 3]}" for n in NUMBERS]
+    table.write_text("\n".join(["ID,sex,Hospital", *rows]), encoding="utf-8")
+    given = ("--masks", write_pngs(tmp_path / "masks"), "--metadata", table)
+    dealt = ("--val", 0.25, "--test", 0.25, "--folds", 3, "--stratify", "hospital")
+    done = prepare(tmp_path, *given, *dealt)
+    assert done.returncode == 0, done.stderr
+    for name in ("val", "test", "val@1/3", "val@2/3", "val@3/3"):
+        cases = MaskDataset(tmp_path / "out", name).cases
+        assert len(cases) == 3 and sum(f"{case},F,A" in rows for case in cases) == 1, name
+    header = json.loads((tmp_path / "out" / "dataset.json").read_text())
+    assert header["created_by"].endswith("--stratify hospital")
+    split = tmp_path / "split.json"
+    split.write_text(json.dumps({"train": [f"chest{n}" for n in NUMBERS]}))
+    for arguments, message in (
+        ((*given, "--stratify", "ward"), "columns ['id', 'sex', 'hospital'], expected one named ward"),
+        ((*given[:2], "--stratify", "sex"), "--stratify sex: columns of no table. Give --metadata FILE."),
+        ((*given, "--stratify", "sex", "--split", split), "--split says where all images go"),
+    ):
+        refused = prepare(tmp_path, *arguments)
+        assert refused.returncode == 1 and message in refused.stderr
+
+
 def test_suspects_are_listed_with_pictures(tmp_path):
     write_images(tmp_path / "images")
     folder = write_polygons(tmp_path / "polygons")

@@ -24,11 +24,12 @@ from datasets.masks.annotation import Notes  # noqa: E402
 from datasets.masks.class_set import ClassSet  # noqa: E402
 from datasets.masks.dataset import MaskDataset  # noqa: E402
 from datasets.masks.folds import folds_by_person  # noqa: E402
-from datasets.masks.hand_task import SEXES, read_metadata  # noqa: E402
+from datasets.masks.hand_task import SEXES, read_columns, read_metadata  # noqa: E402
 from datasets.masks.matching import deal_split, persons_of, read_split  # noqa: E402
 from datasets.masks.polygon_files import by_stem  # noqa: E402
 from datasets.masks.preparing import Preparing  # noqa: E402
 from datasets.masks.sources import Source, class_set_of, coco_source, masks_source, polygons_source  # noqa: E402
+from datasets.masks.strata import strata_of_columns  # noqa: E402
 from datasets.masks.suspects import Suspect, find_suspects  # noqa: E402
 from datasets.masks.writer import write_masks  # noqa: E402
 from util.arguments import add_spacing_argument  # noqa: E402
@@ -42,18 +43,19 @@ def main() -> None:
     args = parse_args()
     notes = Notes()
     preparing = matched(args, notes)
-    split = split_of(args, preparing, notes)
+    strata = strata_of(args, preparing)
+    split = split_of(args, preparing, notes, strata)
     pool = [stem for name in ("train", "val") for stem in split.get(name, ())]
     folds = {}
     if args.folds:
         persons = {stem: preparing.persons[stem] for stem in pool}
-        folds[str(args.folds)] = folds_by_person(persons, args.folds, args.seed, strata_of(preparing))
+        folds[str(args.folds)] = folds_by_person(persons, args.folds, args.seed, strata)
     write_masks(
         args.output,
         {name: preparing.cases(stems) for name, stems in split.items()},
         class_set=preparing.class_set,
         labels=args.labels,
-        created_by=f"tools/prepare_masks.py --seed {args.seed}",
+        created_by=" ".join([f"tools/prepare_masks.py --seed {args.seed}", *stratified_by(args)]),
         source_files=source_hashes(args.images, preparing, [s for stems in split.values() for s in stems]),
         seed=args.seed,
         folds=folds,
@@ -112,22 +114,39 @@ def metadata_of(file: Path, persons: set[str], notes: Notes) -> dict[str, dict[s
     return {person: found[person] for person in persons & found.keys()}
 
 
-def split_of(args: argparse.Namespace, preparing: Preparing, notes: Notes) -> dict[str, list[str]]:
+def split_of(
+    args: argparse.Namespace, preparing: Preparing, notes: Notes, strata: dict[str, str]
+) -> dict[str, list[str]]:
     if args.split is None:
         shares = {"val": args.val, "test": args.test}
-        return deal_split(preparing.persons, shares, args.seed, strata_of(preparing))
+        return deal_split(preparing.persons, shares, args.seed, strata)
     split, left = read_split(args.split, preparing.images)
     for stem in left:
         notes.add("images that the split does not name, left out", stem)
     return split
 
 
-def strata_of(preparing: Preparing) -> dict[str, str]:
-    """The sex of each case's person, where it is known."""
-    return {
-        stem: preparing.attributes.get(person, {}).get("sex", "")
-        for stem, person in preparing.persons.items()
-    }
+def strata_of(args: argparse.Namespace, preparing: Preparing) -> dict[str, str]:
+    """By case, what splits and folds are dealt evenly by: the columns asked for, or sex where it is known."""
+    if not args.stratify:
+        return {
+            stem: preparing.attributes.get(person, {}).get("sex", "")
+            for stem, person in preparing.persons.items()
+        }
+    if args.metadata is None:
+        raise ValueError(f"{' '.join(stratified_by(args))}: columns of no table. Give --metadata FILE.")
+    if args.split and not args.folds:
+        raise ValueError(
+            f"{' '.join(stratified_by(args))}: --split says where all images go, so nothing is dealt. Leave "
+            "one of the two out, or add --folds 5."
+        )
+    persons = sorted(set(preparing.persons.values()))
+    strata = strata_of_columns(args.stratify, read_columns(args.metadata, args.stratify), persons)
+    return {stem: strata[person] for stem, person in preparing.persons.items()}
+
+
+def stratified_by(args: argparse.Namespace) -> list[str]:
+    return ["--stratify", *args.stratify] if args.stratify else []
 
 
 def source_hashes(folder: Path, preparing: Preparing, stems: list[str]) -> dict[str, str]:
@@ -186,6 +205,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of splits and folds (0)")
     parser.add_argument("--classes", nargs="+", metavar="NAME", help="in this order; any other is refused")
     parser.add_argument("--metadata", type=Path, help="table with ID and sex, .xlsx or .csv")
+    parser.add_argument(
+        "--stratify",
+        nargs="+",
+        metavar="COLUMN",
+        help="deal splits and folds evenly by these columns of --metadata together (sex)",
+    )
     parser.add_argument(
         "--person", choices=("auto", "folder", "image"), default="auto", help="whose image one is (auto)"
     )

@@ -13,6 +13,7 @@ from transforms import geometry
 from transforms.artefacts import burn_in
 from transforms.devices import with_devices
 from transforms.elastic import Deformation
+from transforms.in_words import in_words
 from transforms.intensity import Intensity
 from transforms.move import Move
 from transforms.sample import AnySample, PointSample, Sample
@@ -102,6 +103,22 @@ class TrainTransforms:
         self.artefacts, self.capital, self.flip = artefacts, capital, flip
         self.devices = devices
         self.intensity = intensity or Intensity()
+
+    def __str__(self) -> str:
+        """What is drawn, by the names of the arguments; what is off is left out."""
+        return in_words(
+            {
+                "zoom": np.exp(self.log_zoom).tolist(),
+                "rotation": self.rotation,
+                "shift": self.shift,
+                "elastic": self.elastic,
+                "shape_modes": self.shape_modes,
+                "flip": self.flip,
+                "devices": self.devices,
+                "intensity": str(self.intensity),
+                "artefacts": self.artefacts,
+            }
+        )
 
     def __call__(self, sample: AnySample, rng: np.random.Generator) -> AnySample:
         canvas = (self.letterbox.width, self.letterbox.height)

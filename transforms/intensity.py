@@ -5,6 +5,8 @@ import random
 
 import numpy as np
 
+from transforms.in_words import in_words
+
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it calls home on import
 
 
@@ -32,6 +34,9 @@ class Intensity:
             raise ValueError(f"intensity grain={grain}: expected pixels from 1 to 8.")
         if not 0.0 <= hard <= 1.0:
             raise ValueError(f"intensity hard={hard}: expected a probability from 0 to 1.")
+        chances = {"invert": invert, "cutout": cutout, "hard": hard}
+        sizes = {} if grain == 1.0 else {"grain": grain}
+        self._words = in_words({"strength": strength, **sizes, **chances}) if strength else ""
         import albumentations as A  # only training needs it: prediction shares this package without it
 
         gamma = (100.0 / (1.0 + 0.8 * strength), 100.0 * (1.0 + 0.8 * strength))
@@ -58,6 +63,10 @@ class Intensity:
             ],
             p=float(strength > 0),
         )
+
+    def __str__(self) -> str:
+        """What is drawn, by the names of the arguments; empty where nothing is."""
+        return self._words
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """(H, W[, 3]) uint8 -> the same shape, a pure function of the image and the state of ``rng``."""

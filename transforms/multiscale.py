@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from transforms import geometry
+from transforms.in_words import in_words
 from transforms.intensity import Intensity
 from transforms.move import Move
 from transforms.sample import AnySample
@@ -64,6 +65,17 @@ class MultiScaleTransforms:
         self.flip, self.crop = flip, crop
         self.crop_shorts, self.crop_sides = tuple(crop_shorts), crop_sides
         self.intensity = intensity
+
+    def __str__(self) -> str:
+        """What is drawn, by the names of the arguments; what is off is left out."""
+        return in_words(
+            {
+                "shorts": self.shorts,
+                "flip": self.flip,
+                "crop": self.crop,
+                "intensity": str(self.intensity or ""),
+            }
+        )
 
     def __call__(self, sample: AnySample, rng: np.random.Generator) -> AnySample:
         moved = sample.moved(self._move(sample.size, rng))

@@ -55,6 +55,13 @@ class ClassSet:
             order[first], order[second] = second, first
         return tuple(order)
 
+    def mirrored_values(self) -> tuple[tuple[int, ...], ...]:
+        """Of every attribute, (V,) the value that takes the place of each in a mirror image."""
+        return tuple(
+            tuple(_mirrored_value(names, value) for value in range(len(names)))
+            for names in self.attributes.values()
+        )
+
     def mirrored_attributes(self, values: Sequence[int]) -> tuple[int, ...]:
         """The index of every attribute's value in a mirror image; -1, unknown, stays."""
         return tuple(

@@ -47,25 +47,28 @@ def read_metadata(file: Path) -> tuple[dict[str, dict[str, str]], list[str]]:
     file: .xlsx (needs openpyxl) or .csv with a column ``ID`` and one of sex, in any usual spelling. Raises
     ValueError for a file without them, or with a person twice.
     """
-    rows = list(_rows(file))
-    if len(rows) < 2:
-        raise ValueError(f"{file}: {len(rows)} rows, expected a header and a row a person.")
-    header = [str(cell or "").strip().lower() for cell in rows[0]]
-    person, sex = _column(header, _ID, file), _column(header, _SEX, file)
-    found: dict[str, dict[str, str]] = {}
-    unclear = []
-    for cells in rows[1:]:
-        row = [*cells, *[None] * (len(header) - len(cells))]  # a line may be empty, or end early
-        name = str(row[person] if row[person] is not None else "").strip()
-        if not name:
-            continue
-        if name in found:
-            raise ValueError(f"{file}: {name} has two rows, expected one.")
-        value = sex_of(str(row[sex] or ""))
-        found[name] = {} if value is None else {"sex": value}
-        if value is None:
-            unclear.append(f"{name} ({row[sex]!r})")
-    return found, unclear
+    header, rows = _by_person(file)
+    sex = _column(header, _SEX, file)
+    values = {person: sex_of(_text(row[sex])) for person, row in rows.items()}
+    unclear = [f"{person} ({rows[person][sex]!r})" for person, value in values.items() if value is None]
+    return {person: {} if value is None else {"sex": value} for person, value in values.items()}, unclear
+
+
+def read_columns(file: Path, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """What the columns ``names`` of a table of persons say, as text, by person; sex as female or male.
+
+    Upper and lower case of titles are one. Raises ValueError for what ``read_metadata`` does, and for a
+    column that is not there.
+    """
+    header, rows = _by_person(file)
+    places = [_column(header, _SEX if name.lower() in _SEX else (name.lower(),), file) for name in names]
+    return {
+        person: tuple(
+            (sex_of(text) or "") if header[place] in _SEX else text
+            for place, text in ((place, _text(row[place])) for place in places)
+        )
+        for person, row in rows.items()
+    }
 
 
 def sex_of(text: str) -> str | None:
@@ -75,6 +78,28 @@ def sex_of(text: str) -> str | None:
     if bool(female) == bool(male):
         return None
     return "female" if female else "male"
+
+
+def _by_person(file: Path) -> tuple[list[str], dict[str, list[Any]]]:
+    """Titles in lower case, and the cells of every person's row. Raises ValueError for a person twice."""
+    lines = list(_rows(file))
+    if len(lines) < 2:
+        raise ValueError(f"{file}: {len(lines)} rows, expected a header and a row a person.")
+    header = [_text(cell).lower() for cell in lines[0]]
+    person = _column(header, _ID, file)
+    rows: dict[str, list[Any]] = {}
+    for cells in lines[1:]:
+        row = [*cells, *[None] * (len(header) - len(cells))]  # a line may be empty, or end early
+        name = _text(row[person])
+        if name in rows:
+            raise ValueError(f"{file}: {name} has two rows, expected one.")
+        if name:
+            rows[name] = row
+    return header, rows
+
+
+def _text(cell: Any) -> str:
+    return "" if cell is None else str(cell).strip()
 
 
 def _column(header: Sequence[str], names: Sequence[str], file: Path) -> int:

@@ -1,6 +1,6 @@
 """All that an evaluation of a mask model keeps of the images: numbers, curves, masks as run lengths."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,6 +25,9 @@ class CollectedMasks:
     truth: tuple[tuple[Shape, ...], ...]  # N times K, in source pixels
     found: tuple[tuple[bytes, ...], ...]  # N times K run lengths (COCO), in source pixels
     sizes: tuple[tuple[int, int], ...]  # (width, height) of the sources
+    stated: tuple[Mapping[str, str], ...]  # (N,) the data's attributes of each image, unknown ones left out
+    told: tuple[tuple[np.ndarray, ...], ...]  # N times (V,) probabilities of each attribute of the model
+    without_mean_field: MaskResults | None = None  # the same looks without it, where one was asked for
 
     def true_masks(self, index: int) -> Iterator[np.ndarray]:
         """(H, W) bool of image ``index``, class by class."""
@@ -51,7 +54,14 @@ class MaskCollector:
             to_source = map_to_source(way, (width, height), (height, width))
             size = batch.source_sizes[index]
             maps = (at_source(probability, to_source, size) for probability in probabilities)
-            self.add(maps, batch, index, thresholds=thresholds, curves=_curves(probabilities, batch, index))
+            self.add(
+                maps,
+                batch,
+                index,
+                thresholds=thresholds,
+                curves=_curves(probabilities, batch, index),
+                told=tuple(logits[index].softmax(-1).cpu().numpy() for logits in outputs.attributes),
+            )
 
     def add(
         self,
@@ -61,8 +71,12 @@ class MaskCollector:
         *,
         thresholds: Sequence[float],
         curves: np.ndarray | None = None,
+        told: tuple[np.ndarray, ...] = (),
     ) -> None:
-        """Add image ``index`` of a batch. maps: K probabilities (H, W) in source pixels, one by one."""
+        """Add image ``index`` of a batch. maps: K probabilities (H, W) in source pixels, one by one.
+
+        told: (V,) probabilities of every attribute that the model tells.
+        """
         evaluator, found = MaskEvaluator(batch.class_set, thresholds), []
 
         def noted() -> Iterator[np.ndarray]:
@@ -79,6 +93,8 @@ class MaskCollector:
                 truth=(batch.shapes[index],),
                 found=(tuple(found),),
                 sizes=(batch.source_sizes[index],),
+                stated=(_stated(batch, index),),
+                told=(told,),
             )
         )
 
@@ -97,7 +113,15 @@ def joined(parts: Sequence[CollectedMasks]) -> CollectedMasks:
         truth=tuple(shapes for part in parts for shapes in part.truth),
         found=tuple(runs for part in parts for runs in part.found),
         sizes=tuple(size for part in parts for size in part.sizes),
+        stated=tuple(stated for part in parts for stated in part.stated),
+        told=tuple(told for part in parts for told in part.told),
     )
+
+
+def _stated(batch: MaskBatch, index: int) -> dict[str, str]:
+    """What the data say of image ``index``, by name of the attribute."""
+    chosen = zip(batch.class_set.attributes.items(), batch.attributes[index].tolist(), strict=True)
+    return {name: values[value] for (name, values), value in chosen if value >= 0}
 
 
 def _curves(probabilities: np.ndarray, batch: MaskBatch, index: int) -> np.ndarray:

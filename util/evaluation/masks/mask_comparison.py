@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from util.evaluation.masks.bootstrap import class_means, paired_difference
+from util.evaluation.masks.mask_results import MaskResults
 
 MEASURES = ("dice", "dice_present", "dice_overlap", "iou", "assd", "hd95", "nsd_0_5_mm", "nsd_1_mm")
 _LENGTHS = ("assd", "hd95")
@@ -17,14 +18,25 @@ _KEYS = ("classes", "cases", "persons", "per_case", "num_images_without_spacing"
 
 @dataclass(frozen=True)
 class EvaluatedMasks:
-    """What test.py --json wrote about one model."""
+    """What test.py --json wrote about one model, or is about to write."""
 
-    file: Path
+    file: Path  # or any name of it: for messages
     classes: tuple[str, ...]
     cases: tuple[str, ...]
     persons: tuple[str, ...]
     in_mm: np.ndarray  # (N,) bool: an image's lengths are in mm, or in pixels
     numbers: dict[str, np.ndarray]  # (N, K) by measure, NaN where not counted
+
+    @classmethod
+    def of(cls, results: MaskResults, name: str) -> "EvaluatedMasks":
+        return cls(
+            file=Path(name),
+            classes=results.class_set.classes,
+            cases=results.cases,
+            persons=results.persons,
+            in_mm=results.in_mm,
+            numbers={measure: results.of(measure) for measure in MEASURES},
+        )
 
 
 def read_evaluation(file: Path) -> EvaluatedMasks:
@@ -138,16 +150,8 @@ def unit_in_words(evaluated: EvaluatedMasks) -> str:
 
 
 def comparison_table(found: dict[str, Any], measure: str) -> str:
-    """One measure for a terminal: both means, the difference and its interval, a line a class, mean first."""
-    rows: list[tuple[str, ...]] = [("class", "first", "other", "difference", "95 %")]
-    entries = found[measure]
-    for name in ("mean", *(name for name in entries if name != "mean")):
-        entry = entries[name]
-        interval = entry["ci95"]
-        shown = "-" if interval is None else f"{interval[0]:+.4f} to {interval[1]:+.4f}"
-        values = ["-" if entry[key] is None else f"{entry[key]:.4f}" for key in ("first", "other")]
-        change = "-" if entry["difference"] is None else f"{entry['difference']:+.4f}"
-        rows.append((name, *values, change, shown))
+    """``comparison_rows`` for a terminal."""
+    rows = comparison_rows(found, measure)
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(
@@ -156,6 +160,22 @@ def comparison_table(found: dict[str, Any], measure: str) -> str:
         )
         for row in rows
     )
+
+
+def comparison_rows(
+    found: dict[str, Any], measure: str, titles: tuple[str, str] = ("first", "other")
+) -> list[tuple[str, ...]]:
+    """One measure: both means, the difference and its interval; a header, the mean, and a row a class."""
+    rows: list[tuple[str, ...]] = [("class", *titles, "difference", "95 %")]
+    entries = found[measure]
+    for name in ("mean", *(name for name in entries if name != "mean")):
+        entry = entries[name]
+        interval = entry["ci95"]
+        shown = "-" if interval is None else f"{interval[0]:+.4f} to {interval[1]:+.4f}"
+        values = ["-" if entry[key] is None else f"{entry[key]:.4f}" for key in ("first", "other")]
+        change = "-" if entry["difference"] is None else f"{entry['difference']:+.4f}"
+        rows.append((name, *values, change, shown))
+    return rows
 
 
 def _known(value: float) -> float | None:

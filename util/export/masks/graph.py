@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -24,23 +24,39 @@ _TASK = "tasks.masks:MaskTask"
 
 
 class SmallMaps(nn.Module):
-    """A mask model reduced to its maps, as small as it makes them."""
+    """A mask model reduced to its maps, as small as it makes them, and to the attributes that have names."""
 
-    def __init__(self, model: MaskModel) -> None:
+    maps: ClassVar[str] = LOGITS  # name of the first output
+
+    def __init__(self, model: MaskModel, attributes: Sequence[str]) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.attributes = model, tuple(attributes)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(B, C, H, W) images in [0, 1] -> (B, K, H / stride, W / stride) float32 logits."""
-        return self.model(images).logits.float()
+    @property
+    def outputs(self) -> list[str]:
+        """Their names: the maps, and every attribute."""
+        return [self.maps, *(f"attribute {name}" for name in self.attributes)]
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """(B, C, H, W) images in [0, 1] -> (B, K, H / stride, W / stride) float32 logits, and (B, V) logits
+        of the values of each attribute.
+        """
+        found = self.model(images)
+        return self.shown(found.logits.float(), images), *found.attributes[: len(self.attributes)]
+
+    def shown(self, logits: Tensor, images: Tensor) -> Tensor:
+        """The maps as they go out."""
+        return logits
 
 
 class ByteMaps(SmallMaps):
-    """The same as probabilities on the whole canvas, a byte each: a quarter of the memory of floats."""
+    """The maps as probabilities on the whole canvas, a byte each: a quarter of the memory of floats."""
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(B, C, H, W) images in [0, 1] -> (B, K, H, W) uint8, 255 times the probability, rounded."""
-        probabilities = enlarged(self.model(images).logits.float(), images.shape[-2:]).sigmoid()
+    maps: ClassVar[str] = SHARES
+
+    def shown(self, logits: Tensor, images: Tensor) -> Tensor:
+        """(B, K, H, W) uint8, 255 times the probability, rounded."""
+        probabilities = enlarged(logits, images.shape[-2:]).sigmoid()
         return (probabilities * 255.0 + 0.5).to(torch.uint8)
 
 
@@ -96,6 +112,6 @@ def export_graph(graph: SmallMaps, example: Tensor, *, opset: int, dynamic: bool
         graph,
         images.contiguous(),
         opset=opset,
-        names=(INPUT, [SHARES if isinstance(graph, ByteMaps) else LOGITS]),
+        names=(INPUT, graph.outputs),
         shapes=batch_of(INPUT, dynamic=dynamic),
     )

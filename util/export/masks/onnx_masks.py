@@ -21,7 +21,9 @@ class GraphModel(MaskModel):
     def __init__(self, file: Path, device: str) -> None:
         session = open_session(read_graph(file), file, device)
         facts = MaskGraphFacts.from_properties(properties_of(session), file)
-        super().__init__(len(facts.mask_classes))
+        counts = tuple(len(values) for values in facts.mask_classes.attributes.values())
+        told = len(session.get_outputs()) > 1  # a graph of before has maps alone
+        super().__init__(len(facts.mask_classes), attribute_values=counts if told else ())
         self.session, self.facts = session, facts
         self.thresholds.copy_(torch.tensor(facts.thresholds))
 
@@ -32,12 +34,13 @@ class GraphModel(MaskModel):
                 f"images of {tuple(images.shape[-2:])}, expected {self.facts.size} (height, width): a graph "
                 "is of one canvas. Leave out --scales, or add --windows 0.5."
             )
-        found = np.asarray(self.session.run(None, {INPUT: images.cpu().numpy()})[0])
+        outputs = self.session.run(None, {INPUT: images.cpu().numpy()})
+        found, *told = map(np.asarray, outputs)
         if self.facts.bytes_out:
             maps = (torch.from_numpy(found).float() / 255.0).logit(_LEAST)
         else:
             maps = torch.from_numpy(found)
-        return MaskOutputs(maps, self.facts.stride)
+        return MaskOutputs(maps, self.facts.stride, tuple(map(torch.from_numpy, told)))
 
 
 def load_graph(file: Path, device: str) -> MaskPredictor:

@@ -18,12 +18,27 @@ from util.prediction.masks.run_lengths import encode_rows
 from util.prediction.masks.submission import COLUMNS
 from util.prediction.stems import Stems, plain_stem
 
+ATTRIBUTE_COLUMNS = ("file", "slice", "attribute", "value", "probability")
 Add = Callable[[Mapping[str, Any]], None]  # takes the record of one image
 
 
 def decoded(found: Mapping[str, Any]) -> np.ndarray:
     """(H, W) bool of one entry of a record's ``masks``."""
     return coco.decode(_code(found)).astype(bool)
+
+
+@contextmanager
+def attribute_file(file: Path) -> Iterator[Add]:
+    """``file,slice,attribute,value,probability``: a row an image and attribute."""
+    with open_atomic(file) as stream:
+
+        def add(image: Mapping[str, Any]) -> None:
+            origin = image["file"], image["slice"]
+            told = image["attributes"].items()
+            stream.write(_rows((*origin, name, one["value"], one["probability"]) for name, one in told))
+
+        stream.write(_rows([ATTRIBUTE_COLUMNS]))
+        yield add
 
 
 @contextmanager
@@ -35,16 +50,12 @@ def rle_file(file: Path) -> Iterator[Add]:
     name_of = _Names(file)
     with open_atomic(file) as stream:
 
-        def write(rows: Iterable[Sequence[str]]) -> None:
-            text = io.StringIO()
-            csv.writer(text, lineterminator="\n").writerows(rows)
-            stream.write(text.getvalue().encode())
-
         def add(image: Mapping[str, Any]) -> None:
             name = name_of(image)
-            write((name, found["class"], encode_rows(decoded(found))) for found in image["masks"])
+            found = image["masks"]
+            stream.write(_rows((name, one["class"], encode_rows(decoded(one))) for one in found))
 
-        write([COLUMNS])
+        stream.write(_rows([COLUMNS]))
         yield add
 
 
@@ -128,6 +139,13 @@ class _Names:
             )
         self._taken[name] = image["file"]
         return name
+
+
+def _rows(rows: Iterable[Sequence[Any]]) -> bytes:
+    """Lines of CSV; an empty cell stands for None."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()
 
 
 def _name(image: Mapping[str, Any]) -> str:

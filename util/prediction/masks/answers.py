@@ -6,7 +6,7 @@ import json
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,7 +16,14 @@ from pycocotools import mask as coco_masks
 from datasets.files.image_files import SourceImage
 from datasets.masks.class_set import ClassSet
 from util.files import open_atomic, printable
-from util.prediction.masks.answer_files import Add, coco_file, dicom_folder, png_folder, rle_file
+from util.prediction.masks.answer_files import (
+    Add,
+    attribute_file,
+    coco_file,
+    dicom_folder,
+    png_folder,
+    rle_file,
+)
 from util.prediction.masks.image_masks import ImageMasks
 from util.prediction.masks.measurements import COLUMNS, csv_text, measured
 
@@ -25,19 +32,24 @@ from util.prediction.masks.measurements import COLUMNS, csv_text, measured
 class MaskAnswers:
     """Records, files and pictures of masks (``util.prediction.protocols.Answers``).
 
+    ``attributes`` are what the model tells of whole images, by name, with the values that it tells apart;
+    with them comes FILE_attributes.csv.
     ``rle`` adds FILE_rle.csv in the hand task's form, ``coco`` FILE_coco.json, ``png`` a folder FILE_png with
     a folder a class, ``dicom_seg`` a folder FILE_seg with a Segmentation an image.
     """
 
     class_set: ClassSet
     labels: str
+    attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     rle: bool = False
     coco: bool = False
     png: bool = False
     dicom_seg: bool = False
 
     def about(self) -> dict[str, Any]:
-        return {"classes": list(self.class_set.classes), "labels": self.labels}
+        about = {"classes": list(self.class_set.classes), "labels": self.labels}
+        told = {name: list(values) for name, values in self.attributes.items()}
+        return about | ({"attributes": told} if told else {})
 
     def record(self, image: SourceImage, found: ImageMasks) -> dict[str, Any]:
         """One image as JSON: where it is from, COCO's run lengths (by columns) and sizes of every class."""
@@ -53,6 +65,7 @@ class MaskAnswers:
             "width": found.size[0],
             "height": found.size[1],
             "spacing_mm": found.spacing.tolist() if np.isfinite(found.spacing).all() else None,
+            **({"attributes": _most_probable(found)} if found.attributes else {}),
             **found.notes,
             "masks": masks,
         }
@@ -72,7 +85,7 @@ class MaskAnswers:
         images: Iterable[dict],
         failed: Sequence[dict],
     ) -> int:
-        """FILE.json, FILE.csv with the sizes of what was found, what was asked for; the number of images.
+        """FILE.json, FILE.csv with the sizes of what was found, the ``_others``; the number of images.
 
         One record is in memory at a time; ``failed`` is read last.
         """
@@ -96,8 +109,11 @@ class MaskAnswers:
         return count
 
     def _others(self, file: Path) -> Iterator[AbstractContextManager[Add]]:
-        """What was asked for beside FILE.json and FILE.csv."""
-        beside = {kind: file.with_name(f"{file.stem}_{kind}") for kind in ("rle", "coco", "png", "seg")}
+        """Beside FILE.json and FILE.csv: attributes where the model tells them, and what was asked for."""
+        kinds = ("attributes", "rle", "coco", "png", "seg")
+        beside = {kind: file.with_name(f"{file.stem}_{kind}") for kind in kinds}
+        if self.attributes:
+            yield attribute_file(beside["attributes"].with_suffix(".csv"))
         if self.rle:
             yield rle_file(beside["rle"].with_suffix(".csv"))
         if self.coco:
@@ -106,6 +122,14 @@ class MaskAnswers:
             yield png_folder(beside["png"], self.class_set.classes)
         if self.dicom_seg:
             yield dicom_folder(beside["seg"])
+
+
+def _most_probable(found: ImageMasks) -> dict[str, dict[str, Any]]:
+    """The value of every attribute, with its probability."""
+    best = {name: max(values, key=values.__getitem__) for name, values in found.attributes.items()}
+    return {
+        name: {"value": value, "probability": found.attributes[name][value]} for name, value in best.items()
+    }
 
 
 def _json(value: Any, depth: int) -> str:

@@ -1,6 +1,6 @@
 """What inference gives for one image: K overlapping masks in source pixels, a bit a class and pixel."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ class ImageMasks:
     planes: np.ndarray  # (H, W, bytes) uint8, source pixels: class k is bit k % 8 of byte k // 8
     num_classes: int
     spacing: np.ndarray  # (2,) float64, mm per pixel along x and y; NaN where unknown
+    attributes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # probabilities of values
     notes: dict[str, Any] = field(default_factory=dict)  # what options did to the masks; JSON-ready
 
     @property

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from datasets.files.image_files import SourceImage
 from datasets.masks.class_set import ClassSet
@@ -38,6 +39,11 @@ class Member:
     class_set: ClassSet
     canvas: tuple[int, int]
 
+    @property
+    def attributes(self) -> Mapping[str, tuple[str, ...]]:
+        """What it tells of a whole image, and the values that it tells apart."""
+        return self.class_set.attributes if self.model.attribute_values else {}
+
 
 @dataclass(frozen=True)
 class LookMaps:
@@ -46,6 +52,7 @@ class LookMaps:
     logits: Tensor  # (K, h, w) on the CPU
     canvas: tuple[int, int]  # (height, width)
     to_source: np.ndarray  # (3, 3) pixels of the canvas -> pixels of the source
+    told: tuple[np.ndarray, ...]  # (V,) probabilities of each attribute
     changed: list[float] | None = None  # (K,) what the mean field changed, as shares
 
     def at_source(self, index: int, size: tuple[int, int]) -> np.ndarray:
@@ -73,7 +80,7 @@ class MaskPredictor:
 
     @property
     def answers(self) -> MaskAnswers:
-        return MaskAnswers(self.meaning.class_set, self.meaning.labels)
+        return MaskAnswers(self.meaning.class_set, self.meaning.labels, self.member.attributes)
 
     def __call__(self, images: Sequence[SourceImage]) -> list[ImageMasks]:
         """The masks of each image, in order. Raises ValueError when a prediction is not finite."""
@@ -91,13 +98,13 @@ class MaskFinder:
 
     The averages are taken in source pixels, one class at a time, so that neither the looks' different
     canvases nor many classes cost memory: each is a bit of the result before the next one begins.
+    ``attributes`` are told where all members tell the same ones.
 
     Raises ValueError when the members' classes differ, or a mirror image is asked for and pairs are unknown.
     """
 
     def __init__(self, members: Sequence[Member], looks: MaskLooks, labels: str = "") -> None:
         self.members, self.looks, self.file = list(members), looks, looks.checkpoints[0]
-        self.answers = MaskAnswers(members[0].class_set, labels)
         self.class_set = members[0].class_set
         for number, member in enumerate(members):
             if member.class_set.classes != self.class_set.classes:
@@ -105,8 +112,17 @@ class MaskFinder:
                     f"{looks.checkpoints[number]}: finds {list(member.class_set.classes)}, the first "
                     f"checkpoint {list(self.class_set.classes)}. An ensemble needs the same ones, in order."
                 )
+        told = [list(member.attributes.items()) for member in members]
+        self.attributes = dict(told[0]) if all(other == told[0] for other in told) else {}
+        self.answers = MaskAnswers(self.class_set, labels, self.attributes)
         self._order = self.class_set.mirrored() if looks.flip else ()
         self.thresholds = self._thresholds()
+
+    def without_mean_field(self) -> MaskFinder | None:
+        """What looks in the same way but for the mean field; None where there is none."""
+        if self.looks.mean_field is None:
+            return None
+        return MaskFinder(self.members, replace(self.looks, mean_field=None), self.answers.labels)
 
     def __call__(self, images: Sequence[SourceImage]) -> list[ImageMasks]:
         """The masks of each image, in order. Raises ValueError when a prediction is not finite."""
@@ -120,7 +136,11 @@ class MaskFinder:
         for k, probability in enumerate(self.probabilities(taken, size)):
             mask = self.looks.cleaning(probability >= self.thresholds[k], image.spacing)
             planes[..., k // 8] |= mask.astype(np.uint8) << k % 8
-        return ImageMasks(planes, len(self.class_set), image.spacing, self._notes(taken))
+        attributes = {
+            name: dict(zip(values, probabilities.tolist(), strict=True))
+            for (name, values), probabilities in zip(self.attributes.items(), self.told(taken), strict=True)
+        }
+        return ImageMasks(planes, len(self.class_set), image.spacing, attributes, self._notes(taken))
 
     def probabilities(self, taken: Sequence[LookMaps], size: tuple[int, int]) -> Iterator[np.ndarray]:
         """(H, W) float32 in source pixels, class by class: the mean of all looks."""
@@ -130,6 +150,12 @@ class MaskFinder:
                 total += look.at_source(k, size)
             total /= len(taken)
             yield total
+
+    def told(self, taken: Sequence[LookMaps]) -> tuple[np.ndarray, ...]:
+        """(V,) probabilities of every one of ``attributes``: the mean of all looks."""
+        if not self.attributes:
+            return ()
+        return tuple(np.mean(looks, 0) for looks in zip(*(look.told for look in taken), strict=True))
 
     @torch.inference_mode()
     def look(self, image: SourceImage) -> Iterator[LookMaps]:
@@ -145,12 +171,9 @@ class MaskFinder:
         device = member.model.thresholds.device
         images = images_of([sample]).to(device)
         images = images.flip(-1) if mirrored else images
-        maps_of = partial(_maps_of, member.model)
-        if self.looks.windows is None:
-            logits = maps_of(images)
-        else:
-            logits = maps_in_windows(maps_of, images, window=member.canvas, overlap=self.looks.windows)
-        if not all(bool(logits[:, k].isfinite().all()) for k in range(logits.shape[1])):  # by class: memory
+        logits, attributes = self._seen(member, images)
+        by_class = (logits[:, k] for k in range(logits.shape[1]))  # one at a time: memory
+        if not all(bool(found.isfinite().all()) for found in (*by_class, *attributes)):
             raise ValueError(
                 f"{sample.case}: the prediction is not finite. The weights have diverged: use another "
                 "checkpoint."
@@ -165,7 +188,25 @@ class MaskFinder:
         if mirrored:
             logits = logits.flip(-1)[:, list(self._order)]
             changed = changed and [changed[k] for k in self._order]
-        return LookMaps(logits[0].cpu(), (height, width), sample.to_source, changed)
+            orders = member.class_set.mirrored_values()[: len(attributes)]  # without heads none
+            attributes = [one[:, list(order)] for one, order in zip(attributes, orders, strict=True)]
+        told = tuple(one[0].softmax(-1).cpu().numpy() for one in attributes)
+        return LookMaps(logits[0].cpu(), (height, width), sample.to_source, told, changed)
+
+    def _seen(self, member: Member, images: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
+        """(1, K, h, w) logits of the maps and (1, V) of each attribute, of one canvas.
+
+        Heads learnt from whole images; where the canvas is seen in windows, they are shown it reduced.
+        """
+        if self.looks.windows is None:
+            outputs = member.model(images)
+            return outputs.logits, outputs.attributes
+        maps_of = partial(_maps_of, member.model)
+        logits = maps_in_windows(maps_of, images, window=member.canvas, overlap=self.looks.windows)
+        if not self.attributes:
+            return logits, ()
+        whole = F.interpolate(images, member.canvas, mode="bilinear", antialias=True)
+        return logits, member.model(whole).attributes
 
     def _thresholds(self) -> list[float]:
         """(K,) those asked for, or the mean of the members' own."""

@@ -1,13 +1,15 @@
 """The evaluation of masks as one self-contained HTML file."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from util.evaluation.masks.attributes import attribute_table
 from util.evaluation.masks.bootstrap import class_means, intervals
 from util.evaluation.masks.collected import CollectedMasks
 from util.evaluation.masks.edge_calibration import BAND_MM, EdgeCalibration
+from util.evaluation.masks.mask_evaluation import MaskEvaluation
 from util.evaluation.masks.mask_results import MaskResults, worst_images
 from util.evaluation.masks.mask_summary import DEFINITIONS, left_out_of_lengths, table_header, table_rows
 from util.reporting import frame
@@ -26,36 +28,65 @@ _TABLE_NOTE = (
     "and 1 mm, images in which the structure was missed, and in which it was found although it is not there."
 )
 
+_ATTRIBUTE_NOTE = (
+    "n: images of which the attribute is known. The share of them that is right and its 95 % interval over "
+    "persons: of all, and of the images of each true value. Then what was found."
+)
+
 
 def write_report(
-    file: str | Path,
-    collected: CollectedMasks,
-    origin: Mapping[str, str],
-    load_image: Callable[[int], np.ndarray],
+    file: str | Path, evaluation: MaskEvaluation, load_image: Callable[[int], np.ndarray]
 ) -> None:
-    """Write the report atomically.
-
-    origin: what was evaluated on what, a line each, the first of which is the title. ``load_image`` reads
-    image n (H, W) uint8 again; it is asked for the few worst only.
-    """
-    results = collected.results
-    title = next(iter(origin.values()), "masks")
+    """Write the report atomically; ``load_image`` reads image n (H, W) uint8 again, the few worst only."""
+    results = evaluation.collected.results
+    title = f"{evaluation.folder.name}, {evaluation.subset}"
     dice = float(class_means(results.of("dice"))[-1])
     sections = [
         frame.heading(f"Masks of {title}", 1),
-        frame.facts(origin),
+        _origin(evaluation),
         _headline(results),
         frame.heading("Every class"),
         frame.note(" ".join([_TABLE_NOTE, left_out_of_lengths(results)]).strip()),
         frame.table(table_header(results), table_rows(results)),
+        *_attributes(evaluation),
+        *_mean_field(evaluation),
         frame.heading("Spread over images"),
         _figures(results),
         frame.heading("Worst cases"),
-        _worst_cases(collected, load_image),
+        _worst_cases(evaluation.collected, load_image),
         frame.heading("Definitions"),
         frame.facts(DEFINITIONS),
     ]
     frame.write_page(file, f"{title}: Dice {dice:.4f}", sections)
+
+
+def _origin(evaluation: MaskEvaluation) -> str:
+    """What was evaluated on what."""
+    return frame.facts(
+        {
+            "Checkpoint": " + ".join(map(str, evaluation.looks.checkpoints)),
+            "Data": f"{evaluation.folder}, subset {evaluation.subset}",
+            "Measured against": f"{evaluation.labels} labels",
+            "Trained on": f"{evaluation.trained_on} labels",
+            "Looks": str(evaluation.looks),
+        }
+    )
+
+
+def _attributes(evaluation: MaskEvaluation) -> list[str]:
+    """What the model tells of whole images, a table an attribute; nothing for a model without heads."""
+    tables = [attribute_table(results) for results in evaluation.attributes]
+    shown = [frame.table(header, rows) for header, *rows in tables]
+    return [frame.heading("Attributes of the image"), frame.note(_ATTRIBUTE_NOTE), *shown] if shown else []
+
+
+def _mean_field(evaluation: MaskEvaluation) -> list[str]:
+    """What the mean field did; nothing where none was asked for."""
+    table = evaluation.mean_field_table()
+    if not table:
+        return []
+    shown = frame.note("Dice of the same looks without and with it, and the 95 % interval over persons.")
+    return [frame.heading("The mean field"), shown, frame.table(table[0], table[1:])]
 
 
 def _headline(results: MaskResults) -> str:
