@@ -13,6 +13,7 @@ from datasets.files.image_files import SourceImage
 from datasets.masks.batch import collate
 from datasets.masks.class_set import ClassSet
 from datasets.masks.dataset import MaskDataset
+from datasets.masks.meaning import MaskMeaning
 from models.masks.mask_model import MaskModel, MaskOutputs
 from tests.support.tiny_masks import write_chests
 from util.evaluation.masks.attributes import (
@@ -26,7 +27,7 @@ from util.evaluation.masks.mask_evaluation import MaskEvaluation, evaluated_by
 from util.prediction.masks.answers import MaskAnswers
 from util.prediction.masks.image_masks import ImageMasks
 from util.prediction.masks.looks import MaskLooks
-from util.prediction.masks.predict import MaskFinder, Member
+from util.prediction.masks.predict import MaskFinder, MaskPredictor, Member
 from util.reporting.masks.mask_report import write_report
 
 HAND = ClassSet("hand", ("bone",), (), {"sex": ("female", "male"), "side": ("left", "right")})
@@ -124,6 +125,17 @@ def test_an_ensemble_averages_what_all_its_members_tell() -> None:
     other = ClassSet("hand", HAND.classes, (), {"sex": ("male", "female"), "side": ("left", "right")})
     mixed = finder(LeftRightModel(), LeftRightModel(), classes=(HAND, other), flip=True)
     assert mixed.find(xray()).attributes == {} and mixed.answers.attributes == {}
+
+
+def test_models_that_tell_different_attributes_are_named(caplog) -> None:
+    other = ClassSet("hand", HAND.classes, (), {"sex": ("male", "female")})
+    members = [
+        MaskPredictor(Path(file), MaskMeaning(classes, "made"), Member(LeftRightModel(), classes, (64, 96)))
+        for file, classes in (("a.pt", HAND), ("b.pt", other))
+    ]
+    MaskPredictor.together(members, MaskLooks((Path("a.pt"), Path("b.pt"))))
+    assert "attributes are left out" in caplog.text
+    assert "a.pt: ['sex', 'side']; b.pt: ['sex']" in caplog.text
 
 
 def test_records_and_a_table_hold_the_most_probable_value(tmp_path) -> None:

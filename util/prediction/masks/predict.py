@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -27,6 +28,8 @@ from util.prediction.masks.looks import MaskLooks
 from util.prediction.masks.mean_field import changed_shares
 from util.prediction.masks.source import at_source, map_to_source
 from util.prediction.masks.windows import maps_in_windows
+
+logger = logging.getLogger(__name__)
 
 _STEP = 32  # canvases are multiples of it
 
@@ -90,7 +93,11 @@ class MaskPredictor:
     def together(members: Sequence[MaskPredictor], looks: MaskLooks) -> MaskFinder:
         """What looks at images as ``looks`` says, by all of them. Raises ValueError when classes differ."""
         labels = " + ".join(dict.fromkeys(member.meaning.labels for member in members))
-        return MaskFinder([member.member for member in members], looks, labels)
+        finder = MaskFinder([member.member for member in members], looks, labels)
+        if not finder.attributes and any(member.member.attributes for member in members):
+            named = "; ".join(f"{one.file}: {sorted(one.member.attributes) or 'none'}" for one in members)
+            logger.warning("attributes are left out, the models tell different ones (%s)", named)
+        return finder
 
 
 class MaskFinder:
