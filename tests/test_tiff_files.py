@@ -5,11 +5,12 @@ import zlib
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from datasets.files.image_files import read_images
 from tests.support.tiff_writer import write_tiff
 from tests.support.xray_files import ORIENTATIONS, alike, deep, picture
+from util.prediction.landmarks.measuring import scale_known
 
 UPRIGHT = picture()
 DEEP = deep(UPRIGHT)
@@ -124,3 +125,72 @@ def test_a_png_may_say_before_or_behind_its_pixels_how_it_lies(tmp_path, behind,
 def exif_chunk(content):
     body = b"eXIf" + content
     return len(content).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
+
+
+def spacing_of(file, resolution, unit, **more):
+    """What a file says whose tags are ``resolution`` along x and y, and ``unit``."""
+    tags = {282: resolution[0], 283: resolution[1]} | ({} if unit is None else {296: unit})
+    write_tiff(file, UPRIGHT, tags=tags | more.pop("tags", {}), **more)
+    (source,) = read_images(file)
+    return source
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(
+    ("resolution", "unit", "spacing"),
+    [
+        (((300, 1), (150, 1)), 2, (25.4 / 300, 25.4 / 150)),
+        (((204, 1), (98, 1)), None, (25.4 / 204, 25.4 / 98)),  # inches where no unit is said
+        (((1000, 10), (2000, 10)), 3, (0.1, 0.05)),
+    ],
+)
+def test_oblong_pixels_are_as_long_as_their_tags_say(tmp_path, order, resolution, unit, spacing):
+    found = spacing_of(tmp_path / "x.tif", resolution, unit, order=order)
+    np.testing.assert_allclose(found.spacing, spacing)
+    record = {"spacing_mm": found.spacing.tolist(), "spacing_source": found.spacing_source}
+    assert found.spacing_source == "XResolution, YResolution" and not scale_known(record)
+
+
+@pytest.mark.parametrize("unit", [None, 1, 2, 3])
+@pytest.mark.parametrize(
+    "resolution",
+    [
+        ((72, 1), (72, 1)),
+        ((300, 1), (300, 1)),
+        ((30000, 100), (2999, 10)),  # rounded: as good as square
+        ((1, 1), (1, 1)),
+        ((0, 1), (0, 1)),
+        ((300, 0), (150, 0)),
+    ],
+)
+def test_a_resolution_that_is_the_same_both_ways_says_nothing(tmp_path, resolution, unit):
+    found = spacing_of(tmp_path / "x.tif", resolution, unit)
+    assert np.isnan(found.spacing).all() and found.spacing_source == "none"
+
+
+def test_a_resolution_of_one_a_unit_says_nothing(tmp_path):
+    assert np.isnan(spacing_of(tmp_path / "x.tif", ((300, 1), (1, 1)), 2).spacing).all()
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+def test_oblong_pixels_turn_with_the_picture(tmp_path, orientation):
+    found = spacing_of(tmp_path / "x.tif", ((100, 1), (50, 1)), 3, tags={274: orientation})
+    np.testing.assert_allclose(found.spacing, (0.2, 0.1) if orientation >= 5 else (0.1, 0.2))
+
+
+def test_oblong_pixels_without_a_length_are_refused_unless_it_is_given(tmp_path):
+    file = tmp_path / "x.tif"
+    with pytest.raises(ValueError, match=r"x.tif: .*\(1.0, 2.0\).*oblong.*Give --spacing with two"):
+        spacing_of(file, ((1, 1), (2, 1)), 1)
+    (source,) = read_images(file, [0.2, 0.1])
+    assert source.spacing.tolist() == [0.2, 0.1]
+
+
+def test_pages_of_several_sizes_of_pixels_are_refused(tmp_path):
+    with TiffImagePlugin.AppendingTiffWriter(str(tmp_path / "x.tif"), new=True) as stream:
+        for down in (150.0, 200.0):
+            tags = {282: 300.0, 283: down, 296: 2}
+            Image.fromarray(UPRIGHT).save(stream, format="TIFF", tiffinfo=tags)
+            stream.newFrame()
+    with pytest.raises(ValueError, match="on page 2, expected one size of pixels"):
+        list(read_images(tmp_path / "x.tif"))

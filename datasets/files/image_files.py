@@ -17,6 +17,7 @@ from datasets.files.grey import require_content, to_grey8
 from datasets.files.kinds import READ_HERE, Kind, kind_by_suffix, kind_of
 from datasets.files.mha_files import open_stack
 from datasets.files.picture_files import picture_pages, read_pictures
+from datasets.files.tiff_spacing import tiff_spacing
 from util.files import printable
 
 _MAX_REASON = 300  # characters: what some libraries say fills a screen
@@ -99,7 +100,9 @@ def _open(file: Path, *, with_spacing: bool) -> _Content:
         return _Content(images, stack.num_slices, stack.spacing, stack.spacing_source)
     if kind is Kind.PICTURE:
         pages = picture_pages(file)
-        return _Content(read_pictures(file, pages), len(pages), *unknown)
+        tiff = [page for page in pages if page is not None]
+        spacing = tiff_spacing(tiff) if with_spacing and tiff else unknown
+        return _Content(read_pictures(file, pages), len(pages), *spacing)
     raise ValueError(f"its content is none of {READ_HERE}. Convert it")
 
 

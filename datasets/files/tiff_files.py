@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # either byte order, and BigTIFF
 _SUBFILE, _OLD_SUBFILE, _BITS, _MEANING, _TURN, _NUMBERS = 254, 255, 258, 262, 274, 339  # tags
+_X_RESOLUTION, _Y_RESOLUTION, _UNIT = 282, 283, 296
+_INCH = 2  # where a page says no unit (TIFF 6.0)
 _REDUCED_OR_MASK = 0b101  # bits of NewSubfileType (TIFF 6.0): a smaller copy, a transparency mask
 _OLD_REDUCED = 2
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2  # photometric interpretations
@@ -39,6 +41,8 @@ class TiffPage:
     width: int
     height: int
     is_deep: bool
+    resolution: tuple[float, float]  # pixels a unit along x and y of the upright page; NaN where unknown
+    unit: int  # ResolutionUnit: 1 none, 2 inch, 3 cm
 
 
 def tiff_pages(file: Path) -> list[TiffPage]:
@@ -100,7 +104,23 @@ def _described(page: tifffile.TiffPage, number: int) -> TiffPage | None:
     if _tag(page, _SUBFILE, 0) & _REDUCED_OR_MASK or _tag(page, _OLD_SUBFILE, 0) == _OLD_REDUCED:
         return None
     plain = page.bitspersample <= 8 and _tag(page, _NUMBERS, 1) in _PLAIN_NUMBERS
-    return TiffPage(number, page.imagewidth, page.imagelength, is_deep=not plain)
+    along_x, along_y = (_ratio(page, code) for code in (_X_RESOLUTION, _Y_RESOLUTION))
+    lies = _tag(page, _TURN, 1) >= 5
+    return TiffPage(
+        number,
+        page.imagewidth,
+        page.imagelength,
+        is_deep=not plain,
+        resolution=(along_y, along_x) if lies else (along_x, along_y),
+        unit=_tag(page, _UNIT, _INCH),
+    )
+
+
+def _ratio(page: tifffile.TiffPage, code: int) -> float:
+    """The value of a tag of a numerator and a denominator; NaN where it is missing or no such thing."""
+    value = page.tags.valueof(code)
+    pair = isinstance(value, tuple) and len(value) == 2 and all(isinstance(part, int) for part in value)
+    return value[0] / value[1] if pair and value[1] else float("nan")
 
 
 def _tag(page: tifffile.TiffPage, code: int, otherwise: int) -> int:

@@ -83,6 +83,7 @@ def rows() -> list[Row]:
         Row("TIFF, big endian", "32-bit, signed", "deflate", ".tif", _tiff_of(">i4"), "tifffile"),
         Row("TIFF, big endian", "32-bit fractions", "deflate", ".tif", _tiff_of(">f4"), "tifffile"),
         Row("TIFF", "64-bit fractions", "deflate", ".tif", _tiff_of("<f8"), "tifffile"),
+        Row("TIFF, oblong pixels", "8-bit grey", "none", ".tif", _oblong, "Pillow"),
         Row("TIFF of pages and reduced copies", "8-bit", "none", ".tif", _pages, "Pillow, without copies"),
         Row("JPEG 2000", "8-bit", "lossless", ".jp2", _pillow("JPEG2000"), "Pillow"),
         Row("JPEG 2000", "16-bit RGB", "lossy", ".jp2", _opencv(3), "imagecodecs"),
@@ -226,6 +227,10 @@ def _tiff_of(kind: str) -> Write:
         write_tiff(file, values.astype(kind[1:]), kind[0], deflated=True, rows_a_strip=9)
 
     return write
+
+
+def _oblong(file: Path, stored: np.ndarray) -> None:
+    write_tiff(file, stored, tags={282: (300, 1), 283: (150, 1)})
 
 
 def _pages(file: Path, stored: np.ndarray) -> None:

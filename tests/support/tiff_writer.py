@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-_SHORT, _LONG = 3, 4
-_LETTERS = {_SHORT: "H", _LONG: "I"}
+_SHORT, _LONG, _RATIONAL = 3, 4, 5
+_LETTERS = {_SHORT: "H", _LONG: "I", _RATIONAL: "II"}
 _NUMBERS = {"u": 1, "i": 2, "f": 3}  # SampleFormat by numpy's kind
 _BODY_AT = 8  # bytes of the header
 
@@ -23,11 +23,11 @@ def write_tiff(
     by_planes: bool = False,
     rows_a_strip: int | None = None,
     packed_bits: int | None = None,
-    tags: Mapping[int, int] | None = None,
+    tags: Mapping[int, int | tuple[int, int]] | None = None,
 ) -> None:
     """(H, W[, C]) ``pixels``; ``meaning``: PhotometricInterpretation; ``packed_bits``: fewer than of a byte.
 
-    ``order``: ``<`` or ``>``. ``tags``: further ones of one short each.
+    ``order``: ``<`` or ``>``. ``tags``: further ones of one short each, or of a numerator and a denominator.
     """
     height, width = pixels.shape[:2]
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
@@ -57,7 +57,8 @@ def write_tiff(
         284: (_SHORT, [2 if by_planes else 1]),
         339: (_SHORT, [_NUMBERS[pixels.dtype.kind]] * channels),
     }
-    entries |= {tag: (_SHORT, [value]) for tag, value in (tags or {}).items()}
+    for tag, value in (tags or {}).items():
+        entries[tag] = (_SHORT, [value]) if isinstance(value, int) else (_RATIONAL, value)
     mark = b"II*\0" if order == "<" else b"MM\0*"
     head = mark + struct.pack(f"{order}I", _BODY_AT + len(body))
     file.write_bytes(head + body + _directory(entries, _BODY_AT + len(body), order))
@@ -73,8 +74,9 @@ def _bytes(rows: np.ndarray, packed_bits: int | None) -> bytes:
 def _directory(entries: Mapping[int, tuple[int, Sequence[int]]], at: int, order: str) -> bytes:
     tail_at, tail, lines = at + 2 + 12 * len(entries) + 4, b"", b""
     for tag, (kind, values) in sorted(entries.items()):
-        data = struct.pack(f"{order}{len(values)}{_LETTERS[kind]}", *values)
-        lines += struct.pack(f"{order}HHI", tag, kind, len(values))
+        count = len(values) // len(_LETTERS[kind])
+        data = struct.pack(order + count * _LETTERS[kind], *values)
+        lines += struct.pack(f"{order}HHI", tag, kind, count)
         lines += data.ljust(4, b"\0") if len(data) <= 4 else struct.pack(f"{order}I", tail_at + len(tail))
         tail += data if len(data) > 4 else b""
     return struct.pack(f"{order}H", len(entries)) + lines + bytes(4) + tail

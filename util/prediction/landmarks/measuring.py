@@ -19,7 +19,9 @@ from measurements.records import FLAGS, Setting, inferred_names, measurement_rec
 from measurements.shapes import LandmarkShapes, shipped_shapes
 from transforms.geometry import square_side
 
-_NOT_AT_PATIENT = ("none", "NominalScannedPixelSpacing", "ImagerPixelSpacing", "nominal")
+_NOT_AT_PATIENT = (
+    *("none", "NominalScannedPixelSpacing", "ImagerPixelSpacing", "XResolution, YResolution", "nominal"),
+)
 
 
 @dataclass(frozen=True)
