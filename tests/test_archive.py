@@ -161,6 +161,16 @@ def test_line_cut_anywhere_is_dropped_alone(tmp_path):
         assert file.read_bytes() == content
 
 
+def test_lines_are_appended_by_what_every_system_has(tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "pwrite")  # as on Windows
+    for numbers in ((0, 1), (2,)):
+        with PartFile(tmp_path / "x.jsonl") as part:
+            for number in numbers:
+                part.append({"chunk": number})
+    lines = (tmp_path / "x.jsonl").read_text().splitlines()
+    assert [json.loads(line)["chunk"] for line in lines] == [0, 1, 2]
+
+
 def test_full_disk_is_named_and_the_shard_goes_on(images, undisturbed, tmp_path):
     output = tmp_path / "out.json"
 

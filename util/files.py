@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 _BLOCK = 64 * 1024  # bytes that are read at once
+_BINARY = getattr(os, "O_BINARY", 0)  # Windows would write two bytes for the end of a line
 
 
 class WriteError(ValueError):
@@ -63,7 +64,7 @@ class GrowingFile:
         """Write whole lines; when this returns they are on the disk. After a WriteError all is as before."""
         is_new = not self.file.exists()
         try:
-            handle = os.open(self.file, os.O_WRONLY | os.O_CREAT, self._mode)
+            handle = os.open(self.file, os.O_WRONLY | os.O_CREAT | _BINARY, self._mode)
             try:
                 self._write(handle, lines)
             finally:
@@ -77,9 +78,10 @@ class GrowingFile:
     def _write(self, handle: int, lines: bytes) -> None:
         os.ftruncate(handle, self.size)
         try:
+            os.lseek(handle, self.size, os.SEEK_SET)
             rest = memoryview(lines)
             while rest:
-                rest = rest[os.pwrite(handle, rest, self.size + len(lines) - len(rest)) :]
+                rest = rest[os.write(handle, rest) :]
             os.fsync(handle)
         except OSError:
             os.ftruncate(handle, self.size)
@@ -128,7 +130,9 @@ def _whole_size(file: Path) -> int:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Put the name of a new file on the disk."""
+    """Put the name of a new file on the disk. Windows opens no folders, and its file system sees to names."""
+    if os.name == "nt":
+        return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
