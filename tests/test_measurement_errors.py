@@ -149,7 +149,7 @@ def test_a_file_of_predictions_comes_back(tmp_path: Path) -> None:
     truth = faces(4)
     truth[1, 3] = np.nan
     errors = predictions(faces(4, seed=1), truth)
-    again = errors_of_file(written(tmp_path / "t.json", errors))
+    again, _ = errors_of_file(written(tmp_path / "t.json", errors))
     assert again.cases == errors.cases
     for name in ("predicted", "truth", "spacing", "uncertainty_mm"):
         np.testing.assert_allclose(getattr(again, name), getattr(errors, name), atol=1e-9)

@@ -33,7 +33,7 @@ from util.evaluation.landmarks.measurement_errors import (  # noqa: E402
     measurement_errors,
 )
 from util.evaluation.landmarks.metrics import Errors  # noqa: E402
-from util.evaluation.landmarks.prediction_file import errors_of_file, read_prediction_file  # noqa: E402
+from util.evaluation.landmarks.prediction_file import errors_of_file  # noqa: E402
 from util.evaluation.landmarks.readers import (  # noqa: E402
     against_readers,
     errors_between_markings,
@@ -117,9 +117,7 @@ def read(args: argparse.Namespace) -> tuple[Errors, LandmarkSet]:
         return errors_between_readers(first, second, args.subset), landmark_set_of(first)
     if args.repeats:
         return errors_between_markings(args.repeats), landmark_set_of(args.repeats)
-    content = read_prediction_file(args.predictions)
-    landmark_set = LandmarkSet.from_dict(content["landmark_set"], source=str(args.predictions))
-    errors = errors_of_file(args.predictions)
+    errors, landmark_set = errors_of_file(args.predictions)
     if args.against:
         errors = against_readers(errors, args.against, landmark_set)
     return errors, landmark_set

@@ -22,10 +22,9 @@ sys.path.insert(0, str(ROOT))  # run as a script, from anywhere
 
 import numpy as np  # noqa: E402
 
-from datasets.landmarks.landmark_set import LandmarkSet  # noqa: E402
 from measurements.face_frame import mean_face  # noqa: E402
 from util.evaluation.landmarks.metrics import Errors  # noqa: E402
-from util.evaluation.landmarks.prediction_file import errors_of_file, read_prediction_file  # noqa: E402
+from util.evaluation.landmarks.prediction_file import errors_of_file  # noqa: E402
 from util.evaluation.landmarks.protocol_fit import Residuals, fit_protocol  # noqa: E402
 from util.evaluation.landmarks.protocol_gain import Side, adapted  # noqa: E402
 from util.evaluation.landmarks.readers import against_readers, without_repeats  # noqa: E402
@@ -107,9 +106,8 @@ def read_scenario(parts: Sequence[str]) -> Scenario:
 
 
 def by_readers(predictions: str, folder: str) -> Errors:
-    file = Path(predictions)
-    landmark_set = LandmarkSet.from_dict(read_prediction_file(file)["landmark_set"], source=predictions)
-    return against_readers(errors_of_file(file), Path(folder), landmark_set)
+    errors, landmark_set = errors_of_file(Path(predictions))
+    return against_readers(errors, Path(folder), landmark_set)
 
 
 def following(errors: Errors, protocol: ProtocolOffsets) -> Errors:

@@ -33,7 +33,7 @@ from review_page.journal import Journal  # noqa: E402
 from review_page.measured_case import CaseMeasurer  # noqa: E402
 from transforms.geometry import square_side  # noqa: E402
 from util.evaluation.landmarks.metrics import Errors  # noqa: E402
-from util.evaluation.landmarks.prediction_file import errors_of_file, read_prediction_file  # noqa: E402
+from util.evaluation.landmarks.prediction_file import errors_of_file  # noqa: E402
 from util.files import write_atomic  # noqa: E402
 from util.prediction.landmarks.measuring import Measurer  # noqa: E402
 
@@ -42,9 +42,7 @@ _UNKNOWN = Patient(age=None, sex=None, population=None)
 
 def main() -> None:
     args = parse_args()
-    content = read_prediction_file(args.predictions)
-    landmark_set = LandmarkSet.from_dict(content["landmark_set"], source=str(args.predictions))
-    errors = errors_of_file(args.predictions)
+    errors, landmark_set = errors_of_file(args.predictions)
     measurer = CaseMeasurer(
         Measurer(landmark_set, [load_analysis(args.analysis)], _UNKNOWN, shipped_shapes())
     )

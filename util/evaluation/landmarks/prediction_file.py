@@ -6,14 +6,18 @@ from typing import Any
 
 import numpy as np
 
+from datasets.landmarks.landmark_set import LandmarkSet
 from datasets.prepared.case import INDEX_TO_CONTINUOUS
 from transforms.sample import MILLIMETRES
 from util.evaluation.landmarks.metrics import Errors
 from util.evaluation.landmarks.unit_names import named_as_mm
 
 
-def errors_of_file(file: Path) -> Errors:
-    """The errors in ``file``, in mm. Raises ValueError for a file that is missing or something else."""
+def errors_of_file(file: Path) -> tuple[Errors, LandmarkSet]:
+    """The errors in ``file``, in mm, and of which landmarks.
+
+    Raises ValueError for a file that is missing or something else.
+    """
     content = read_prediction_file(file)
     if content.get("unit", MILLIMETRES) != MILLIMETRES:
         raise ValueError(
@@ -22,13 +26,14 @@ def errors_of_file(file: Path) -> Errors:
     points = {
         name: np.array(content["points"][name], np.float64) for name in ("predicted", "truth")
     }  # null: NaN
-    return Errors(
+    errors = Errors(
         cases=tuple(content["cases"]),
         predicted=points["predicted"] + INDEX_TO_CONTINUOUS,
         truth=points["truth"] + INDEX_TO_CONTINUOUS,
         spacing=np.array(content["spacing_mm"], np.float64),
         uncertainty_mm=np.array(content["uncertainty_mm"], np.float64),
     )
+    return errors, LandmarkSet.from_dict(content["landmark_set"], source=str(file))
 
 
 def read_prediction_file(file: Path) -> dict[str, Any]:
