@@ -1,6 +1,7 @@
 """A model that follows other readers: the fit, the same in numpy, PyTorch and ONNX, and the command."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from datasets.landmarks.landmark_set import load_landmark_set
 from measurements.face_frame import FaceFrame, mean_face
 from models.landmarks.landmark_model import LandmarkModel
 from models.landmarks.prediction import Prediction
@@ -25,6 +27,7 @@ from util.evaluation.landmarks.protocol_fit import Residuals, fit_protocol
 from util.evaluation.landmarks.protocol_gain import MORE_FILMS, adapted, gain
 from util.export.landmarks.graph import GraphOptions, export_graph
 from util.prediction.landmarks.protocol import ProtocolOffsets
+from util.reporting.landmarks.protocol_report import write_report
 
 FACE = E2[:19]
 COUNT = len(FACE)
@@ -246,6 +249,24 @@ def test_a_protocol_of_other_landmarks_is_refused(tmp_path: Path) -> None:
         load_model(tmp_path / "x.pt")
 
 
+def test_a_report_says_whether_there_is_anything_to_follow(tmp_path: Path) -> None:
+    errors = films(15, OFFSET)
+    moving = fitted(errors)
+    still = replace(moving, offset=np.full((COUNT, 2), -1e-9))
+    for protocol, said in ((moving, "to where these readers mark it"), (still, "by no more than chance")):
+        write_report(
+            tmp_path / "report.html",
+            errors,
+            protocol,
+            gain(errors, protocol),
+            landmark_set=load_landmark_set("isbi19"),
+            checkpoint="best.pt",
+        )
+        text = (tmp_path / "report.html").read_text()
+        assert said in text and "-0.00" not in text
+        assert "best.pt follows 15 films of" in text and "judged by the offsets of the other 14" in text
+
+
 def test_the_tool(tmp_path: Path, tiny_prepared: Path) -> None:
     plain = write_smoke_checkpoint(tmp_path / "plain.pt", TINY_SET)
     files = [tmp_path / name for name in ("clinic.pt", "report.html", "numbers.json")]
@@ -257,7 +278,9 @@ def test_the_tool(tmp_path: Path, tiny_prepared: Path) -> None:
     content = load_checkpoint(files[0])
     assert content["labels"] == "synthetic, following 3 films of synthetic labels"
     assert json.loads(files[2].read_text())["protocol"] == content["protocol"]
-    assert files[1].read_text().count("data:image/png;base64") == 2
+    report = files[1].read_text()
+    assert report.count("data:image/png;base64") == 2
+    assert "follows 3 films of" in report and "judged by the offsets of the other 2" in report
     again = run_tool(
         "tools/adapt_protocol.py", "--checkpoint", files[0], *options, "--output", tmp_path / "b.pt"
     )

@@ -81,9 +81,13 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def print_results(found: Gain, protocol: ProtocolOffsets, names: Sequence[str], errors: Errors) -> None:
-    length = np.linalg.norm(protocol.offset, axis=-1) * face_size_mm(errors, protocol)
+    size = face_size_mm(errors, protocol)
+    length = np.linalg.norm(protocol.offset, axis=-1) * size
     largest = ", ".join(f"{names[k]} {length[k]:.2f} mm" for k in np.argsort(-length)[:3])
-    print(f"offsets: largest {largest}; mean {length.mean():.2f} mm")
+    if protocol.has_offsets(size):
+        print(f"offsets: largest {largest}; mean {length.mean():.2f} mm")
+    else:
+        print("offsets: none: the model differs from the readers by no more than chance on these films")
     print(f"as it was:            {in_words(found.before)}")
     if found.after is None:
         print("each by the others:   one film has no others; mark a second one to see what it brings")

@@ -39,6 +39,10 @@ class ProtocolOffsets:
         size = np.square(matrices[..., 0]).sum(-1)[:, None]
         return moved, np.sqrt(np.square(self.factor * uncertainty) + 2.0 * size * self.variance)
 
+    def has_offsets(self, size_mm: float) -> bool:
+        """Whether any landmark is moved by what can be seen, 0.01 mm; ``size_mm`` of a unit of the frame."""
+        return bool((np.linalg.norm(self.offset, axis=-1) * size_mm >= 0.005).any())
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         arrays = {key: getattr(self, key).tolist() for key in ("reference", "offset", "variance", "factor")}

@@ -31,30 +31,33 @@ def write_report(
     size = face_size_mm(errors, protocol)
     figures = {
         offset_figure(protocol, landmark_set.abbreviations): (
-            f"Where the readers mark (red) beside where the model does (blue), the offset {_MAGNIFIED} times "
-            "as long as it is; upright, as the model's mean face."
+            "From where the model marks (blue point) to where the readers do (end of the red line), drawn "
+            f"{_MAGNIFIED} times as long as it is, on the model's mean face."
         ),
-        more_films_figure(found, protocol.films): (
-            "The mean radial error to expect on a new film, as the fit itself says, by how many films are "
-            "marked."
-        ),
+        more_films_figure(found, protocol.films): _more_films(found),
     }
     pictures = "".join(
         f'<figure><img src="data:image/png;base64,{base64.b64encode(png(figure)).decode()}" alt="">'
         f"<figcaption>{caption}</figcaption></figure>"
         for figure, caption in figures.items()
     )
-    name = Path(checkpoint).name
+    name, films = Path(checkpoint).name, "1 film" if protocol.films == 1 else f"{protocol.films} films"
     sections = [
-        f"<h1>{escape(name)} follows {protocol.films} films of {escape(protocol.labels)} labels</h1>",
-        _sides(found),
+        f"<h1>{escape(name)} follows {films} of {escape(protocol.labels)} labels</h1>",
+        f"<p>{_what_it_does(protocol, size)}</p>",
+        _sides(found, protocol.films),
         f'<div class="case">{pictures}</div>',
-        "<h2>Every landmark</h2>",
+        "<h2>Every landmark, the largest offset first</h2>",
         _table(protocol, landmark_set, size),
+        '<p class="note">Right and down are those of the drawing above. A face that looks the other way gets '
+        "the mirrored offset, a turned one the turned offset. An offset that is shorter than about twice its "
+        "standard error may be none.</p>",
+        f'<p class="note">Films: {escape(", ".join(errors.cases))}.</p>',
     ]
     head = (
         f'<meta charset="utf-8"><title>Protocol</title><style>{_STYLE.read_text(encoding="utf-8")} '
-        "tbody tr:first-child { font-weight: inherit; background: none; }</style>"
+        "tbody tr:first-child { font-weight: inherit; background: none; } "
+        ".case figure { flex: 1 1 20em; }</style>"
     )
     body = "\n".join(sections)
     write_atomic(
@@ -93,14 +96,43 @@ def more_films_figure(found: Gain, films: int) -> Figure:
     return figure
 
 
-def _sides(found: Gain) -> str:
-    rows = [("as it was", found.before)]
-    rows += [("each film by the others", found.after)] if found.after else []
-    note = "" if found.after else '<p class="note">One film has no others to judge it by.</p>'
+def _what_it_does(protocol: ProtocolOffsets, size_mm: float) -> str:
+    if protocol.has_offsets(size_mm):
+        return (
+            "The model finds each landmark as before. Then it is moved by the offset below, to where these "
+            "readers mark it."
+        )
+    return (
+        "On these films the model differs from the readers by no more than chance: every offset is 0, and "
+        "landmarks stay where the model finds them. Only its uncertainty was fitted to the films."
+    )
+
+
+def _sides(found: Gain, films: int) -> str:
+    """What the films say, in words and as a table."""
+    rows = [("the model as it was", found.before)]
+    if found.after is None:
+        note = "One film has no others to judge it by: mark a second one to see what the offsets bring."
+    else:
+        gained = found.before.mre_mm - found.after.mre_mm
+        note = (
+            f"Following lowers the mean error on these films by {gained:.2f} mm."
+            if gained >= 0.005
+            else "Following does not lower the mean error on these films."
+        )
+        note += f" Each film was judged by the offsets of the other {films - 1}."
+        rows.append(("following the readers", found.after))
     cells = "".join(_row(name, side) for name, side in rows)
-    titles = ("", "MRE, mm", "within 2 mm, %", "68 % radius holds, %", "95 % radius holds, %")
+    titles = (
+        *("", "mean error (MRE), mm", "landmarks within 2 mm, %"),
+        *("errors within the 68 % radius, %", "errors within the 95 % radius, %"),
+    )
     header = "".join(f"<th>{title}</th>" for title in titles)
-    return f"<table><thead><tr>{header}</tr></thead><tbody>{cells}</tbody></table>{note}"
+    return (
+        f"<p>{note}</p><table><thead><tr>{header}</tr></thead><tbody>{cells}</tbody></table>"
+        '<p class="note">The radii are what the model says of its own uncertainty; right ones hold 68 and '
+        "95 %.</p>"
+    )
 
 
 def _row(name: str, side: Side) -> str:
@@ -109,18 +141,23 @@ def _row(name: str, side: Side) -> str:
     return f"<tr><td>{name}</td>{''.join(f'<td>{number}</td>' for number in numbers)}</tr>"
 
 
+def _more_films(found: Gain) -> str:
+    """What more marked films would bring."""
+    (_, now), *later = found.expected_mre_mm.items()
+    more = ", ".join(f"{mre:.2f} mm with {films} more" for films, mre in later)
+    return f"The mean error to expect on a new film, as the fit itself says: {now:.2f} mm; {more}."
+
+
 def _table(protocol: ProtocolOffsets, landmark_set: LandmarkSet, size_mm: float) -> str:
-    titles = ("landmark", "right, mm", "down, mm", "± (each axis), mm", "uncertainty times")
+    titles = ("landmark", "offset, mm", "to the right, mm", "down, mm")
+    titles += ("standard error each way, mm", "uncertainty, times what it was")
     header = "".join(f"<th>{title}</th>" for title in titles)
+    offset, error = size_mm * protocol.offset, size_mm * np.sqrt(protocol.variance)
+    length = np.linalg.norm(offset, axis=-1)
     rows = [
-        f"<tr><td>{escape(name)}</td><td>{right:+.2f}</td><td>{down:+.2f}</td><td>{error:.2f}</td>"
-        f"<td>{factor:.2f}</td></tr>"
-        for name, (right, down), error, factor in zip(
-            landmark_set.landmarks,
-            size_mm * protocol.offset,
-            size_mm * np.sqrt(protocol.variance),
-            protocol.factor,
-            strict=True,
-        )
+        f"<tr><td>{escape(landmark_set.landmarks[k])}</td><td>{length[k]:.2f}</td>"
+        f"<td>{offset[k, 0]:+z.2f}</td><td>{offset[k, 1]:+z.2f}</td><td>{error[k]:.2f}</td>"
+        f"<td>{protocol.factor[k]:.2f}</td></tr>"
+        for k in np.argsort(-length.round(2), kind="stable")
     ]
     return f"<table><thead><tr>{header}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
