@@ -1,8 +1,10 @@
 """Exported graphs against the PyTorch models that they come from."""
 
+import argparse
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -14,13 +16,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from datasets.files.image_files import SourceImage
-from datasets.landmarks.landmark_set import LandmarkSet
+from datasets.landmarks.landmark_set import LandmarkSet, load_landmark_set
+from measurements.shapes import LandmarkShapes
 from models.deformable_attention import DeformableAttention
 from models.encoder import SalienceEncoder
 from models.landmarks.decoder import LandmarkDecoder
-from tests.support.centroid_model import centroid_model
+from tasks.landmarks import LandmarkTask
+from tests.support.centroid_model import centroid_model, write_centroid_checkpoint
+from tests.support.faces import E2
+from tests.support.run_script import TRUSTED
 from tests.support.small_detr import DIM, random_images, small_detr, wake
 from transforms.augment import EvalTransforms
+from util.checkpoints.checkpoint import load_checkpoint, load_model, save_checkpoint
+from util.export.landmarks.export import describe
 from util.export.landmarks.graph import GraphOptions, Landmarks, export_graph, with_metadata
 from util.export.landmarks.letterbox import letterbox
 from util.export.landmarks.metadata import OnnxMetadata
@@ -29,7 +37,9 @@ from util.export.landmarks.precision import halved, quantised
 from util.export.landmarks.verify import verify
 from util.export.operators import TRANSLATIONS, pool_windows
 from util.prediction.landmarks.image_landmarks import canvas_sample
-from util.prediction.landmarks.predict import Predictor
+from util.prediction.landmarks.plausibility import Limits, as_reference
+from util.prediction.landmarks.predict import LandmarkPredictor, Predictor
+from util.prediction.landmarks.protocol import ProtocolOffsets
 
 SIZE = (96, 64)  # (height, width)
 SET = LandmarkSet("own", ("one", "two"), ("I", "II"), note="made up")
@@ -85,6 +95,73 @@ def test_the_whole_model_says_the_same_at_every_batch_size(
     for found, wanted in zip(graph_of(detr_proto)(images.numpy()), expected, strict=True):
         assert found.shape == (batch, len(SET), 2)
         np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_a_graph_measures_and_flags_as_its_checkpoint(tmp_path: Path):
+    """Shapes, calibration, protocol and limits: the same landmark file but for its numbers' last digits."""
+    loaded = load_model(adapted_checkpoint(tmp_path / "best.pt"), packages=TRUSTED)
+    metadata = describe(loaded, raw=False, precision="fp32")
+    file = tmp_path / "model.onnx"
+    file.write_bytes(with_metadata(export_graph(loaded.model, SIZE, GraphOptions()), metadata))
+    expected = landmark_file(LandmarkPredictor(loaded))
+    found = landmark_file(LandmarkTask().graph_predictor(file, "cpu"))
+    assert found["about"] == expected["about"]
+    assert found["about"]["landmark_shapes"]["source"] == "two readers"
+    assert found["about"]["labels"].endswith("clinic labels")
+    assert_alike(found["images"], expected["images"])
+    widths = [record["sd"] for record in found["images"][0]["analyses"][0]["measurements"] if record["sd"]]
+    assert len(widths) >= 6  # of eight
+
+
+def adapted_checkpoint(file: Path) -> Path:
+    """Landmarks of the face E2 with all that a checkpoint can carry."""
+    landmarks = load_landmark_set("isbi19")
+    face = E2[:19] / E2[:19].max(0) * 0.8
+    shapes = LandmarkShapes(
+        landmarks.abbreviations, face, np.tile([[1.8, 0.3], [0.3, 0.2]], (19, 1, 1)), "two readers"
+    )
+    offset = np.random.default_rng(0).normal(0.0, 0.03, (19, 2))
+    protocol = ProtocolOffsets(
+        face, offset, np.full(19, 1e-3), np.full(19, 1.5), films=5, labels="clinic", canvas=SIZE[::-1]
+    )
+    write_centroid_checkpoint(file, landmarks, size=SIZE, folder=file.parent)
+    content = load_checkpoint(file)
+    content["weights"]["mean_shape"] = torch.from_numpy(face).float()
+    carried = {
+        "labels": "mean, following 5 films of clinic labels",
+        "calibration": 1.3,
+        "landmark_shapes": shapes.to_dict(),
+        "plausibility": Limits(as_reference(face), 0.3, 0.02, 30.0, ("A", "F"), "nothing").to_dict(),
+        "protocol": protocol.to_dict(),
+    }
+    save_checkpoint(file, content | carried)
+    return file
+
+
+def landmark_file(predictor: Predictor) -> dict[str, Any]:
+    """What inference.py --analysis isbi2015 writes of one image."""
+    task, parser = LandmarkTask(), argparse.ArgumentParser()
+    task.add_inference_arguments(parser)
+    inferring = task.inferring(predictor, parser.parse_args(["--analysis", "isbi2015"]))
+    grey = np.random.default_rng(0).integers(0, 255, (192, 128), np.uint8)
+    image = SourceImage(grey, np.full(2, 0.5), Path("x.png"), None, "--spacing")
+    (found,) = inferring([image])
+    return {"about": inferring.answers.about(), "images": [inferring.answers.record(image, found)]}
+
+
+def assert_alike(found: Any, expected: Any) -> None:
+    """The same JSON but for a thousandth in its numbers."""
+    if isinstance(found, dict):
+        assert found.keys() == expected.keys()
+        for key, value in found.items():
+            assert_alike(value, expected[key])
+    elif isinstance(found, list):
+        for one, other in zip(found, expected, strict=True):
+            assert_alike(one, other)
+    elif isinstance(found, float):
+        assert found == pytest.approx(expected, rel=1e-3, abs=1e-3)
+    else:
+        assert found == expected
 
 
 def test_the_graph_is_one_file_of_standard_operators(detr_proto: onnx.ModelProto):

@@ -25,7 +25,9 @@ class CentroidOutputs:
 
 
 class CentroidModel(LandmarkModel):
-    """Landmark k is the centre of mass of channel k of two convolutions; its scale the channel's spread."""
+    """Landmark k is as far from its mean place as the centre of mass of channel k of two convolutions is from
+    the middle; its scale is the channel's spread.
+    """
 
     def __init__(self, num_landmarks: int) -> None:
         super().__init__(num_landmarks, FixedScale(0.4, 0.3))
@@ -39,8 +41,9 @@ class CentroidModel(LandmarkModel):
         weights = weights / weights.sum((-2, -1), keepdim=True)
         x, y = (weights.sum(axis) for axis in (-2, -1))  # (B, K, w), (B, K, h)
         moments = [_moments(share) for share in (x, y)]
-        points = torch.stack([mean for mean, _ in moments], -1)
-        return CentroidOutputs(Prediction(points, torch.stack([spread for _, spread in moments], -1)))
+        points = torch.stack([mean for mean, _ in moments], -1) + self.mean_shape - 0.5
+        spread = torch.stack([spread for _, spread in moments], -1)
+        return CentroidOutputs(self.calibrated(Prediction(points, spread)))
 
 
 def _moments(share: Tensor) -> tuple[Tensor, Tensor]:

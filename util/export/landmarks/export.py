@@ -107,6 +107,7 @@ def describe(loaded: LoadedModel, *, raw: bool, precision: str) -> OnnxMetadata:
     changes = " with uncommitted changes" if record["uncommitted_changes"] else ""
     trained = loaded.file.suffix != ".py"  # a config has no weights to know limits of
     limits = limits_of_file(loaded.file, len(loaded.meaning.names)) if trained else None
+    shapes = loaded.meaning.landmark_shapes
     return OnnxMetadata(
         landmark_set=loaded.meaning.landmark_set,
         labels=loaded.meaning.labels,
@@ -118,6 +119,7 @@ def describe(loaded: LoadedModel, *, raw: bool, precision: str) -> OnnxMetadata:
         checkpoint=str(loaded.file),
         commit=record["commit"] and record["commit"] + changes,
         plausibility=None if limits is None else limits.to_dict(),
+        landmark_shapes=None if shapes is None else dict(shapes),
     )
 
 

@@ -35,6 +35,7 @@ _CONVENTIONS = {
     ),
     "spacing": "none in the graph: mm = source pixels * mm per source pixel, per axis",
 }
+_ABSENT_IN_OLDER = {"plausibility": "null", "landmark_shapes": "null"}
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class OnnxMetadata:
     checkpoint: str  # where the weights come from
     commit: str | None  # of the code that exported
     plausibility: dict[str, Any] | None = None  # ``Limits.to_dict()``; None in older files, too
+    landmark_shapes: dict[str, Any] | None = None  # ``LandmarkShapes.to_dict()``; None in older files, too
 
     def to_properties(self) -> dict[str, str]:
         """Key and text, as ONNX keeps them: text as it is, everything else as JSON."""
@@ -64,7 +66,7 @@ class OnnxMetadata:
         try:
             if properties.get("format") != FORMAT:
                 raise ValueError(f"format {properties.get('format')!r}, expected {FORMAT!r}")
-            texts = {"plausibility": "null", **properties}
+            texts = {**_ABSENT_IN_OLDER, **properties}
             values = {key: json.loads(texts[key]) for key in cls.__dataclass_fields__}
             values["landmark_set"] = LandmarkSet.from_dict(values["landmark_set"], source=str(file))
             values["size"] = (int(values["size"][0]), int(values["size"][1]))

@@ -60,7 +60,7 @@ class OnnxPredictor(Predictor):
 
     def __init__(self, graph: OnnxGraph) -> None:
         metadata = graph.metadata
-        super().__init__(metadata.landmark_set, metadata.labels, graph.file)
+        super().__init__(metadata.landmark_set, metadata.labels, graph.file, metadata.landmark_shapes)
         self._graph, self._transforms = graph, EvalTransforms(metadata.size)
 
     def __call__(self, images: Sequence[SourceImage]) -> list[ImageLandmarks]:
