@@ -197,6 +197,15 @@ rows = {
             "train.eval_every": 100,
         },
     ),
+    # 3.5 times the steps, from the weights that ship.
+    "own/spine68_long": Row(
+        "own/spine68",
+        {
+            "train.init_checkpoint": "weights/cephdetr19.safetensors",
+            "train.iterations": 1400,
+            "train.eval_every": 200,
+        },
+    ),
     "own/spine68_unet": Row("own/spine68", model=_UNET_RESNET18),
     # Ten points of a chest; its heart's two have no partner among the pairs, so no mirror images.
     "own/chest10": Row(
