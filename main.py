@@ -40,7 +40,7 @@ from util.training.optim import parameter_groups
 from util.training.precision import precision_here
 from util.training.ranks import decided_by_first
 from util.training.reproduce import environment_record, make_deterministic, seed_everything
-from util.training.run_folder import RunFolder, checkpoint_of, load_resumable
+from util.training.run_folder import RunFolder, checkpoint_of, config_beside, load_resumable
 from util.training.settings import PRECISIONS, TrainSettings
 from util.training.task import Task, require_criterion
 from util.training.trainer import NonFiniteError, Trainer
@@ -86,11 +86,8 @@ def resolved_config(args: argparse.Namespace) -> DictConfig:
 
 def default_config(resume_from: str | None) -> str:
     """The config where none is named: that of the run to continue, where it lies beside its checkpoints."""
-    if resume_from is None:
-        return DEFAULT_CONFIG
-    path = Path(resume_from)
-    written = (path if path.is_dir() else path.parent) / "config.yaml"
-    return str(written) if written.is_file() else DEFAULT_CONFIG
+    written = None if resume_from is None else config_beside(resume_from)
+    return DEFAULT_CONFIG if written is None else str(written)
 
 
 def one_config(file: str, args: argparse.Namespace) -> DictConfig:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from main import DEFAULT_CONFIG, default_config
 from util.checkpoints.checkpoint import load_checkpoint
+from util.training.run_folder import config_beside
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -40,7 +40,7 @@ def weights(file):
 
 
 def test_train_then_continue_from_the_middle(tiny_prepared, tmp_path):
-    """The whole run folder; and its second half again, in another folder, to the same bits."""
+    """The whole run folder; its second half again, in another folder, to the same bits; and by its config."""
     whole, again = tmp_path / "whole", tmp_path / "again"
     code, out, err = finish(start(tiny_prepared, whole, "data.workers=1", "--mixed-precision", "no"))
     assert code == 0, err
@@ -56,14 +56,11 @@ def test_train_then_continue_from_the_middle(tiny_prepared, tmp_path):
     assert all(torch.equal(one[name], other[name]) for name in one)
     shape = one["mean_shape"]  # of the training set, not the 0.5 that the model starts with
     assert 0.2 < shape[0, 0] < 0.4 < shape[1, 0] < 0.8 and shape[4, 1] > 0.7
-
-
-def test_a_run_to_continue_brings_its_config(tmp_path):
-    (tmp_path / "last.pt").touch()
-    assert default_config(None) == default_config(str(tmp_path)) == DEFAULT_CONFIG
-    (tmp_path / "config.yaml").touch()
-    for named in (tmp_path, tmp_path / "last.pt"):
-        assert default_config(str(named)) == str(tmp_path / "config.yaml")
+    assert config_beside(whole) == config_beside(middle) == whole / "config.yaml"
+    assert config_beside(tmp_path) is None
+    command = [sys.executable, "main.py", "--resume-from-checkpoint", str(whole)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0 and "after 4 of 4 iterations" in done.stdout, done.stderr
 
 
 def test_wrong_input_is_one_clear_line(tiny_prepared, tmp_path):

@@ -40,10 +40,9 @@ def write_smoke_mask_checkpoint(file: Path, class_set: ClassSet) -> Path:
     return _saved(file, config, MaskMeaning(class_set, "synthetic").to_dict(), model)
 
 
-def write_smoke_box_checkpoint(
-    file: Path, classes: BoxClasses, config: str = "tests/support/tiny_boxes.py", *overrides: str
-) -> Path:
-    """The detector of ``config`` with random weights that find something."""
+def write_smoke_box_checkpoint(file: Path, classes: BoxClasses, *overrides: str) -> Path:
+    """The detector of tests/support/tiny_boxes.py with random weights that find something."""
+    config = "tests/support/tiny_boxes.py"
     model = random_detector(config, len(classes.names))
     return _saved(file, load_config(config, overrides), BoxMeaning(classes).to_dict(), model)
 

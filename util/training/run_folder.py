@@ -131,6 +131,13 @@ def checkpoint_of(run_or_file: str | Path) -> Path:
     return RunFolder(path).newest() if path.is_dir() else path
 
 
+def config_beside(run_or_file: str | Path) -> Path | None:
+    """The config that a run folder holds, by the folder or a checkpoint in it; None where there is none."""
+    path = Path(run_or_file)
+    file = (path if path.is_dir() else path.parent) / "config.yaml"
+    return file if file.is_file() else None
+
+
 def load_resumable(run_or_file: str | Path, cfg: DictConfig, task: Task, data: TaskData) -> Resumed:
     """A checkpoint that ``cfg`` on ``data`` can continue exactly, from its file or its run folder.
 
