@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ class MaskEvaluation:
         """JSON-ready: ``dice``, ``iou``, ``assd_mm`` and the other numbers at the top."""
         return {
             **summary(self.collected.results),
-            "mean_field": self.mean_field_changes(),
+            "mean_field": self.mean_field_changes,
             "attributes": {one.name: attribute_summary(one) for one in self.attributes},
             "checkpoint": str(self.looks.checkpoints[0]),
             "test_time": self.looks.to_dict(),
@@ -67,6 +68,7 @@ class MaskEvaluation:
             "repeated": list(self.repeated),
         }
 
+    @cached_property
     def mean_field_changes(self) -> dict[str, Any] | None:
         """``compare_masks`` of what the same looks find without the mean field (first) and with it (other).
 
@@ -80,7 +82,7 @@ class MaskEvaluation:
 
     def mean_field_table(self) -> list[tuple[str, ...]]:
         """Dice without and with the mean field: a header, the mean, a row a class; empty without one."""
-        changes = self.mean_field_changes()
+        changes = self.mean_field_changes
         return [] if changes is None else comparison_rows(changes, "dice", ("without", "with"))
 
     def overlay(self, index: int, image: np.ndarray) -> np.ndarray:
