@@ -16,8 +16,8 @@ from datasets.files.dicom_files import open_dicom
 from datasets.files.grey import require_content, to_grey8
 from datasets.files.kinds import READ_HERE, Kind, kind_by_suffix, kind_of
 from datasets.files.mha_files import open_stack
-from datasets.files.picture_files import picture_pages, read_pictures
-from datasets.files.tiff_spacing import tiff_spacing
+from datasets.files.picture_files import picture_pages, picture_resolutions, read_pictures
+from datasets.files.resolution import common_spacing
 from util.files import printable
 
 _MAX_REASON = 300  # characters: what some libraries say fills a screen
@@ -66,8 +66,11 @@ def count_images(path: str | Path) -> int:
 
 
 def read_grey(file: Path) -> np.ndarray:
-    """(H, W) uint8 from a picture file of one image. Raises ValueError naming the file otherwise."""
-    images = [source.image for source in read_images(file)]
+    """(H, W) uint8 from a picture file of one image. Raises ValueError naming the file otherwise.
+
+    The file is not asked for the size of its pixels, so none that is lacking refuses it.
+    """
+    images = [source.image for source in read_images(file, spacing=(np.nan, np.nan))]
     if len(images) != 1:
         raise ValueError(f"{file}: {len(images)} images, expected one.")
     return images[0]
@@ -100,8 +103,7 @@ def _open(file: Path, *, with_spacing: bool) -> _Content:
         return _Content(images, stack.num_slices, stack.spacing, stack.spacing_source)
     if kind is Kind.PICTURE:
         pages = picture_pages(file)
-        tiff = [page for page in pages if page is not None]
-        spacing = tiff_spacing(tiff) if with_spacing and tiff else unknown
+        spacing = common_spacing(picture_resolutions(file, pages)) if with_spacing else unknown
         return _Content(read_pictures(file, pages), len(pages), *spacing)
     raise ValueError(f"its content is none of {READ_HERE}. Convert it")
 

@@ -16,12 +16,14 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from datasets.files.grey import to_grey8
-from datasets.files.tiff_files import MARKS, TiffPage, read_deep, tiff_pages, upright
+from datasets.files.resolution import CM_MM, INCH_MM, Resolution
+from datasets.files.tiff_files import LYING, MARKS, TiffPage, read_deep, tiff_pages, upright
 
 MAX_PIXELS = 1 << 29  # of one image: film scanners give 200 million
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "JPEG2000", "GIF", "WEBP", "PPM")
 _DEEP_MODES = ("I", "F")  # Pillow modes beyond 8 bits: I, I;16, I;16B, F
 _STRIP_ROWS = 1 << 10
+_JFIF_UNITS_MM = {1: INCH_MM, 2: CM_MM}  # by its byte of units; 0 says only how oblong pixels are
 _CODESTREAM = b"\xff\x4f\xff\x51"  # JPEG 2000: start, and the marker that says sizes
 _DEPTH_AT = 42  # bytes from there to the depth of the first channel, less one
 
@@ -46,6 +48,11 @@ def picture_pages(file: Path) -> Pages:
             return [None]
 
 
+def picture_resolutions(file: Path, pages: Pages) -> list[Resolution]:
+    """What ``file`` says of the pixels of each of the given pages, upright."""
+    return [_upright_resolution(file) if page is None else page.resolution for page in pages]
+
+
 def read_pictures(file: Path, pages: Pages) -> Iterator[np.ndarray]:
     """The given pages of ``file``, (H, W) uint8 grey. Raises ValueError for more than MAX_PIXELS."""
     for page in pages:
@@ -58,6 +65,28 @@ def read_pictures(file: Path, pages: Pages) -> Iterator[np.ndarray]:
             _require_size(*picture.size)
             is_deep = _is_deep_colour(stream, picture)
             yield to_grey8(_deep_colour(stream, picture)) if is_deep else _grey(picture)
+
+
+def _upright_resolution(file: Path) -> Resolution:
+    """Only where pixels are oblong does it matter how the picture lies: that may take reading all of it."""
+    with file.open("rb") as stream, _opened(stream) as picture:
+        stored = _stored_resolution(picture)
+        if not stored.is_oblong:
+            return stored
+        _require_size(*picture.size)
+        return stored.turned() if _turn(picture) >= LYING else stored
+
+
+def _stored_resolution(picture: Image.Image) -> Resolution:
+    """The density of JPEG's JFIF header, or PNG's pHYs, which Pillow turns from metres to inches."""
+    info = picture.info
+    if "jfif_density" in info:
+        return Resolution("JFIF density", info["jfif_density"], _JFIF_UNITS_MM.get(info["jfif_unit"]))
+    if picture.format == "PNG" and "dpi" in info:
+        return Resolution("pHYs", info["dpi"], INCH_MM)
+    if picture.format == "PNG" and "aspect" in info:
+        return Resolution("pHYs", info["aspect"], None)
+    return Resolution("none", (np.nan, np.nan), None)
 
 
 def _require_size(width: int, height: int) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from datasets.files.grey import to_grey8
+from datasets.files.resolution import CM_MM, INCH_MM, Resolution
 
 if TYPE_CHECKING:
     import tifffile
@@ -23,11 +24,13 @@ MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # either byte order, and BigTI
 _SUBFILE, _OLD_SUBFILE, _BITS, _MEANING, _TURN, _NUMBERS = 254, 255, 258, 262, 274, 339  # tags
 _X_RESOLUTION, _Y_RESOLUTION, _UNIT = 282, 283, 296
 _INCH = 2  # where a page says no unit (TIFF 6.0)
+_UNITS_MM = {_INCH: INCH_MM, 3: CM_MM}  # by ResolutionUnit
 _REDUCED_OR_MASK = 0b101  # bits of NewSubfileType (TIFF 6.0): a smaller copy, a transparency mask
 _OLD_REDUCED = 2
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2  # photometric interpretations
 _PLAIN_NUMBERS = (1, 4)  # SampleFormat: unsigned, untyped
 _BY_PLANES = 2  # PlanarConfiguration: one channel after the other
+LYING = 5  # the EXIF values from here on mean a quarter turn
 _MAX_PAGES = 1 << 16
 
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is wrong is for us to say
@@ -41,8 +44,7 @@ class TiffPage:
     width: int
     height: int
     is_deep: bool
-    resolution: tuple[float, float]  # pixels a unit along x and y of the upright page; NaN where unknown
-    unit: int  # ResolutionUnit: 1 none, 2 inch, 3 cm
+    resolution: Resolution
 
 
 def tiff_pages(file: Path) -> list[TiffPage]:
@@ -81,7 +83,7 @@ def read_deep(file: Path, number: int) -> np.ndarray:
 
 def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
     """Turned as the EXIF value ``orientation`` says: 1 to 8, where the stored row 0 and column 0 lie."""
-    if orientation >= 5:
+    if orientation >= LYING:
         pixels = pixels.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
         pixels = pixels[::-1]
@@ -104,15 +106,17 @@ def _described(page: tifffile.TiffPage, number: int) -> TiffPage | None:
     if _tag(page, _SUBFILE, 0) & _REDUCED_OR_MASK or _tag(page, _OLD_SUBFILE, 0) == _OLD_REDUCED:
         return None
     plain = page.bitspersample <= 8 and _tag(page, _NUMBERS, 1) in _PLAIN_NUMBERS
-    along_x, along_y = (_ratio(page, code) for code in (_X_RESOLUTION, _Y_RESOLUTION))
-    lies = _tag(page, _TURN, 1) >= 5
+    stored = Resolution(
+        "XResolution, YResolution",
+        (_ratio(page, _X_RESOLUTION), _ratio(page, _Y_RESOLUTION)),
+        _UNITS_MM.get(_tag(page, _UNIT, _INCH)),
+    )
     return TiffPage(
         number,
         page.imagewidth,
         page.imagelength,
         is_deep=not plain,
-        resolution=(along_y, along_x) if lies else (along_x, along_y),
-        unit=_tag(page, _UNIT, _INCH),
+        resolution=stored.turned() if _tag(page, _TURN, 1) >= LYING else stored,
     )
 
 

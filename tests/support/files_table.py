@@ -71,6 +71,8 @@ def rows() -> list[Row]:
         Row("PNG", "16-bit grey and alpha", "deflate", ".png", _grey_and_alpha, "OpenCV"),
         Row("JPEG", "8-bit", "baseline", ".jpg", _pillow("JPEG"), "Pillow", _pillow("JPEG", lying=True)),
         Row("JPEG of a phone (MPO)", "8-bit", "baseline", ".jpg", _phone, "Pillow, without previews"),
+        Row("PNG, oblong pixels", "8-bit grey", "deflate", ".png", _oblong_pillow, "Pillow"),
+        Row("JPEG, oblong pixels", "8-bit", "baseline", ".jpg", _oblong_pillow, "Pillow"),
         Row("BMP", "8-bit", "none", ".bmp", _pillow("BMP"), "Pillow"),
         Row("TIFF", "8-bit grey", "none", ".tif", _pillow("TIFF"), "Pillow", _pillow("TIFF", lying=True)),
         Row("TIFF", "16-bit grey", "LZW", ".tif", _lzw, "tifffile"),
@@ -231,6 +233,10 @@ def _tiff_of(kind: str) -> Write:
 
 def _oblong(file: Path, stored: np.ndarray) -> None:
     write_tiff(file, stored, tags={282: (300, 1), 283: (150, 1)})
+
+
+def _oblong_pillow(file: Path, stored: np.ndarray) -> None:
+    Image.fromarray(stored).save(file, dpi=(300, 150), quality=98)
 
 
 def _pages(file: Path, stored: np.ndarray) -> None:

@@ -1,11 +1,8 @@
 """The image that a look into a model is about."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-
-import numpy as np
 
 from datasets.files.image_files import SourceImage, read_images
 
@@ -18,9 +15,9 @@ def chosen_image(
     Raises ValueError when the file cannot be read, has no such image, or has several and none was chosen.
     """
     first = 0 if number is None else number - 1
-    found = list(islice(read_images(file), first, first + 2)) if first >= 0 else []
+    found = list(islice(read_images(file, spacing), first, first + 2)) if first >= 0 else []
     if not found:
         raise ValueError(f"{file}: has no image {number}, expected a number from 1. Choose another --slice.")
     if number is None and len(found) > 1:
         raise ValueError(f"{file}: holds several images, expected one. Choose one with --slice N, from 1.")
-    return found[0] if spacing is None else replace(found[0], spacing=np.resize(spacing, 2))
+    return found[0]

@@ -20,7 +20,8 @@ from measurements.shapes import LandmarkShapes, shipped_shapes
 from transforms.geometry import square_side
 
 _NOT_AT_PATIENT = (
-    *("none", "NominalScannedPixelSpacing", "ImagerPixelSpacing", "XResolution, YResolution", "nominal"),
+    *("none", "NominalScannedPixelSpacing", "ImagerPixelSpacing", "nominal"),
+    *("XResolution, YResolution", "pHYs", "JFIF density"),  # of the film that was scanned
 )
 
 

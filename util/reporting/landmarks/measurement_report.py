@@ -73,7 +73,7 @@ def _image(image: Mapping[str, Any]) -> str:
 def _pixels(image: Mapping[str, Any]) -> np.ndarray | None:
     """(H, W) uint8 of an image record; None where its file cannot be read any more."""
     try:
-        images = read_images(Path(image["file"]))
+        images = read_images(Path(image["file"]), image.get("spacing_mm"))
         return next((one.image for one in images if one.slice == image.get("slice")), None)
     except ValueError:
         return None
