@@ -314,6 +314,19 @@ def test_a_split_is_even_in_the_columns_that_are_named(tmp_path):
         assert refused.returncode == 1 and message in refused.stderr
 
 
+def test_a_table_without_sex_will_do_for_other_columns(tmp_path):
+    write_images(tmp_path / "images")
+    table = tmp_path / "persons.csv"
+    table.write_text("\n".join(["ID,ward", *(f"chest{n},{'BAB'[n % 3]}" for n in NUMBERS)]), encoding="utf-8")
+    given = ("--masks", write_pngs(tmp_path / "masks"), "--metadata", table)
+    done = prepare(tmp_path, *given, "--val", 0.25, "--test", 0.25, "--stratify", "ward")
+    assert done.returncode == 0, done.stderr
+    dataset = MaskDataset(tmp_path / "out", "val")
+    assert len(dataset.cases) == 3 and not dataset.class_set.attributes
+    refused = prepare(tmp_path, *given)
+    assert refused.returncode == 1 and "expected one named sex" in refused.stderr, "by which it deals then"
+
+
 def test_suspects_are_listed_with_pictures(tmp_path):
     write_images(tmp_path / "images")
     folder = write_polygons(tmp_path / "polygons")

@@ -85,7 +85,8 @@ def matched(args: argparse.Namespace, notes: Notes) -> Preparing:
     class_set = chosen_classes(source, args.classes, notes)
     attributes: dict[str, dict[str, str]] = {}
     if args.metadata:
-        attributes = metadata_of(args.metadata, set(persons.values()), notes)
+        attributes = metadata_of(args, set(persons.values()), notes)
+    if any(attributes.values()):
         class_set = replace(class_set, attributes={"sex": SEXES, **class_set.attributes})
     spacing = None if args.spacing is None else np.array((args.spacing * 2)[:2], np.float64)
     return Preparing(source, class_set, both, persons, attributes, spacing, notes)
@@ -105,8 +106,9 @@ def chosen_classes(source: Source, names: list[str] | None, notes: Notes) -> Cla
     return class_set
 
 
-def metadata_of(file: Path, persons: set[str], notes: Notes) -> dict[str, dict[str, str]]:
-    found, unclear = read_metadata(file)
+def metadata_of(args: argparse.Namespace, persons: set[str], notes: Notes) -> dict[str, dict[str, str]]:
+    """By person, the attributes that the table tells: it must have sex unless other columns are named."""
+    found, unclear = read_metadata(args.metadata, needs_sex=not args.stratify)
     for row in unclear:
         notes.add("sex not understood", row)
     for person in sorted(persons - found.keys()):
@@ -204,7 +206,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--folds", type=int, help="also deal train and val into this many parts by person")
     parser.add_argument("--seed", type=int, default=0, help="of splits and folds (0)")
     parser.add_argument("--classes", nargs="+", metavar="NAME", help="in this order; any other is refused")
-    parser.add_argument("--metadata", type=Path, help="table with ID and sex, .xlsx or .csv")
+    parser.add_argument(
+        "--metadata", type=Path, help="table with ID, and sex or the columns of --stratify, .xlsx or .csv"
+    )
     parser.add_argument(
         "--stratify",
         nargs="+",

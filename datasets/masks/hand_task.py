@@ -41,13 +41,16 @@ def side_of_hand(centres: Mapping[str, tuple[float, float]]) -> str | None:
     return "right" if thumb[0] < little[0] else "left"
 
 
-def read_metadata(file: Path) -> tuple[dict[str, dict[str, str]], list[str]]:
+def read_metadata(file: Path, *, needs_sex: bool = True) -> tuple[dict[str, dict[str, str]], list[str]]:
     """Attributes by person, and the persons whose sex cannot be told from what is written.
 
     file: .xlsx (needs openpyxl) or .csv with a column ``ID`` and one of sex, in any usual spelling. Raises
-    ValueError for a file without them, or with a person twice.
+    ValueError for a file without them, or with a person twice. ``needs_sex``: otherwise a table may lack that
+    column, and its persons have no attributes.
     """
     header, rows = _by_person(file)
+    if not needs_sex and not set(header) & set(_SEX):
+        return {person: {} for person in rows}, []
     sex = _column(header, _SEX, file)
     values = {person: sex_of(_text(row[sex])) for person, row in rows.items()}
     unclear = [f"{person} ({rows[person][sex]!r})" for person, value in values.items() if value is None]
