@@ -154,6 +154,21 @@ def test_records_and_a_table_hold_the_most_probable_value(tmp_path) -> None:
     ]
 
 
+def test_records_of_an_archive_that_older_code_began_have_empty_cells(tmp_path) -> None:
+    answers = finder(LeftRightModel()).answers
+    told = {"sex": {"female": 0.25, "male": 0.75}, "side": {"left": 1.0, "right": 0.0}}
+    image = xray()
+    newer = answers.record(image, ImageMasks(np.zeros((128, 192, 1), np.uint8), 1, image.spacing, told))
+    older = {key: value for key, value in newer.items() if key != "attributes"} | {"file": "old.png"}
+    answers.write(tmp_path / "out.json", model={}, left_out={}, images=[older, newer], failed=[])
+    written = json.loads((tmp_path / "out.json").read_text())["images"]
+    assert written == [older, newer]
+    with (tmp_path / "out_attributes.csv").open() as stream:
+        rows = [tuple(row.values()) for row in csv.DictReader(stream)]
+    assert rows[:2] == [("old.png", "", "sex", "", ""), ("old.png", "", "side", "", "")]
+    assert [row[0] for row in rows[2:]] == ["x.png", "x.png"]
+
+
 def test_a_model_without_heads_writes_nothing_of_attributes(tmp_path) -> None:
     answers = MaskAnswers(HAND, "someone")
     found = ImageMasks(np.zeros((128, 192, 1), np.uint8), 1, np.full(2, 0.5))

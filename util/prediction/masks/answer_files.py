@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,13 +28,18 @@ def decoded(found: Mapping[str, Any]) -> np.ndarray:
 
 
 @contextmanager
-def attribute_file(file: Path) -> Iterator[Add]:
-    """``file,slice,attribute,value,probability``: a row an image and attribute."""
+def attribute_file(file: Path, attributes: Collection[str]) -> Iterator[Add]:
+    """``file,slice,attribute,value,probability``: a row an image and attribute.
+
+    Value and probability are empty cells where a record has none: an archive may have been begun before they
+    were written down.
+    """
+    unknown = {"value": None, "probability": None}
     with open_atomic(file) as stream:
 
         def add(image: Mapping[str, Any]) -> None:
             origin = image["file"], image["slice"]
-            told = image["attributes"].items()
+            told = {name: image.get("attributes", {}).get(name, unknown) for name in attributes}.items()
             stream.write(_rows((*origin, name, one["value"], one["probability"]) for name, one in told))
 
         stream.write(_rows([ATTRIBUTE_COLUMNS]))

@@ -113,7 +113,7 @@ class MaskAnswers:
         kinds = ("attributes", "rle", "coco", "png", "seg")
         beside = {kind: file.with_name(f"{file.stem}_{kind}") for kind in kinds}
         if self.attributes:
-            yield attribute_file(beside["attributes"].with_suffix(".csv"))
+            yield attribute_file(beside["attributes"].with_suffix(".csv"), self.attributes)
         if self.rle:
             yield rle_file(beside["rle"].with_suffix(".csv"))
         if self.coco:
