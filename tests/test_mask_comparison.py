@@ -51,7 +51,8 @@ def test_differences_are_paired_and_named(tmp_path):
     assert found["dice"]["mean"]["difference"] == pytest.approx((other - first).mean())
     assert found["assd"]["radius"] == {"first": None, "other": None, "difference": None, "ci95": None}
     table = comparison_table(found, "dice").splitlines()
-    assert table[1].startswith("mean") and f"{radius['difference']:+.4f}" in table[2]
+    assert table[1] == table[3] == "-" * len(table[0]), "as the table of an evaluation has it"
+    assert table[2].startswith("mean") and f"{radius['difference']:+.4f}" in table[4]
 
 
 @pytest.mark.parametrize(

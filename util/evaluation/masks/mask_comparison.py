@@ -10,6 +10,7 @@ import numpy as np
 
 from util.evaluation.masks.bootstrap import class_means, paired_difference
 from util.evaluation.masks.mask_results import MaskResults
+from util.reporting.text_table import aligned
 
 MEASURES = ("dice", "dice_present", "dice_overlap", "iou", "assd", "hd95", "nsd_0_5_mm", "nsd_1_mm")
 _LENGTHS = ("assd", "hd95")
@@ -151,15 +152,7 @@ def unit_in_words(evaluated: EvaluatedMasks) -> str:
 
 def comparison_table(found: dict[str, Any], measure: str) -> str:
     """``comparison_rows`` for a terminal."""
-    rows = comparison_rows(found, measure)
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(w) if not c else cell.rjust(w)
-            for c, (cell, w) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    )
+    return aligned(comparison_rows(found, measure), rules=(1, 2))
 
 
 def comparison_rows(
