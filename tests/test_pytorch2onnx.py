@@ -2,6 +2,9 @@
 
 import csv
 import json
+import re
+import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +20,7 @@ from tests.support.centroid_model import write_centroid_checkpoint
 from util.export.landmarks.onnx_model import load_graph
 
 ROOT = Path(__file__).parent.parent
+DOCS = (ROOT / "docs" / "export.md").read_text(encoding="utf-8")
 SIZE = (96, 64)  # (height, width)
 WITHOUT_TORCH = """
 import runpy, sys
@@ -122,6 +126,30 @@ def test_inference_needs_no_torch_and_gives_the_same(
                 assert landmark[key] == pytest.approx(wanted[key], abs=1e-3)
     tables = [list(csv.DictReader((tmp_path / name).open())) for name in ("pt.csv", "onnx.csv")]
     assert [row["name"] for row in tables[0]] == [row["name"] for row in tables[1]]
+
+
+def test_the_program_of_the_docs_finds_by_a_raw_graph_what_the_checkpoint_finds(
+    checkpoint: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Within a hundredth of a pixel of the canvas: the graph's letterbox rounds no grey values."""
+    code, printed = export(tmp_path, "--checkpoint", checkpoint, "--output", tmp_path / "raw.onnx", "--raw")
+    assert code == 0, printed
+    assert load_graph(tmp_path / "raw.onnx").metadata.raw
+    (program,) = (part for part in re.findall(r"```python\n(.*?)```", DOCS, re.DOTALL) if "raw.onnx" in part)
+    (tmp_path / "program.py").write_text(program, encoding="utf-8")
+    arguments = ("--checkpoint", checkpoint, "--input", images, "--output", tmp_path / "pt.json")
+    code, printed = run(tmp_path, "inference.py", *arguments)
+    assert code == 0, printed
+    monkeypatch.chdir(tmp_path)
+    for image in json.loads((tmp_path / "pt.json").read_text())["images"]:
+        shutil.copy(image["file"], "xray.png")
+        found = runpy.run_path("program.py")
+        assert found["names"] == [landmark["name"] for landmark in image["landmarks"]]
+        wanted = np.array([[landmark["x"], landmark["y"]] for landmark in image["landmarks"]])
+        tolerance = 0.01 * max(image["width"] / SIZE[1], image["height"] / SIZE[0])
+        np.testing.assert_allclose(found["points"] - 0.5, wanted, atol=tolerance)
+        sure = [landmark["uncertainty_px"] for landmark in image["landmarks"]]
+        np.testing.assert_allclose(found["uncertainty"], sure, rtol=1e-3)
 
 
 def test_a_model_that_cannot_be_verified_leaves_no_file(checkpoint: Path, tmp_path: Path):
