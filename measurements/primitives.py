@@ -154,7 +154,7 @@ def _quantity(value: np.ndarray, sign: np.ndarray, *parts: tuple[Place, np.ndarr
 
 
 def _cross(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    return first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
+    return first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0] + 0.0  # no -0: arctan2 tells it from 0
 
 
 def _dot(first: np.ndarray, second: np.ndarray) -> np.ndarray:

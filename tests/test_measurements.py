@@ -5,6 +5,7 @@ import pytest
 
 from measurements.analysis import Analysis, analysis_from_dict, load_analysis, shipped_analyses
 from measurements.evaluate import facing, measure
+from measurements.primitives import Face, Place, angle
 from tests.support.faces import E1, E2, E3_PIXELS, E3_SPACING, LANDMARKS, VALUES
 
 FACES = np.stack([E1, E2])
@@ -49,6 +50,13 @@ def test_by_hand() -> None:
     ptm_gn, n_ba = np.array([28.0, 54.0]), np.array([-85.0, 55.0])
     cosine = ptm_gn @ n_ba / np.linalg.norm(ptm_gn) / np.linalg.norm(n_ba)
     np.testing.assert_allclose(found["Facial axis - 90"], np.degrees(np.arccos(cosine)) - 90)
+
+
+@pytest.mark.parametrize("turned", [(-5.0, 0.0), (5.0, 0.0), (0.0, -5.0), (0.0, 5.0), (3.0, 4.0)])
+def test_opposite_directions_are_180_degrees_apart(turned: tuple[float, float]) -> None:
+    ends = np.array([[turned, np.negative(turned)]])
+    one, other = (Place.of_landmark(ends, k) for k in (0, 1))
+    assert angle(one, other, Face(np.array([np.nan]), np.zeros(1))).value == pytest.approx(180.0)
 
 
 def test_sums_that_must_come_out() -> None:
