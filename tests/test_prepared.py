@@ -57,6 +57,14 @@ def test_what_is_written_comes_back(tmp_path):
     assert np.array_equal(sample.to_source, np.eye(3))
 
 
+def test_a_point_of_the_border_is_on_the_border_of_the_shrunk_image():
+    image = np.zeros((1162, 1550), np.uint8)  # 1162 * (768 / 1162) is more than 768 in floating point
+    small = case(points=[[1550.0, 1162.0], [0.0, 0.0]], image=image).shrunk(1024)
+    assert small.points.tolist() == [[1024.0, 768.0], [0.0, 0.0]]
+    beyond = case(points=[[1550.0, 1200.0], [np.nan, np.nan]], image=image)
+    assert beyond.outside().tolist() == beyond.shrunk(1024).outside().tolist() == [True, False]
+
+
 def test_files_hold_index_coordinates_and_mark_missing_ones(tmp_path):
     folder = write(tmp_path / "out", train=[case(points=[[0.5, 0.5], [np.nan, np.nan]])])
     data = json.loads((folder / "annotations/train.json").read_text())

@@ -33,10 +33,12 @@ class PreparedCase:
         size = max(round(width * factor), 1), max(round(height * factor), 1)
         ratio = np.array([size[0] / width, size[1] / height])  # exact per axis: sizes are whole pixels
         matrix = scale(*ratio)
+        points = warp_points(self.points, matrix)
+        inside = np.minimum(points, size)  # rounding may carry a point of the border past it
         return replace(
             self,
             image=warp_image(self.image, matrix, size),
-            points=warp_points(self.points, matrix),
+            points=np.where(self.outside()[:, None], points, inside),
             spacing=self.spacing / ratio,
         )
 
