@@ -6,9 +6,11 @@ import cv2
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import tifffile
 from PIL import Image, TiffImagePlugin
 
 from datasets.files import picture_files
+from datasets.files.colour import read_picture
 from datasets.files.image_files import read_images
 from tests.support.xray_files import ORIENTATIONS, alike, deep, picture
 
@@ -95,6 +97,25 @@ def test_sixteen_bit_channels_keep_their_depth(tmp_path, suffix, channels):
     stack = {1: [grey], 2: [grey, alpha], 3: [grey] * 3, 4: [grey] * 3 + [alpha]}[channels]
     write_channels(tmp_path / f"x{suffix}", np.dstack(stack))
     assert alike(read_one(tmp_path / f"x{suffix}"), UPRIGHT)
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("name", ["x.png", "x.tif"])
+def test_colours_of_twelve_in_sixteen_bits_keep_their_hues_and_are_not_dark(tmp_path, name, orientation):
+    colours = np.dstack([UPRIGHT, UPRIGHT // 2, 255 - UPRIGHT])  # red, green, blue
+    stored = np.ascontiguousarray(ORIENTATIONS[orientation](deep(colours)))
+    if name.endswith("png"):
+        cv2.imwrite(str(tmp_path / "plain.png"), stored[..., ::-1])
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        chunk = exif.tobytes().removeprefix(b"Exif\0\0")
+        (tmp_path / name).write_bytes(insert_chunk((tmp_path / "plain.png").read_bytes(), b"eXIf", chunk))
+    else:
+        tag = (274, "H", 1, orientation, True)
+        tifffile.imwrite(tmp_path / name, stored, photometric="rgb", extratags=[tag])
+    shown = read_picture(tmp_path / name)
+    assert shown.shape == colours.shape
+    assert np.corrcoef(shown.ravel(), colours.ravel())[0, 1] > 0.995 and np.ptp(shown) == 255
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I", "F", "I;16"])

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
-from datasets.files.image_files import read_grey
+from datasets.files.image_files import read_deep_rgb, read_grey
 
 _COLOUR_MODES = ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr", "LAB", "HSV", "RGBX", "RGBa")
 _GREY_SPREAD = 2.0  # mean difference of the channels, below which a picture is grey for all that it shows
@@ -16,14 +16,16 @@ def read_picture(file: Path, size: tuple[int, int] | None = None) -> np.ndarray:
     """(H, W, 3) uint8 RGB of a colour picture, (H, W) uint8 grey of any other file of one image.
 
     size: (width, height) that annotations state. A picture is turned as its EXIF orientation says, as
-    viewers show it, unless only the pixels as stored are of that size. Raises ValueError naming the file
-    when it cannot be read, and when it is of neither size.
+    viewers show it, unless only the pixels as stored are of that size. Colours of more than 8 bits are
+    always turned, and stretched as grey values are. Raises ValueError naming the file when it cannot be read.
     """
     try:
         with Image.open(file) as picture:
-            if picture.mode in _COLOUR_MODES or picture.mode == "L":
-                image = _oriented(picture, size)
-                return np.asarray(image if picture.mode == "L" else image.convert("RGB"))
+            if picture.mode == "L":
+                return np.asarray(_oriented(picture, size))
+            if picture.mode in _COLOUR_MODES:
+                deep = read_deep_rgb(file)
+                return np.asarray(_oriented(picture, size).convert("RGB")) if deep is None else deep
     except Image.UnidentifiedImageError:
         pass  # DICOM, MetaImage: not for Pillow
     except OSError as error:

@@ -22,6 +22,16 @@ def to_grey8(pixels: np.ndarray) -> np.ndarray:
         pixels = pixels[..., 0] if pixels.shape[2] < 3 else _luma(pixels[..., :3])
     if pixels.ndim != 2 or pixels.size == 0:
         raise ValueError(f"pixels of shape {pixels.shape}, expected a grey or colour image.")
+    return _to_8bit(pixels)
+
+
+def to_rgb8(pixels: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8 from (H, W, 3|4) of any number type, as ``to_grey8`` does: hues stay, alpha goes."""
+    return _to_8bit(pixels[..., :3])
+
+
+def _to_8bit(pixels: np.ndarray) -> np.ndarray:
+    """uint8 from (H, W) or (H, W, C) of any number type: all channels between the same two percentiles."""
     if pixels.dtype == np.uint8:
         return pixels
     low, high = percentile_window(some_values(pixels))
@@ -57,7 +67,10 @@ def unit_to_grey8(unit: np.ndarray) -> np.ndarray:
 
 
 def some_values(pixels: np.ndarray, left_out: np.ndarray | None = None) -> np.ndarray:
-    """(N,) values of ``pixels`` (H, W) but those ``left_out`` (H, W) bool: all, or evenly spread ones."""
+    """(N,) values of ``pixels`` (H, W[, C]): all, or evenly spread ones.
+
+    ``left_out``: (H, W) bool, those of (H, W) ``pixels`` not to take.
+    """
     step = -(-pixels.size // _MAX_SAMPLE)
     values = pixels.reshape(-1)[::step]
     return values if left_out is None else values[~left_out.reshape(-1)[::step]]

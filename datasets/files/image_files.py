@@ -16,7 +16,7 @@ from datasets.files.dicom_files import open_dicom
 from datasets.files.grey import require_content, to_grey8
 from datasets.files.kinds import READ_HERE, Kind, kind_by_suffix, kind_of
 from datasets.files.mha_files import open_stack
-from datasets.files.picture_files import picture_pages, picture_resolutions, read_pictures
+from datasets.files.picture_files import deep_rgb, picture_pages, picture_resolutions, read_pictures
 from datasets.files.resolution import common_spacing
 from util.files import printable
 
@@ -74,6 +74,15 @@ def read_grey(file: Path) -> np.ndarray:
     if len(images) != 1:
         raise ValueError(f"{file}: {len(images)} images, expected one.")
     return images[0]
+
+
+def read_deep_rgb(file: Path) -> np.ndarray | None:
+    """(H, W, 3) uint8 of a picture whose colours have more than 8 bits, None for any other.
+
+    All channels are stretched together, so hues stay. Raises ValueError naming the file.
+    """
+    with _naming(file):
+        return deep_rgb(file)
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,17 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from datasets.files.grey import to_grey8
+from datasets.files.grey import to_grey8, to_rgb8
 from datasets.files.resolution import CM_MM, INCH_MM, Resolution
-from datasets.files.tiff_files import LYING, MARKS, TiffPage, read_deep, tiff_pages, upright
+from datasets.files.tiff_files import (
+    LYING,
+    MARKS,
+    TiffPage,
+    read_deep,
+    read_deep_rgb,
+    tiff_pages,
+    upright,
+)
 
 MAX_PIXELS = 1 << 29  # of one image: film scanners give 200 million
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "JPEG2000", "GIF", "WEBP", "PPM")
@@ -65,6 +73,20 @@ def read_pictures(file: Path, pages: Pages) -> Iterator[np.ndarray]:
             _require_size(*picture.size)
             is_deep = _is_deep_colour(stream, picture)
             yield to_grey8(_deep_colour(stream, picture)) if is_deep else _grey(picture)
+
+
+def deep_rgb(file: Path) -> np.ndarray | None:
+    """(H, W, 3) uint8 of the first picture of ``file`` where its colours have more than 8 bits; else None.
+
+    Raises ValueError for more than MAX_PIXELS.
+    """
+    page = picture_pages(file)[0]
+    if page is not None:
+        _require_size(page.width, page.height)
+        return read_deep_rgb(file, page.number) if page.is_deep else None
+    with file.open("rb") as stream, _opened(stream) as picture:
+        _require_size(*picture.size)
+        return to_rgb8(_deep_colour(stream, picture)) if _is_deep_colour(stream, picture) else None
 
 
 def _upright_resolution(file: Path) -> Resolution:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from datasets.files.grey import to_grey8
+from datasets.files.grey import to_grey8, to_rgb8
 from datasets.files.resolution import CM_MM, INCH_MM, Resolution
 
 if TYPE_CHECKING:
@@ -65,6 +65,19 @@ def tiff_pages(file: Path) -> list[TiffPage]:
 
 def read_deep(file: Path, number: int) -> np.ndarray:
     """(H, W) uint8 of page ``number``, upright. Raises ValueError for colours other than red, green, blue."""
+    pixels, meaning = _deep_pixels(file, number)
+    image = to_grey8(pixels)
+    return 255 - image if meaning == _WHITE_IS_ZERO else image
+
+
+def read_deep_rgb(file: Path, number: int) -> np.ndarray | None:
+    """(H, W, 3) uint8 RGB of page ``number``, upright; None for a grey one. Raises ValueError likewise."""
+    pixels, meaning = _deep_pixels(file, number)
+    return to_rgb8(pixels) if meaning == _RGB else None
+
+
+def _deep_pixels(file: Path, number: int) -> tuple[np.ndarray, int]:
+    """(H, W[, C]) of any number type, upright, and what its values mean."""
     from tifffile import TiffFile
 
     with TiffFile(file) as tiff:
@@ -77,8 +90,7 @@ def read_deep(file: Path, number: int) -> np.ndarray:
         pixels = page.asarray()
     if page.samplesperpixel > 1 and page.planarconfig == _BY_PLANES:
         pixels = np.moveaxis(pixels, 0, -1)
-    image = to_grey8(upright(pixels, turn))
-    return 255 - image if meaning == _WHITE_IS_ZERO else image
+    return upright(pixels, turn), meaning
 
 
 def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
