@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 
 from datasets.landmarks.landmark_set import load_landmark_set
+from measurements.analysis import load_analysis
 from measurements.reader_agreement import agreed, intraclass_correlation, kappa
 from tests.support.faces import E2
 from tests.support.run_tool import run_tool
+from util.evaluation.landmarks.reader_comparison import compare
+from util.evaluation.landmarks.readings import pair_readers, read_reading
 
 LANDMARKS = load_landmark_set("isbi19")
 
@@ -40,13 +43,15 @@ def test_kappa_by_hand() -> None:
 
 
 def write_reading(
-    file: Path, reader: str, shifts: dict[tuple[str, int], float], spacing: float = 0.5
+    file: Path, reader: str, shifts: dict[tuple[str, int], float], *, spacing: float = 0.5, width: int = 800
 ) -> Path:
-    """Every landmark ``shift`` mm to the right; a film is (name, 1 for shown again)."""
+    """Every landmark ``shift`` mm to the right, of films of 0.5 mm a pixel that are read as of ``spacing``; a
+    film is (name, 1 for shown again).
+    """
     images = []
     for (name, repeat), shift in shifts.items():
         size = 1.0 + 0.01 * int(name[-1])  # films differ, so that readings correlate
-        places = (E2[:19] * size + [shift, 0.0]) / spacing
+        places = (E2[:19] * size + [shift, 0.0]) / 0.5
         rows = [
             {"name": landmark, "x": x, "y": y, "state": "moved", "reader": reader}
             for landmark, (x, y) in zip(LANDMARKS.landmarks, places.tolist(), strict=True)
@@ -54,7 +59,7 @@ def write_reading(
         rows[3] |= {"state": "predicted"}  # nobody has looked at porion
         images.append(
             {"file": f"/anywhere/{reader}/{name}", "slice": None, "repeat": repeat, "landmarks": rows}
-            | {"spacing_mm": [spacing, spacing]}
+            | {"spacing_mm": [spacing, spacing], "width": width, "height": 1000}
         )
     content = {"model": {"landmark_set": "isbi19", "reviewed_by": [reader]}, "images": images}
     file.write_text(json.dumps(content))
@@ -64,7 +69,7 @@ def write_reading(
 def test_readers_are_compared_with_each_other_and_with_themselves(tmp_path: Path) -> None:
     films = {(f"film{number}", 0): 0.0 for number in range(4)}
     one = write_reading(tmp_path / "one.json", "AB", films | {("film2", 1): 0.25})
-    other = write_reading(tmp_path / "other.json", "CD", dict.fromkeys(films, 1.5), spacing=0.25)
+    other = write_reading(tmp_path / "other.json", "CD", dict.fromkeys(films, 1.5))
     ended = run_tool(
         "tools/compare_readers.py",
         *("--readings", one, other, "--analysis", "isbi2015"),
@@ -85,11 +90,27 @@ def test_readers_are_compared_with_each_other_and_with_themselves(tmp_path: Path
     assert report.count("<img") == 5 and "http" not in report  # the other three need porion
 
 
+def test_another_millimetre_moves_no_landmark_but_lengths(tmp_path: Path) -> None:
+    films = {(f"film{number}", 0): 0.0 for number in range(3)}
+    readings = [
+        read_reading(write_reading(tmp_path / f"{reader}.json", reader, films, spacing=spacing))
+        for reader, spacing in (("AB", 0.5), ("CD", 0.51))
+    ]
+    found = compare(pair_readers(*readings), [load_analysis("steiner")])
+    assert found.mean_distance == 0.0
+    bias = {one.measurement.code: one.agreed.bias for one in found.measurements}
+    assert bias["ANB"] == pytest.approx(0.0, abs=1e-9)
+    length = next(one for one in found.measurements if one.measurement.code == "U1-NA mm")
+    assert length.values[1] == pytest.approx(1.02 * length.values[0])
+
+
 def test_what_cannot_be_compared_is_said(tmp_path: Path) -> None:
     one = write_reading(tmp_path / "one.json", "AB", {("film1", 0): 0.0})
     other = write_reading(tmp_path / "other.json", "CD", {("film2", 0): 0.0})
     assert "no film in common" in run_tool("tools/compare_readers.py", "--readings", one, other).stderr
     assert "shown no film twice" in run_tool("tools/compare_readers.py", "--readings", one).stderr
+    half = write_reading(tmp_path / "half.json", "EF", {("film1", 0): 0.0}, width=400)
+    assert "400x1000 pixels" in run_tool("tools/compare_readers.py", "--readings", one, half).stderr
     plain = json.loads(one.read_text())
     for row in plain["images"][0]["landmarks"]:
         del row["state"]

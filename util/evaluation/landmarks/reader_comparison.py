@@ -88,7 +88,7 @@ def compare(pair: Paired, analyses: Sequence[Analysis]) -> Comparison:
     index = {name: k for k, name in enumerate(names.landmarks)} | {
         n: k for k, n in enumerate(names.abbreviations)
     }
-    first, second = pair.points_mm
+    first, second = pair.places_mm
     distances = _distances(pair)
     landmarks = tuple(
         LandmarkAgreement(
@@ -104,7 +104,7 @@ def compare(pair: Paired, analyses: Sequence[Analysis]) -> Comparison:
 
 
 def _measured(pair: Paired, analysis: Analysis, index: dict[str, int]) -> list[MeasurementAgreement]:
-    both = [measure(analysis, points, index) for points in pair.points_mm]
+    both = [measure(analysis, points, index) for points in pair.measured_mm]
     values = np.stack([one.values for one in both])  # (2, N, M)
     known = both[0].analysis.measurements
     return [MeasurementAgreement(one, values[:, :, m]) for m, one in enumerate(known)]
@@ -112,4 +112,5 @@ def _measured(pair: Paired, analysis: Analysis, index: dict[str, int]) -> list[M
 
 def _distances(pair: Paired) -> np.ndarray:
     """(N, K) mm."""
-    return np.linalg.norm(pair.points_mm[1] - pair.points_mm[0], axis=-1)
+    first, second = pair.places_mm
+    return np.linalg.norm(second - first, axis=-1)
