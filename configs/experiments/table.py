@@ -206,6 +206,17 @@ rows = {
             "train.eval_every": 200,
         },
     ),
+    # And then on a canvas of 2.8 times the pixels, where end plates can be told apart.
+    "own/spine68_large": Row(
+        "own/spine68_long",
+        {
+            "size": "auto:320",
+            "optimizer.lr": 3.5e-4,
+            "train.init_checkpoint": "runs/own_spine68_long/best.pt",
+            "train.batch_size": 4,
+            "train.iterations": 1200,
+        },
+    ),
     "own/spine68_unet": Row("own/spine68", model=_UNET_RESNET18),
     # Ten points of a chest; its heart's two have no partner among the pairs, so no mirror images.
     "own/chest10": Row(
