@@ -128,6 +128,20 @@ def test_landmarks_that_films_lack() -> None:
         fitted(errors)
 
 
+@pytest.mark.parametrize("count", [1, 3, 5, 10])
+def test_an_offset_is_as_sure_as_its_variance_says(count: int) -> None:
+    """Also where offsets are so small that chance explains them, and none is kept."""
+    to_frame = np.linalg.inv(FaceFrame(REFERENCE).to_image(FACE[None])[0])
+    for width in (0.15, 0.6):
+        held = []
+        for seed in range(20):
+            offset = np.random.default_rng([seed, 7]).normal(0, width, (COUNT, 2))
+            protocol = fitted(films(count, offset, seed=seed))
+            error = np.abs(protocol.offset - offset @ to_frame.T)
+            held.append(error < 1.96 * np.sqrt(protocol.variance)[:, None])
+        assert np.mean(held) > 0.85, width
+
+
 def test_what_more_films_would_bring() -> None:
     errors = films(5, OFFSET)
     found = gain(errors, fitted(errors))

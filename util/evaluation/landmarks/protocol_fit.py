@@ -2,7 +2,8 @@
 
 Empirical Bayes (Robbins, 1956; James & Stein, 1961): offsets of the landmarks are taken as drawn from one
 Gaussian whose width t the films themselves tell; a landmark whose mean error has variance w keeps the share
-t / (t + w) of it. With one film little is kept, with many nearly all.
+t / (t + w) of it. With one film little is kept, with many nearly all. How sure the offsets are takes in that
+a few landmarks tell the width itself poorly.
 """
 
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ _FACTOR, _COMMON_WEIGHT, _OWN_WEIGHT = 1.5, 10.0, 8.0
 _GROSS = 1.5  # predicted errors from which on a film counts less for a landmark (Huber, 1964)
 _ROUNDS = 20
 _FEW = 2  # films that cannot tell a gross error from an offset
+_WIDTHS = np.geomspace(1e-8, 1.0, 400)  # that are tried, in squared sizes of the face
+_WIDEST = 0.1  # of them that any protocol may have: a third of a face each way
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def fit_protocol(
     return ProtocolOffsets(
         reference=reference,
         offset=kept[:, None] * mean,
-        variance=np.where(count > 0, kept * np.where(count > 0, variance, 0.0), width),
+        variance=_offset_variance(mean, variance, kept),
         factor=np.sqrt(own),
         films=len(residuals.errors),
         labels=labels,
@@ -96,11 +99,31 @@ def _width(mean: np.ndarray, variance: np.ndarray) -> float:
     """The variance t of each axis of the offsets under which the means (K, 2), of variance t + ``variance``,
     are likeliest; 0 where they are no larger than chance makes them.
     """
-    squares = np.square(mean).sum(-1)
-    grid = np.concatenate([[0.0], np.geomspace(1e-8, 1.0, 400)])[:, None]  # in squared sizes of the face
-    total = grid + variance
-    likelihood = -(np.log(total) + squares / total / 2.0).sum(-1)
-    return float(grid[np.argmax(likelihood), 0])
+    widths = np.concatenate([[0.0], _WIDTHS])
+    return float(widths[np.argmax(_log_likelihood(widths, mean, variance))])
+
+
+def _log_likelihood(widths: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """(T,) of each of the ``widths`` t, for means (K, 2) of variance t + ``variance``."""
+    total = widths[:, None] + variance  # (T, K)
+    return -(np.log(total) + np.square(mean).sum(-1) / total / 2.0).sum(-1)
+
+
+def _offset_variance(mean: np.ndarray, variance: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """(K,) of each axis of the offsets, about the share ``kept`` of each mean; variance: infinite where no
+    film has the landmark.
+
+    For one width t it is t w / (t + w), which is 0 where the likeliest width is. So it is averaged over all
+    widths by how likely they make the means, from a flat prior on t (Morris, 1983), and how far each of them
+    would move the offset is added (Kass & Steffey, 1989).
+    """
+    known = np.isfinite(variance)
+    widths = _WIDTHS[_WIDTHS <= _WIDEST]
+    log_likelihood = _log_likelihood(widths, mean[known], variance[known])
+    weight = widths * np.exp(log_likelihood - log_likelihood.max())  # steps of t grow as t does
+    keeps = widths[:, None] / (widths[:, None] + variance)  # (T, K)
+    about = widths[:, None] * (1.0 - keeps) + np.square(keeps - kept) * np.square(mean).sum(-1) / 2.0
+    return weight @ about / weight.sum()
 
 
 def _cautious_width(mean: np.ndarray, variance: np.ndarray) -> float:
