@@ -21,6 +21,7 @@ from review_page.predictions import Predictions, Record
 from review_page.review_folder import ReviewFolder, Study
 from transforms.geometry import square_side
 from util.files import printable
+from util.prediction.landmarks.landmark_files import no_such_xray
 
 
 @dataclass
@@ -213,10 +214,8 @@ class Session:
         }
 
     def _banner(self, case: Case, note: str) -> list[str]:
-        record = None if self.study else self.predictions.records.get(case.film.key)
-        sentences = [case.scale_warning() or "", note, case.size_note]
-        if record is not None and record.get("plausible") is False:
-            sentences.insert(0, f"These landmarks may be of no such X-ray: {record.get('plausible_reason')}.")
+        record = {} if self.study else self.predictions.records.get(case.film.key, {})
+        sentences = [no_such_xray(record), case.scale_warning() or "", note, case.size_note]
         return [sentence for sentence in sentences if sentence]
 
     def _note_size(self, case: Case) -> None:

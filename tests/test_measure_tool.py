@@ -1,6 +1,7 @@
 """tools/measure.py: from a file of landmarks to measurements, tables and a report."""
 
 import json
+from html import escape
 from pathlib import Path
 
 import cv2
@@ -155,6 +156,20 @@ def test_the_tool(tmp_path: Path) -> None:
     page = (tmp_path / "m.html").read_text()
     assert page.count("data:image/png;base64") == 4 and 'src="http' not in page and "Not a diagnosis" in page
     assert run_tool("tools/measure.py", "--landmarks", str(file), "--analysis", "stiener").returncode == 2
+
+
+def test_an_implausible_picture_is_said_beside_its_measurements(tmp_path: Path) -> None:
+    reason = "the landmarks form no shape of the training images: shape <3.0> times its limit"
+    image = image_record(E2 / 0.5, [0.5, 0.5], str(tmp_path / "x.png"))
+    strange = {**image, "file": str(tmp_path / "y.png"), "plausible": False, "plausible_reason": reason}
+    file = landmark_file(tmp_path, {**image, "plausible": True, "plausible_reason": None}, strange)
+    options = ["--analysis", "steiner", "--report", str(tmp_path / "m.html")]
+    ended = run_tool("tools/measure.py", "--landmarks", str(file), *options)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.count("implausible: ") == 1 and f"y.png\nimplausible: {reason}\n" in ended.stdout
+    page = (tmp_path / "m.html").read_text()
+    warning = f'<p class="note">These landmarks may be of no such X-ray: {escape(reason)}.</p>'
+    assert page.count("no such X-ray") == 1 and f"<h2>y.png</h2>\n{warning}" in page
 
 
 def test_a_ruler_on_the_film_tells_the_millimetre(tmp_path: Path) -> None:
