@@ -5,9 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from measurements.analysis import load_analysis
 from measurements.evaluate import measure
+from measurements.norm import Patient
+from measurements.shapes import shipped_shapes
 from review_page.effect import effects, limits_of
-from tests.support.review import make_films, measurer, record
+from review_page.start import open_session
+from tests.support.review import LANDMARKS, make_films, measurer, record, wanted, write_predictions
+from util.prediction.landmarks.measuring import Measurer
 
 MEASURER = measurer(None, {})
 
@@ -43,7 +48,7 @@ def test_the_chance_of_a_wrong_class_is_that_of_the_landmarks_errors(tmp_path: P
     truth = measure(analysis, (points * unit)[None], MEASURER.index)
     values = measure(analysis, drawn, MEASURER.index).values
     for m, measurement in enumerate(truth.analysis.measurements):
-        limits = np.array(limits_of(measurement, MEASURER.patient))
+        limits = np.array(limits_of(measurement, MEASURER.patient, scale_known=True))
         at = truth.values[0, m]
         nearest = limits[np.abs(limits - at).argmin()]
         changed = ((values[:, m] > nearest) != (at > nearest)).mean()
@@ -66,3 +71,28 @@ def test_a_landmark_counts_where_it_is_needed_alone(tmp_path: Path) -> None:
     for row, one in zip(found, analysis.measurements, strict=True):
         needed = {MEASURER.index[name] for name in one.landmarks}
         assert {int(k) for k in np.flatnonzero(row > 1e-12)} <= needed
+
+
+@pytest.mark.parametrize(
+    ("source", "compared"), [("--spacing", {"L1-APog mm"}), ("ImagerPixelSpacing", set())]
+)
+def test_norms_that_may_not_be_applied_decide_nothing_and_are_not_drawn(
+    tmp_path: Path, source: str, compared: set[str]
+) -> None:
+    """Of Ricketts' norms one alone was seen in a source, and it is of a length."""
+    ricketts = Measurer(LANDMARKS, [load_analysis("ricketts")], Patient(), shipped_shapes())
+    films = make_films(tmp_path / "films", 1)
+    image = record(films / "film0.png", 0) | {"spacing_source": source}
+    write_predictions(films, tmp_path / "landmarks.json", images=[image])
+    with open_session(wanted(tmp_path), lambda *_: ricketts) as opened:
+        shown = opened.session.show(0)
+        risk = opened.session.listed()[0]["risk"]
+    rows = [row for row in shown["measurements"] if row["norm"]]
+    assert (
+        len(rows) > 5 and {row["code"] for row in rows if row["norm"]["deviations"] is not None} == compared
+    )
+    why = [row["why"] for row in shown["landmarks"] if row["why"]]
+    assert bool(why) == (risk > 0) == bool(compared)
+    assert all("decides whether L1-APog mm is within its norm" in sentence for sentence in why)
+    by_effect, by_uncertainty = shown["orders"]["effect"], shown["orders"]["uncertainty"]
+    assert (by_effect == by_uncertainty) == (not compared)
