@@ -119,7 +119,7 @@ class CaseMeasurer:
             "norm": norm
             and {
                 "mean": norm["mean_for_age"],
-                **{key: norm[key] for key in ("sd", "population", "verified", "deviations")},
+                **{key: norm[key] for key in ("sd", "population", "sex", "verified", "deviations")},
             },
             "classes": [{"name": name, "probability": chance} for name, chance in chances.items()],
             "flags": record["flags"],

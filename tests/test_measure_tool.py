@@ -1,6 +1,7 @@
 """tools/measure.py: from a file of landmarks to measurements, tables and a report."""
 
 import json
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from datasets.landmarks.landmark_set import LandmarkSet, load_landmark_set
+from measurements import table
 from measurements.analysis import load_analysis
 from measurements.norm import Patient
 from measurements.shapes import shipped_shapes
@@ -198,6 +200,16 @@ def test_a_ruler_on_the_film_tells_the_millimetre(tmp_path: Path) -> None:
         by_its_ruler(record, 2.0)
     with pytest.raises(ValueError, match="no such file"):
         by_its_ruler({**record, "file": "elsewhere.png"}, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("sex", "shown"),
+    [(None, "120.2 ± 5.3, female"), ("female", "120.2 ± 5.3, female"), ("male", "134.3 ± 6.8, male")],
+)
+def test_a_norm_of_one_sex_says_whose_it_is(sex: str | None, shown: str) -> None:
+    of_patient = replace(measurer("mcnamara"), patient=Patient(sex=sex))
+    found = {one["code"]: one for one in of_patient(image_record(E2, [1.0, 1.0]), "x")[0]["measurements"]}
+    assert table.row(found["Co-Gn"])[3] == f"unverified ({shown})"
 
 
 def test_tracing_and_wiggle_show_what_is_there() -> None:

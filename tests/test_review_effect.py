@@ -80,13 +80,7 @@ def test_norms_that_may_not_be_applied_decide_nothing_and_are_not_drawn(
     tmp_path: Path, source: str, compared: set[str]
 ) -> None:
     """Of Ricketts' norms one alone was seen in a source, and it is of a length."""
-    ricketts = Measurer(LANDMARKS, [load_analysis("ricketts")], Patient(), shipped_shapes())
-    films = make_films(tmp_path / "films", 1)
-    image = record(films / "film0.png", 0) | {"spacing_source": source}
-    write_predictions(films, tmp_path / "landmarks.json", images=[image])
-    with open_session(wanted(tmp_path), lambda *_: ricketts) as opened:
-        shown = opened.session.show(0)
-        risk = opened.session.listed()[0]["risk"]
+    shown, risk = on_the_page(tmp_path, "ricketts", source)
     rows = [row for row in shown["measurements"] if row["norm"]]
     assert (
         len(rows) > 5 and {row["code"] for row in rows if row["norm"]["deviations"] is not None} == compared
@@ -96,3 +90,19 @@ def test_norms_that_may_not_be_applied_decide_nothing_and_are_not_drawn(
     assert all("decides whether L1-APog mm is within its norm" in sentence for sentence in why)
     by_effect, by_uncertainty = shown["orders"]["effect"], shown["orders"]["uncertainty"]
     assert (by_effect == by_uncertainty) == (not compared)
+
+
+def test_the_page_is_told_of_which_sex_a_norm_is(tmp_path: Path) -> None:
+    shown, _ = on_the_page(tmp_path, "mcnamara", "--spacing")
+    norms = {row["code"]: row["norm"] for row in shown["measurements"] if row["norm"]}
+    assert norms["FH-MP"] | {"mean": 22.7, "sex": "female"} == norms["FH-MP"]
+
+
+def on_the_page(folder: Path, analysis: str, source: str) -> tuple[dict, float]:
+    """A film as the page is told of it, its spacing from ``source``, and its risk."""
+    one = Measurer(LANDMARKS, [load_analysis(analysis)], Patient(), shipped_shapes())
+    films = make_films(folder / "films", 1)
+    image = record(films / "film0.png", 0) | {"spacing_source": source}
+    write_predictions(films, folder / "landmarks.json", images=[image])
+    with open_session(wanted(folder), lambda *_: one) as opened:
+        return opened.session.show(0), opened.session.listed()[0]["risk"]

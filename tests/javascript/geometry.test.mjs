@@ -23,6 +23,7 @@ import {
   zoomAt,
 } from "../../review_page/static/geometry.js";
 
+import { whose } from "../../review_page/static/panels.js";
 import { compared } from "../../review_page/static/wiggle.js";
 
 const FILM = { width: 1935, height: 2400 };
@@ -145,4 +146,9 @@ test("the wiggle chart has the measurements that the server compares with their 
   const norm = { mean: 82, sd: 2, verified: true, deviations: 1.5 };
   const rows = [row("SNA", norm), row("Co-Gn", { ...norm, deviations: null }), row("ODI", null)];
   assert.deepEqual(compared(rows).map(({ code }) => code), ["SNA"]);
+});
+
+test("a norm of one sex says so, also where it is unverified", () => {
+  assert.equal(whose({ population: "Ann Arbor", sex: "female", verified: false }), "Ann Arbor, female, unverified");
+  assert.equal(whose({ population: "Ann Arbor", sex: "both", verified: true }), "Ann Arbor");
 });
