@@ -50,15 +50,15 @@ class Case:
 
     def open(self, facts: FilmFacts) -> None:
         """Bring in what the file says. Raises RefusedError when it is another film than the log's."""
-        self.facts = facts
-        if self.state.spacing.mm is None:  # also where the log began without: it may be given only now
-            self.state.spacing = Spacing(facts.spacing, facts.spacing_source)
         if self.head is not None and self.head["image_sha256"] != facts.sha256:
             raise RefusedError(
                 400,
                 f"{self.name}: the file has changed since its review began. Put the old one back, or "
                 "give another --review.",
             )
+        self.facts = facts
+        if self.state.spacing.mm is None:  # also where the log began without: it may be given only now
+            self.state.spacing = Spacing(facts.spacing, facts.spacing_source)
 
     def refresh_copy(self) -> None:
         """The copy beside the log may be one record behind it, where a server was killed."""
