@@ -65,17 +65,19 @@ class Case:
         if self.head is not None and not self.journal.copy_is_at(self.state.revision):
             self.journal.write_cache(self._cached())
 
-    def put(self, base: int, event: Any, reader: str) -> Outcome:
-        """Take in an event; when this returns it is on the disk. Raises RefusedError and WriteError."""
+    def outcome(self, base: int, event: Any, reader: str) -> Outcome:
+        """What an event would come to; nothing changes yet. Raises RefusedError."""
         if self.facts is None:
             raise RefusedError(400, f"{self.name}: not opened yet. Ask for the case first.")
         size = self.facts.width, self.facts.height
         shape = (1.0, 1.0) if self.pixel_shape is None else self.pixel_shape
-        found = outcome(Asked(self.state, self.landmark_set.landmarks, size, reader, shape), event, base)
+        return outcome(Asked(self.state, self.landmark_set.landmarks, size, reader, shape), event, base)
+
+    def take(self, found: Outcome, reader: str) -> None:
+        """Make an event's changes; when this returns they are on the disk. Raises WriteError."""
         record = found.record(self.state)
         if record["changes"] or found.kind in ("undo", "redo"):
             self._append(record, reader)
-        return found
 
     @property
     def pixel_shape(self) -> tuple[float, float] | None:
