@@ -38,6 +38,10 @@ class Norm:
         low, high = self.ages
         return self.mean + self.per_year * (min(max(patient.age, low), high) - low)
 
+    def applies(self, unit: str, *, scale_known: bool) -> bool:
+        """Whether a value in ``unit`` may be compared with it; a length only with the patient's mm known."""
+        return self.verified and self.sd is not None and (unit != "mm" or scale_known)
+
     def is_of(self, patient: Patient) -> bool:
         """Whether the patient is known to be one of those whom the norm was taken from."""
         if patient.sex is None or patient.age is None or patient.population is None or self.ages is None:

@@ -109,14 +109,13 @@ def _flags(
 
 
 def _norm(measurement: Measurement, value: float, setting: Setting) -> dict[str, Any] | None:
-    """The norm that fits the patient best; ``deviations`` only where it is verified, has an SD and the mm
-    are known."""
+    """The norm that fits the patient best; ``deviations`` only where it may be applied."""
     norm = choose(measurement.norms, setting.patient)
     if norm is None:
         return None
     mean = norm.at(setting.patient)
-    comparable = norm.sd is not None and norm.verified and (measurement.unit != "mm" or setting.scale_known)
-    deviations = (value - mean) / norm.sd if comparable and norm.sd else math.nan
+    applies = norm.applies(measurement.unit, scale_known=setting.scale_known)
+    deviations = (value - mean) / norm.sd if applies and norm.sd else math.nan
     return {
         **norm.to_dict(),
         "mean_for_age": mean,

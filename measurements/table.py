@@ -38,11 +38,11 @@ def _norm(record: dict[str, Any]) -> str:
     if norm is None:
         return "-"
     spread = "" if norm["sd"] is None else f" ± {norm['sd']:g}"
-    if not norm["verified"]:
-        return f"unverified ({_number(norm['mean_for_age'], unit)}{spread})"
-    apart = "" if norm["deviations"] is None else f" ({norm['deviations']:+.1f} SD)"
     sex = "" if norm["sex"] == "both" else f", {norm['sex']}"
-    return f"{_number(norm['mean_for_age'], unit)}{spread}{sex}{apart}"
+    figures = f"{_number(norm['mean_for_age'], unit)}{spread}{sex}"
+    if not norm["verified"]:
+        return f"unverified ({figures})"
+    return figures if norm["deviations"] is None else f"{figures} ({norm['deviations']:+.1f} SD)"
 
 
 def _with_unit(value: float, unit: str) -> str:

@@ -50,32 +50,34 @@ class Case:
 
     def open(self, facts: FilmFacts) -> None:
         """Bring in what the file says. Raises RefusedError when it is another film than the log's."""
-        self.facts = facts
-        if self.state.spacing.mm is None:  # also where the log began without: it may be given only now
-            self.state.spacing = Spacing(facts.spacing, facts.spacing_source)
         if self.head is not None and self.head["image_sha256"] != facts.sha256:
             raise RefusedError(
                 400,
                 f"{self.name}: the file has changed since its review began. Put the old one back, or "
                 "give another --review.",
             )
+        self.facts = facts
+        if self.state.spacing.mm is None:  # also where the log began without: it may be given only now
+            self.state.spacing = Spacing(facts.spacing, facts.spacing_source)
 
     def refresh_copy(self) -> None:
         """The copy beside the log may be one record behind it, where a server was killed."""
         if self.head is not None and not self.journal.copy_is_at(self.state.revision):
             self.journal.write_cache(self._cached())
 
-    def put(self, base: int, event: Any, reader: str) -> Outcome:
-        """Take in an event; when this returns it is on the disk. Raises RefusedError and WriteError."""
+    def outcome(self, base: int, event: Any, reader: str) -> Outcome:
+        """What an event would come to; nothing changes yet. Raises RefusedError."""
         if self.facts is None:
             raise RefusedError(400, f"{self.name}: not opened yet. Ask for the case first.")
         size = self.facts.width, self.facts.height
         shape = (1.0, 1.0) if self.pixel_shape is None else self.pixel_shape
-        found = outcome(Asked(self.state, self.landmark_set.landmarks, size, reader, shape), event, base)
+        return outcome(Asked(self.state, self.landmark_set.landmarks, size, reader, shape), event, base)
+
+    def take(self, found: Outcome, reader: str) -> None:
+        """Make an event's changes; when this returns they are on the disk. Raises WriteError."""
         record = found.record(self.state)
         if record["changes"] or found.kind in ("undo", "redo"):
             self._append(record, reader)
-        return found
 
     @property
     def pixel_shape(self) -> tuple[float, float] | None:

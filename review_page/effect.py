@@ -13,13 +13,13 @@ from measurements.analysis import Measurement
 from measurements.evaluate import measure
 from measurements.norm import Patient, choose
 from measurements.uncertainty import standard_deviations, variance_parts
-from util.prediction.landmarks.measuring import Measurer
+from util.prediction.landmarks.measuring import Measurer, scale_known
 
 
 def effects(measurer: Measurer, images: Sequence[Mapping[str, Any]]) -> np.ndarray:
     """(N, M, K) of N image records, as a ``Measurer`` takes them, by its first analysis; 0 where unknown.
 
-    Lengths on an image whose millimetre nobody knows decide nothing.
+    Lengths on an image without a spacing decide nothing, and neither does a norm that may not be applied.
     """
     placed = [measurer.placed(image, str(image.get("file"))) for image in images]
     points = np.stack([points * unit for points, unit, _ in placed])
@@ -27,24 +27,29 @@ def effects(measurer: Measurer, images: Sequence[Mapping[str, Any]]) -> np.ndarr
     found = measure(measurer.analyses[0], points, measurer.index)
     sd = standard_deviations(found, covariances, measurer.scale_error)  # (N, M)
     measurements = found.analysis.measurements
-    chances = [
-        _other_side(limits_of(measurement, measurer.patient), found.values[:, m], sd[:, m])
-        for m, measurement in enumerate(measurements)
-    ]
+
+    def chances(*, known: bool) -> np.ndarray:
+        """(N, M) as if the scale were known of all images, or of none."""
+        limits = [limits_of(one, measurer.patient, scale_known=known) for one in measurements]
+        columns = zip(limits, found.values.T, sd.T, strict=True)
+        return np.stack([_other_side(*column) for column in columns], axis=1)
+
+    scales = np.array([scale_known(image) for image in images])
+    chance = np.where(scales[:, None], chances(known=True), chances(known=False))
     has_mm = np.array([bool(image.get("spacing_mm")) for image in images])
     is_known = has_mm[:, None] | np.array([measurement.unit != "mm" for measurement in measurements])
     parts = variance_parts(found, covariances)  # (N, M, K)
     total = parts.sum(-1, keepdims=True)
     shares = parts / np.where(total > 0, total, 1.0)
-    return np.nan_to_num((np.stack(chances, axis=1) * is_known)[..., None] * shares)
+    return np.nan_to_num((chance * is_known)[..., None] * shares)
 
 
-def limits_of(measurement: Measurement, patient: Patient) -> list[float]:
-    """Where a decision changes: between classes, or one SD to either side of the patient's norm."""
+def limits_of(measurement: Measurement, patient: Patient, *, scale_known: bool) -> list[float]:
+    """Where a decision changes: between classes, or one SD to either side of a norm that may be applied."""
     if measurement.classes is not None:
         return list(measurement.classes.limits)
     norm = choose(measurement.norms, patient)
-    if norm is None or not norm.sd:
+    if norm is None or not norm.sd or not norm.applies(measurement.unit, scale_known=scale_known):
         return []
     mean = norm.at(patient)
     return [mean - norm.sd, mean + norm.sd]

@@ -10,6 +10,7 @@ import numpy as np
 from datasets.files.image_files import SourceImage
 from review_page.errors import RefusedError
 from review_page.films import Film, FilmFacts
+from util.files import printable
 
 _KEPT = 3  # films in memory: the one that is open, the one before and the next
 ModelView = Callable[[SourceImage], np.ndarray]  # (H, W) uint8 of the film's own size
@@ -27,7 +28,11 @@ class FilmImages:
 
     def facts(self, film: Film) -> FilmFacts:
         """Raises RefusedError where the file cannot be read any more."""
-        return FilmFacts.of(self.source(film))
+        image = self.source(film)  # which may be kept of a file that is gone
+        try:
+            return FilmFacts.of(image)
+        except OSError as error:
+            raise RefusedError(404, f"{printable(film.file)}: {error.strerror}. Copy it again.") from error
 
     def source(self, film: Film) -> SourceImage:
         """The film as its reader gives it. Raises RefusedError where it cannot be read any more."""

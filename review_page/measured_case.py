@@ -65,7 +65,7 @@ class CaseMeasurer:
         if self.blind:
             return MeasuredCase(rows, plain)
         effect = effects(self.measurer, [image])[0]  # (M, K)
-        orders = plain | {"effect": _first(case, (-effect.sum(axis=0)).tolist())}
+        orders = plain | ({"effect": _first(case, (-effect.sum(axis=0)).tolist())} if effect.any() else {})
         open_ones = set(case.state.unsettled())
         words = self._words(effect, rows)
         return MeasuredCase(
@@ -119,7 +119,7 @@ class CaseMeasurer:
             "norm": norm
             and {
                 "mean": norm["mean_for_age"],
-                **{key: norm[key] for key in ("sd", "population", "verified")},
+                **{key: norm[key] for key in ("sd", "population", "sex", "verified", "deviations")},
             },
             "classes": [{"name": name, "probability": chance} for name, chance in chances.items()],
             "flags": record["flags"],

@@ -13,6 +13,7 @@ from datasets.landmarks.landmark_set import LandmarkSet
 from review_page.case import Case
 from review_page.case_state import LOCKED, REVIEWED, PredictedPoint, Spacing
 from review_page.errors import ConflictError, RefusedError
+from review_page.events import Outcome
 from review_page.film_images import FilmImages
 from review_page.films import Film
 from review_page.journal import Journal
@@ -21,6 +22,7 @@ from review_page.predictions import Predictions, Record
 from review_page.review_folder import ReviewFolder, Study
 from transforms.geometry import square_side
 from util.files import printable
+from util.prediction.landmarks.landmark_files import no_such_xray
 
 
 @dataclass
@@ -106,15 +108,20 @@ class Session:
             return self._shown(number, case)
 
     def put(self, number: int, base: int, event: Any) -> dict[str, Any]:
-        """Take in one event; the film after it, which is on the disk. Raises as ``Case.put`` does."""
-        case = self.opened(number)
+        """Take in one event; the film after it, which is on the disk. Raises RefusedError and WriteError.
+
+        A calibration of all films comes to this one last: where one of the others cannot be written, the page
+        sends all of it again. Those that cannot be read are named under ``warning``.
+        """
+        case, warning = self.opened(number), ""
         with self.lock:
             if not 0 <= base <= case.state.revision:
                 raise RefusedError(400, f"base: {base}, expected a revision from 0 to {case.state.revision}.")
-            found = case.put(base, event, self.settings.reader)
-            if found.kind == "calibrate" and isinstance(event, dict) and event.get("all_cases") is True:
-                self._calibrate_others(case, found.text)
-            return self._shown(number, case)
+            found = case.outcome(base, event, self.settings.reader)
+            if found.kind == "calibrate" and event.get("all_cases") is True:
+                warning = self._calibrate_others(case, found)
+            case.take(found, self.settings.reader)
+            return self._shown(number, case, warning)
 
     def measure(self, number: int, points: Sequence[tuple[float, float] | None]) -> list[dict[str, Any]]:
         """What the measurements would be with the landmarks at ``points``, index pixels."""
@@ -159,16 +166,36 @@ class Session:
         x, y = record["spacing_mm"]
         return Spacing((float(x), float(y)), str(record.get("spacing_source", "none")))
 
-    def _calibrate_others(self, calibrated: Case, text: str) -> None:
-        """Pixels of the same area on all films, in the shape of each, or of the calibrated where unknown."""
-        mm, shape = calibrated.state.spacing.mm, calibrated.pixel_shape
+    def _calibrate_others(self, case: Case, found: Outcome) -> str:
+        """Pixels of the same area on all films, in the shape of each, or of ``case`` where that is unknown.
+
+        All films are read before the first is changed. Gives a sentence on those that cannot be read.
+        """
+        others, unread = self._readable(case)
+        mm, shape = Spacing.from_dict(found.changes[0].value).mm, case.pixel_shape or (1.0, 1.0)
         assert mm is not None
-        for number, case in enumerate(self.cases):
-            if case is calibrated or case.state.image == LOCKED:
-                continue
-            own, side = self.opened(number).pixel_shape, square_side(np.array(mm))
+        side = square_side(np.array(mm))
+        for other in others:
+            own = other.pixel_shape
             same = mm if own is None or own == shape else (own[0] * side, own[1] * side)
-            case.set_spacing(Spacing(same, "ruler"), f"{text}, on another film", self.settings.reader)
+            other.set_spacing(Spacing(same, "ruler"), f"{found.text}, on another film", self.settings.reader)
+        if not unread:
+            return ""
+        return (
+            f"Not calibrated, since they cannot be read: {', '.join(unread)}. Calibrate them once they can."
+        )
+
+    def _readable(self, case: Case) -> tuple[list[Case], list[str]]:
+        """The films beside ``case`` that are not locked, and the names of those that cannot be read."""
+        readable, unread = [], []
+        for number, other in enumerate(self.cases):
+            if other is case or other.state.image == LOCKED:
+                continue
+            try:
+                readable.append(self.opened(number))
+            except RefusedError:
+                unread.append(self.name(number))
+        return readable, unread
 
     def _line(self, number: int, case: Case, risk: float) -> dict[str, Any]:
         record = None if self.study else self.predictions.records.get(case.film.key)
@@ -187,7 +214,7 @@ class Session:
             "risk": risk,
         }
 
-    def _shown(self, number: int, case: Case) -> dict[str, Any]:
+    def _shown(self, number: int, case: Case, warning: str = "") -> dict[str, Any]:
         assert case.facts is not None
         measured, state = self.measurer.of(case), case.state
         spacing = state.spacing
@@ -204,6 +231,7 @@ class Session:
             "flagged": state.flag["flagged"],
             "flag_note": state.flag["note"],
             "banner": self._banner(case, measured.note),
+            "warning": warning,
             "landmarks": rows,
             "orders": measured.orders,
             "can_undo": bool(state.done),
@@ -213,10 +241,8 @@ class Session:
         }
 
     def _banner(self, case: Case, note: str) -> list[str]:
-        record = None if self.study else self.predictions.records.get(case.film.key)
-        sentences = [case.scale_warning() or "", note, case.size_note]
-        if record is not None and record.get("plausible") is False:
-            sentences.insert(0, f"These landmarks may be of no such X-ray: {record.get('plausible_reason')}.")
+        record = {} if self.study else self.predictions.records.get(case.film.key, {})
+        sentences = [no_such_xray(record), case.scale_warning() or "", note, case.size_note]
         return [sentence for sentence in sentences if sentence]
 
     def _note_size(self, case: Case) -> None:

@@ -1,6 +1,8 @@
 """tools/measure.py: from a file of landmarks to measurements, tables and a report."""
 
 import json
+from dataclasses import replace
+from html import escape
 from pathlib import Path
 
 import cv2
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 
 from datasets.landmarks.landmark_set import LandmarkSet, load_landmark_set
+from measurements import table
 from measurements.analysis import load_analysis
 from measurements.norm import Patient
 from measurements.shapes import shipped_shapes
@@ -157,6 +160,20 @@ def test_the_tool(tmp_path: Path) -> None:
     assert run_tool("tools/measure.py", "--landmarks", str(file), "--analysis", "stiener").returncode == 2
 
 
+def test_an_implausible_picture_is_said_beside_its_measurements(tmp_path: Path) -> None:
+    reason = "the landmarks form no shape of the training images: shape <3.0> times its limit"
+    image = image_record(E2 / 0.5, [0.5, 0.5], str(tmp_path / "x.png"))
+    strange = {**image, "file": str(tmp_path / "y.png"), "plausible": False, "plausible_reason": reason}
+    file = landmark_file(tmp_path, {**image, "plausible": True, "plausible_reason": None}, strange)
+    options = ["--analysis", "steiner", "--report", str(tmp_path / "m.html")]
+    ended = run_tool("tools/measure.py", "--landmarks", str(file), *options)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.count("implausible: ") == 1 and f"y.png\nimplausible: {reason}\n" in ended.stdout
+    page = (tmp_path / "m.html").read_text()
+    warning = f'<p class="note">These landmarks may be of no such X-ray: {escape(reason)}.</p>'
+    assert page.count("no such X-ray") == 1 and f"<h2>y.png</h2>\n{warning}" in page
+
+
 def test_a_ruler_on_the_film_tells_the_millimetre(tmp_path: Path) -> None:
     file = tmp_path / "x.png"
     cv2.imwrite(str(file), with_teeth(film(), 20.0))
@@ -183,6 +200,16 @@ def test_a_ruler_on_the_film_tells_the_millimetre(tmp_path: Path) -> None:
         by_its_ruler(record, 2.0)
     with pytest.raises(ValueError, match="no such file"):
         by_its_ruler({**record, "file": "elsewhere.png"}, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("sex", "shown"),
+    [(None, "120.2 ± 5.3, female"), ("female", "120.2 ± 5.3, female"), ("male", "134.3 ± 6.8, male")],
+)
+def test_a_norm_of_one_sex_says_whose_it_is(sex: str | None, shown: str) -> None:
+    of_patient = replace(measurer("mcnamara"), patient=Patient(sex=sex))
+    found = {one["code"]: one for one in of_patient(image_record(E2, [1.0, 1.0]), "x")[0]["measurements"]}
+    assert table.row(found["Co-Gn"])[3] == f"unverified ({shown})"
 
 
 def test_tracing_and_wiggle_show_what_is_there() -> None:

@@ -21,6 +21,7 @@ from tests.support.review import (
     wanted,
     write_predictions,
 )
+from util.files import WriteError
 
 MOVE = {"kind": "place", "index": 4, "x": 100.25, "y": 80.5}
 
@@ -135,6 +136,44 @@ def test_a_calibration_is_of_one_film_or_of_all(tmp_path: Path) -> None:
         assert page.done({"kind": "undo"})["spacing_mm"] == [0.5, 0.5]
     with reviewed(tmp_path) as page:
         assert page.case(2)["spacing_source"] == "ruler" and not page.case(2)["can_undo"]
+
+
+ON_ALL = {"kind": "calibrate", "one": [10, 10], "two": [10, 110], "mm": 50, "all_cases": True}
+
+
+def test_a_calibration_of_all_films_names_those_that_cannot_be_read(tmp_path: Path) -> None:
+    lost = tmp_path / "films/film1.png"
+    with reviewed(tmp_path) as page:
+        assert page.client.get("/api/image/1").status_code == 200  # the picture is kept, its file is not
+        content = lost.read_bytes()
+        lost.unlink()
+        case = page.done(ON_ALL)
+        assert "film1.png" in case["warning"] and "film2.png" not in case["warning"]
+        assert [case["spacing_mm"], page.case(2)["spacing_mm"]] == [[0.5, 0.5]] * 2
+        lost.write_bytes(content)
+        assert page.case(1)["spacing_mm"] == [1.0, 1.0]
+        assert page.done(ON_ALL)["warning"] == ""
+        assert page.case(1)["spacing_mm"] == [0.5, 0.5]
+
+
+def test_a_calibration_of_all_films_that_met_a_full_disk_is_whole_when_it_is_sent_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = Journal.append
+
+    def full(journal: Journal, *records: dict[str, Any]) -> None:
+        if journal.file.name.startswith("film2"):
+            raise WriteError("No space left on device")
+        append(journal, *records)
+
+    with reviewed(tmp_path) as page:
+        monkeypatch.setattr(Journal, "append", full)
+        assert page.put(ON_ALL, base=0).status_code == 507
+        monkeypatch.undo()
+        assert page.put(ON_ALL, base=0).status_code == 200
+        cases = [page.case(number) for number in range(3)]
+        assert [case["spacing_mm"] for case in cases] == [[0.5, 0.5]] * 3
+        assert [case["revision"] for case in cases] == [1, 1, 1]
 
 
 def test_a_ruler_on_oblong_pixels_keeps_their_shape(tmp_path: Path) -> None:
@@ -261,8 +300,10 @@ def test_a_film_that_was_exchanged_is_not_written_to(tmp_path: Path) -> None:
         page.done(MOVE)
     (tmp_path / "films/film0.png").write_bytes((tmp_path / "films/film1.png").read_bytes())
     with reviewed(tmp_path) as page:
-        answer = page.client.get("/api/case/0")
-        assert answer.status_code == 400 and "has changed since" in answer.json()["error"]
+        for _ in range(2):  # the second time as the first
+            answer = page.client.get("/api/case/0")
+            assert answer.status_code == 400 and "has changed since" in answer.json()["error"]
+        assert page.put(MOVE, base=1).status_code == 400
         assert page.case(1)["revision"] == 0
 
 

@@ -5,9 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from measurements.analysis import load_analysis
 from measurements.evaluate import measure
+from measurements.norm import Patient
+from measurements.shapes import shipped_shapes
 from review_page.effect import effects, limits_of
-from tests.support.review import make_films, measurer, record
+from review_page.start import open_session
+from tests.support.review import LANDMARKS, make_films, measurer, record, wanted, write_predictions
+from util.prediction.landmarks.measuring import Measurer
 
 MEASURER = measurer(None, {})
 
@@ -43,7 +48,7 @@ def test_the_chance_of_a_wrong_class_is_that_of_the_landmarks_errors(tmp_path: P
     truth = measure(analysis, (points * unit)[None], MEASURER.index)
     values = measure(analysis, drawn, MEASURER.index).values
     for m, measurement in enumerate(truth.analysis.measurements):
-        limits = np.array(limits_of(measurement, MEASURER.patient))
+        limits = np.array(limits_of(measurement, MEASURER.patient, scale_known=True))
         at = truth.values[0, m]
         nearest = limits[np.abs(limits - at).argmin()]
         changed = ((values[:, m] > nearest) != (at > nearest)).mean()
@@ -66,3 +71,38 @@ def test_a_landmark_counts_where_it_is_needed_alone(tmp_path: Path) -> None:
     for row, one in zip(found, analysis.measurements, strict=True):
         needed = {MEASURER.index[name] for name in one.landmarks}
         assert {int(k) for k in np.flatnonzero(row > 1e-12)} <= needed
+
+
+@pytest.mark.parametrize(
+    ("source", "compared"), [("--spacing", {"L1-APog mm"}), ("ImagerPixelSpacing", set())]
+)
+def test_norms_that_may_not_be_applied_decide_nothing_and_are_not_drawn(
+    tmp_path: Path, source: str, compared: set[str]
+) -> None:
+    """Of Ricketts' norms one alone was seen in a source, and it is of a length."""
+    shown, risk = on_the_page(tmp_path, "ricketts", source)
+    rows = [row for row in shown["measurements"] if row["norm"]]
+    assert (
+        len(rows) > 5 and {row["code"] for row in rows if row["norm"]["deviations"] is not None} == compared
+    )
+    why = [row["why"] for row in shown["landmarks"] if row["why"]]
+    assert bool(why) == (risk > 0) == bool(compared)
+    assert all("decides whether L1-APog mm is within its norm" in sentence for sentence in why)
+    by_effect, by_uncertainty = shown["orders"]["effect"], shown["orders"]["uncertainty"]
+    assert (by_effect == by_uncertainty) == (not compared)
+
+
+def test_the_page_is_told_of_which_sex_a_norm_is(tmp_path: Path) -> None:
+    shown, _ = on_the_page(tmp_path, "mcnamara", "--spacing")
+    norms = {row["code"]: row["norm"] for row in shown["measurements"] if row["norm"]}
+    assert norms["FH-MP"] | {"mean": 22.7, "sex": "female"} == norms["FH-MP"]
+
+
+def on_the_page(folder: Path, analysis: str, source: str) -> tuple[dict, float]:
+    """A film as the page is told of it, its spacing from ``source``, and its risk."""
+    one = Measurer(LANDMARKS, [load_analysis(analysis)], Patient(), shipped_shapes())
+    films = make_films(folder / "films", 1)
+    image = record(films / "film0.png", 0) | {"spacing_source": source}
+    write_predictions(films, folder / "landmarks.json", images=[image])
+    with open_session(wanted(folder), lambda *_: one) as opened:
+        return opened.session.show(0), opened.session.listed()[0]["risk"]

@@ -8,6 +8,8 @@ import numpy as np
 import pydicom
 import pytest
 
+from datasets.landmarks.exports.matching import match, prepared_case
+from datasets.landmarks.exports.readers import read_export
 from datasets.prepared.prepared import PreparedDataset
 from review_page.films import list_films
 from tests.support.review import LANDMARKS, Page, face, make_films, reviewed, wanted, write_predictions
@@ -62,18 +64,37 @@ def test_a_prepared_folder_holds_the_readers_labels_and_the_reviewed_films_alone
     assert (sample.image == film).all()
 
 
-def test_markups_are_those_of_slicer_in_millimetres(tmp_path: Path) -> None:
+def test_markups_lie_on_the_film_in_slicer_and_come_back(tmp_path: Path) -> None:
+    """For Slicer a PNG has 1 mm a pixel, whatever a reader has measured on it."""
     with reviewed(tmp_path) as page:
         page.done({"kind": "state", "index": 0, "state": "not visible"})
         page.review(0)
         page.done({"kind": "calibrate", "one": [0, 10], "two": [0, 110], "mm": 50, "all_cases": False})
         (name,) = exported(page, "mrk")["files"]
-    (markup,) = json.loads((tmp_path / "review/exports" / name).read_text())["markups"]
+    written = tmp_path / "review/exports" / name
+    (markup,) = json.loads(written.read_text())["markups"]
     assert markup["coordinateSystem"] == "LPS" and markup["coordinateUnits"] == "mm"
     points = markup["controlPoints"]
     assert [point["label"] for point in points] == list(LANDMARKS.abbreviations)
-    assert points[1]["position"] == pytest.approx([*(0.5 * face(0)[1]), 0.0])
+    assert points[1]["position"] == pytest.approx([*face(0)[1], 0.0])
     assert points[0]["positionStatus"] == "undefined" and points[1]["positionStatus"] == "defined"
+    film = tmp_path / "films/film0.png"
+    export = read_export("slicer", written.rename(tmp_path / "film0.mrk.json"))
+    back = prepared_case(
+        film, match(export, [film], LANDMARKS).pairs[film], LANDMARKS, "film0",
+        tool="slicer", convention="index", spacing=[0.5],
+    )  # fmt: skip
+    assert back.points[1:] == pytest.approx(face(0)[1:] + 0.5) and np.isnan(back.points[0]).all()
+
+
+def test_markups_have_the_millimetres_of_the_file_where_it_says_them(tmp_path: Path) -> None:
+    write_dicom_film(tmp_path, whole=False, PixelSpacing=[0.2, 0.1])
+    with reviewed(tmp_path, spacing=[0.3]) as page:
+        page.review(0)
+        (name,) = exported(page, "mrk")["files"]
+    (markup,) = json.loads((tmp_path / "review/exports" / name).read_text())["markups"]
+    places = [point["position"][:2] for point in markup["controlPoints"]]
+    assert np.array(places) == pytest.approx(face(0) * [0.1, 0.2])
 
 
 def test_the_report_is_one_file_that_says_what_was_done_and_asks_for_nothing(tmp_path: Path) -> None:
@@ -88,11 +109,11 @@ def test_the_report_is_one_file_that_says_what_was_done_and_asks_for_nothing(tmp
     assert "&lt;b&gt;motion" in text and "<b>motion" not in text
 
 
-def write_dicom_film(tmp_path: Path, *, whole: bool) -> Path:
+def write_dicom_film(tmp_path: Path, *, whole: bool, **tags: object) -> Path:
     films = tmp_path / "films"
     films.mkdir()
     image = np.random.default_rng(0).integers(0, 4095, (300, 240)).astype(np.uint16)
-    write_dicom(films / "film.dcm", image, **(_STUDY if whole else {}))
+    write_dicom(films / "film.dcm", image, **(_STUDY if whole else {}), **tags)
     make_films(tmp_path / "pictures", 1)
     predictions = write_predictions(tmp_path / "pictures", tmp_path / "landmarks.json")
     content = json.loads(predictions.read_text())

@@ -63,6 +63,21 @@ def test_a_full_disk_is_said_in_red_and_nothing_is_lost(
     assert not tab.page.locator("#trouble").is_visible() and tab.errors == []
 
 
+def test_films_that_cannot_be_read_are_named_where_all_are_calibrated(tab: Tab, review: Served) -> None:
+    for number in (0, 1):
+        review.session.cases[number].film.file.unlink()
+    tab.keys("c", "Enter", *["Shift+ArrowRight"] * 3, "Enter")
+    tab.page.wait_for_selector("#length-dialog[open]")
+    tab.page.locator("#length").fill("12")
+    tab.page.locator("#length-all").check()
+    tab.page.locator("#length-dialog [value='ok']").click()
+    tab.page.wait_for_selector("#told-dialog[open]")
+    assert "cannot be read: film0.png, film1.png." in tab.text("#told-text")
+    tab.leave("#told-dialog")
+    assert review.session.show(2)["spacing_mm"] == pytest.approx([0.4, 0.4])
+    assert review.kinds() == ["calibrate"]
+
+
 def _full(handle: int) -> None:
     raise OSError(28, os.strerror(28))
 

@@ -95,6 +95,8 @@ def measure_all(
 def print_image(image: dict[str, Any]) -> None:
     number = "" if image.get("slice") is None else f", slice {image['slice']}"
     print(f"{image['file']}{number}")
+    if image.get("plausible") is False:
+        print(f"implausible: {image.get('plausible_reason')}")
     for analysis in image["analyses"]:
         print(f"\n{analysis['title']}")
         print(text_table(analysis["measurements"]))

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from datasets.landmarks.exports.matching import slicer_spacing
 from review_page.case import Case
 from review_page.exports.prepared_export import file_stem, places, reviewed_cases
 from review_page.session import Session
@@ -18,15 +19,16 @@ _TURN = [-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0]  # as Slicer writes poin
 def write_all_markups(session: Session) -> tuple[list[str], list[str]]:
     """NAME.mrk.json of every reviewed film."""
     names = [write_markups(session.folder.exports, case).name for case in reviewed_cases(session)]
-    return names, ["Millimetres from the first pixel; pixels where a film has no spacing."]
+    return names, [
+        "Millimetres from the first pixel in the spacing of each film's own file, as in 3D Slicer; pixels "
+        "where it has none. A calibration or --spacing does not count there."
+    ]
 
 
 def write_markups(folder: Path, case: Case) -> Path:
-    """A point a landmark; one without a place is there and undefined."""
-    mm = case.state.spacing.mm
-    unit = (1.0, 1.0) if mm is None else mm
+    """A point a landmark, in the spacing that Slicer has; one without a place is there and undefined."""
     points = []
-    for index, (x, y) in enumerate(places(case).tolist()):
+    for index, (x, y) in enumerate((places(case) * slicer_spacing(case.film.file)).tolist()):
         known = x == x  # not NaN
         mark = case.state.marks[index]
         points.append(
@@ -35,7 +37,7 @@ def write_markups(folder: Path, case: Case) -> Path:
                 "label": case.landmark_set.abbreviations[index],
                 "description": f"{case.landmark_set.landmarks[index]}, {mark.state}",
                 "associatedNodeID": "",
-                "position": [x * unit[0], y * unit[1], 0.0] if known else [0.0, 0.0, 0.0],
+                "position": [x, y, 0.0] if known else [0.0, 0.0, 0.0],
                 "orientation": _TURN,
                 "selected": True,
                 "locked": True,

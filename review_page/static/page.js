@@ -8,6 +8,7 @@ import { FilmView } from "./film_view.js";
 import { Greys } from "./greys.js";
 import { Looking } from "./looking.js";
 import { Measuring } from "./measuring.js";
+import { tell } from "./notes.js";
 import * as panels from "./panels.js";
 import { Pictures } from "./pictures.js";
 import { Pointing } from "./pointing.js";
@@ -42,6 +43,7 @@ export class Page {
     if (about.blind) byId("landmark-order").value = "anatomical";
     saver.addEventListener("change", () => this.#savedChanged());
     saver.addEventListener("refused", (event) => this.say(event.detail));
+    saver.addEventListener("warned", (event) => tell("Not on all films", [event.detail]));
     saver.addEventListener("told", (event) => this.sayChange(event.detail));
     this.#drawSaved();
   }

@@ -100,10 +100,14 @@ function classesOf(classes) {
 
 function normOf(row) {
   if (!row.norm) return [""];
-  const { mean, sd, population, verified } = row.norm;
+  const { mean, sd } = row.norm;
   const text = `${figure(mean, row.unit)}${sd ? ` ± ${figure(sd, row.unit)}` : ""}`;
-  const beside = [population, verified ? "" : "unverified"].filter(Boolean).join(", ");
-  return [text, html("small", {}, beside)];
+  return [text, html("small", {}, whose(row.norm))];
+}
+
+/** Whose norm it is, and how far its figures can be believed. */
+export function whose({ population, sex, verified }) {
+  return [population, sex === "both" ? "" : sex, verified ? "" : "unverified"].filter(Boolean).join(", ");
 }
 
 function marksOf(flags) {

@@ -104,6 +104,7 @@ export class Saver extends EventTarget {
     const before = this.#films.get(entry.id);
     this.#films.set(film.id, film);
     this.savedAt = new Date();
+    if (film.warning) this.dispatchEvent(new CustomEvent("warned", { detail: film.warning }));
     const isOfFilm = entry.event.index === undefined; // undo, redo, flag, state, calibration
     if (isOfFilm && film.revision > before.revision) {
       this.dispatchEvent(new CustomEvent("told", { detail: film.history[0].text }));

@@ -7,13 +7,13 @@ const LEFT = 74; // for the codes
 const WIDTH = 330;
 const MOST = 4; // standard deviations to each side; what lies farther is drawn at the edge
 
-/** How many of the norm's standard deviations a value lies from its mean; null where that has no meaning. */
-export function deviation(row, value = row.value) {
-  return value === null || !row.norm || !(row.norm.sd > 0) ? null : (value - row.norm.mean) / row.norm.sd;
+/** The rows that may be compared with their norm; which those are is the server's to say. */
+export function compared(rows) {
+  return rows.filter(({ norm }) => norm && norm.deviations !== null);
 }
 
 export function drawWiggle(rows) {
-  const shown = rows.filter((row) => row.norm && row.norm.sd > 0);
+  const shown = compared(rows);
   byId("wiggle-part").hidden = shown.length === 0;
   const chart = byId("wiggle");
   const height = ROW * (shown.length + 1);
@@ -46,21 +46,17 @@ function axis(sd, height) {
 }
 
 function drawnRow(row, index) {
-  const [y, sd] = [down(index), deviation(row)];
+  const y = down(index);
   const name = svg("text", { x: 0, y: y + 4 }, row.code);
-  if (sd === null) return [name];
-  const ends = [deviation(row, row.low), deviation(row, row.high)];
-  const interval = ends.includes(null)
-    ? null
-    : svg("line", { class: "interval", x1: across(ends[0]), y1: y, x2: across(ends[1]), y2: y });
-  return [name, interval, svg("circle", { cx: across(sd), cy: y, r: 3.5 })].filter((part) => part !== null);
+  const circle = svg("circle", { cx: across(row.norm.deviations), cy: y, r: 3.5 });
+  if (row.low === null) return [name, circle];
+  const [x1, x2] = [row.low, row.high].map((end) => across((end - row.norm.mean) / row.norm.sd));
+  return [name, svg("line", { class: "interval", x1, y1: y, x2, y2: y }), circle];
 }
 
 function joined(rows) {
-  return rows.slice(1).flatMap((row, index) => {
-    const ends = [deviation(rows[index]), deviation(row)];
-    if (ends.includes(null)) return [];
-    const [x1, x2] = ends.map(across);
-    return [svg("line", { class: "joined", x1, y1: down(index), x2, y2: down(index + 1) })];
-  });
+  const places = rows.map((row) => across(row.norm.deviations));
+  return places
+    .slice(1)
+    .map((x2, index) => svg("line", { class: "joined", x1: places[index], y1: down(index), x2, y2: down(index + 1) }));
 }

@@ -23,6 +23,9 @@ import {
   zoomAt,
 } from "../../review_page/static/geometry.js";
 
+import { whose } from "../../review_page/static/panels.js";
+import { compared } from "../../review_page/static/wiggle.js";
+
 const FILM = { width: 1935, height: 2400 };
 const STAGE = { width: 900, height: 700 };
 const near = (one, other, reach = 1e-9) => assert.ok(Math.abs(one - other) <= reach, `${one} is not ${other}`);
@@ -136,4 +139,16 @@ test("implausible films come first, then by what is asked for; filters let throu
   films[0].unsure = 1;
   films[3].flagged = true;
   assert.deepEqual(ids(filteredFilms(films, "flagged")), [0, 3]);
+});
+
+test("the wiggle chart has the measurements that the server compares with their norm", () => {
+  const row = (code, norm) => ({ code, value: 85, low: 80, high: 90, norm });
+  const norm = { mean: 82, sd: 2, verified: true, deviations: 1.5 };
+  const rows = [row("SNA", norm), row("Co-Gn", { ...norm, deviations: null }), row("ODI", null)];
+  assert.deepEqual(compared(rows).map(({ code }) => code), ["SNA"]);
+});
+
+test("a norm of one sex says so, also where it is unverified", () => {
+  assert.equal(whose({ population: "Ann Arbor", sex: "female", verified: false }), "Ann Arbor, female, unverified");
+  assert.equal(whose({ population: "Ann Arbor", sex: "both", verified: true }), "Ann Arbor");
 });

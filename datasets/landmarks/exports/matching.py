@@ -101,8 +101,8 @@ def prepared_case(
             f"{size[0]}x{size[1]} pixels.{turned} Annotate the picture at its own size."
         )
     points = np.array([entry.points.get(name, (np.nan, np.nan)) for name in landmark_set.landmarks])
-    if tool == "slicer":  # which takes an image without spacing for one of 1 mm
-        points = points / np.nan_to_num(_slicer_spacing(file), nan=1.0)
+    if tool == "slicer":
+        points = points / slicer_spacing(file)
     return PreparedCase(
         name=name,
         image=image,
@@ -111,6 +111,14 @@ def prepared_case(
         source_file=printable(file.name),
         source_size=size,
     )
+
+
+def slicer_spacing(file: Path) -> np.ndarray:
+    """(2,) mm per pixel as 3D Slicer has them: the file's own, whatever is given beside it; 1 for none.
+
+    Raises ValueError naming the file when it cannot be read.
+    """
+    return np.nan_to_num(next(read_images(file)).spacing, nan=1.0)
 
 
 def case_names(files: Iterable[Path]) -> dict[Path, str]:
@@ -144,11 +152,6 @@ def split_files(
         raise ValueError(f"{len(groups)} images or groups, too few for the splits {sizes}. Ask for less.")
     dealt = split_by_image(groups, sizes, seed)
     return {name: [file for key in keys for file in groups[key]] for name, keys in dealt.items()}
-
-
-def _slicer_spacing(file: Path) -> np.ndarray:
-    """(2,) mm per pixel as 3D Slicer has them: those of the file, whatever is given beside it."""
-    return next(read_images(file)).spacing
 
 
 def _group(file: Path, expression: str | None) -> str:

@@ -6,7 +6,7 @@ import json
 import logging
 import math
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -44,6 +44,13 @@ def image_record(image: SourceImage, found: ImageLandmarks, landmark_set: Landma
         "plausible_reason": found.plausible_reason,
         "landmarks": [dict(zip(_LANDMARK_KEYS, row, strict=True)) for row in rows],
     }
+
+
+def no_such_xray(image: Mapping[str, Any]) -> str:
+    """The warning that belongs beside the landmarks of an implausible ``image`` record; empty otherwise."""
+    if image.get("plausible") is not False:
+        return ""
+    return f"These landmarks may be of no such X-ray: {image.get('plausible_reason')}."
 
 
 def write_landmark_files(

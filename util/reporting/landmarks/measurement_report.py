@@ -11,6 +11,7 @@ import numpy as np
 from datasets.files.image_files import read_images
 from measurements.table import HEADER, row
 from util.files import write_atomic
+from util.prediction.landmarks.landmark_files import no_such_xray
 from util.reporting.figures import png
 from util.reporting.landmarks.measurement_figures import tracing_picture, wiggle_chart
 from util.reporting.visualise import encode_png, fit
@@ -61,6 +62,8 @@ def _image(image: Mapping[str, Any]) -> str:
     pixels = _pixels(image)
     points = np.array([[row["x"], row["y"]] for row in image["landmarks"]], np.float64)  # None becomes NaN
     parts = [f"<h2>{escape(name)}</h2>"]
+    if warning := no_such_xray(image):
+        parts.append(f'<p class="note">{escape(warning)}</p>')
     for analysis in image["analyses"]:
         parts += [f"<h3>{escape(analysis['title'])}</h3>", _table(analysis["measurements"])]
         if analysis["not_measured"]:
