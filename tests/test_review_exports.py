@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -109,7 +110,7 @@ def test_the_report_is_one_file_that_says_what_was_done_and_asks_for_nothing(tmp
     assert "&lt;b&gt;motion" in text and "<b>motion" not in text
 
 
-def write_dicom_film(tmp_path: Path, *, whole: bool, **tags: object) -> Path:
+def write_dicom_film(tmp_path: Path, *, whole: bool, **tags: Any) -> Path:
     films = tmp_path / "films"
     films.mkdir()
     image = np.random.default_rng(0).integers(0, 4095, (300, 240)).astype(np.uint16)
