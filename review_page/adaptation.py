@@ -57,7 +57,8 @@ class Adapting:
             shutil.rmtree(folder, ignore_errors=True)
         adapted = session.folder.adapted
         save_checkpoint(adapted, made.checkpoint)
-        return in_words(made.gain, len(cases))
+        words = in_words(made.gain, len(made.errors.cases))
+        return " ".join([words, *(f"Left out, {sentence}." for sentence in made.left_out)])
 
     def _predict(self, session: Session, films: Sequence[Film], progress: Progress) -> list[str]:
         """All or nothing: the new predictions are kept together with the model that they are of."""

@@ -5,9 +5,10 @@
 
 What keeps a good model from being right elsewhere is mostly a constant offset a landmark: the same point is
 marked at another place by other hands. The films tell it, in a frame of the face; it is shrunk by its own
-uncertainty, so one film does no harm. The weights stay as they are; every script and exported graph takes
-clinic.pt as it takes any checkpoint. A protocol that the checkpoint has already is replaced. What to expect
-is in docs/protocols.md.
+uncertainty, so one film does no harm. Mirrored and turned films are put right as inference.py does; films on
+which nothing plausible is found are left out, and named. The weights stay as they are; every script and
+exported graph takes clinic.pt as it takes any checkpoint. A protocol that the checkpoint has already is
+replaced. What to expect is in docs/protocols.md.
 """
 
 import argparse
@@ -45,9 +46,12 @@ def main() -> None:
     found, protocol, errors = made.gain, made.protocol, made.errors
     save_checkpoint(args.output, made.checkpoint)
     print_results(found, protocol, made.landmark_set.landmarks, errors)
+    for sentence in made.left_out:
+        print(f"left out: {sentence}")
     print(f"{args.output}: {args.checkpoint} following {protocol.films} films of {made.folder}")
     if args.json:
-        content = {"protocol": protocol.to_dict(), "gain": found.to_dict(), "cases": list(errors.cases)}
+        content = {"protocol": protocol.to_dict(), "gain": found.to_dict()}
+        content |= {"cases": list(errors.cases), "left_out": list(made.left_out)}
         write_atomic(args.json, json.dumps(content, indent=1, allow_nan=False) + "\n")
     if args.report:
         from util.reporting.landmarks.protocol_report import write_report  # matplotlib takes seconds
@@ -58,6 +62,7 @@ def main() -> None:
             protocol,
             found,
             landmark_set=made.landmark_set,
+            left_out=made.left_out,
             checkpoint=str(args.checkpoint),
         )
         print(f"report: {args.report}")

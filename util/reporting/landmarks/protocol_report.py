@@ -1,6 +1,7 @@
 """What following a protocol brings, as one self-contained HTML file."""
 
 import base64
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
@@ -26,8 +27,12 @@ def write_report(
     *,
     landmark_set: LandmarkSet,
     checkpoint: str,
+    left_out: Sequence[str] = (),
 ) -> None:
-    """Write the report atomically; ``errors`` are those of the model without the protocol."""
+    """Write the report atomically; ``errors`` are those of the model without the protocol.
+
+    ``left_out``: a sentence on each film that teaches nothing.
+    """
     size = face_size_mm(errors, protocol)
     figures = {
         offset_figure(protocol, landmark_set.abbreviations): (
@@ -53,6 +58,7 @@ def write_report(
         "the mirrored offset, a turned one the turned offset. An offset that is shorter than about twice its "
         "standard error may be none.</p>",
         f'<p class="note">Films: {escape(", ".join(errors.cases))}.</p>',
+        *(f'<p class="note">Left out: {escape(sentence)}.</p>' for sentence in left_out),
     ]
     head = (
         f'<meta charset="utf-8"><title>Protocol</title><style>{_STYLE.read_text(encoding="utf-8")} '
