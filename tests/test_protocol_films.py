@@ -1,13 +1,16 @@
 """Which films teach a protocol, and how a model sees them."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from datasets.landmarks.unit import LengthUnit
 from datasets.prepared.case import PreparedCase
 from datasets.prepared.writer import write_prepared
 from tasks.landmarks import LandmarkTask
+from tests.support.run_tool import run_tool
 from tests.support.smoke_checkpoint import write_smoke_checkpoint
 from tests.support.xray_files import picture
 from tests.test_poses import HEAD, POINTS, SET, KnowsTheHead, limits, lying
@@ -37,10 +40,9 @@ def film(name: str, pose: Pose = AS_IS, image: np.ndarray = HEAD) -> PreparedCas
     )
 
 
-def prepared(folder: Path, *films: PreparedCase) -> Path:
-    write_prepared(
-        folder, {"train": films}, landmark_set=SET, labels="clinic", created_by="a test", source_files={}
-    )
+def prepared(folder: Path, *films: PreparedCase, unit: LengthUnit | None = None) -> Path:
+    about = {"labels": "clinic", "created_by": "a test", "source_files": {}}
+    write_prepared(folder, {"train": films}, landmark_set=SET, unit=unit, **about)
     return folder
 
 
@@ -88,3 +90,23 @@ def test_without_limits_films_are_taken_as_they_lie(tmp_path: Path, checkpoint: 
     made = adapted(checkpoint, folder)
     assert made.errors.cases == ("a", "b") and made.left_out == ()
     assert made.errors.radial_mm[1].min() > 2.0
+
+
+def test_lengths_in_percent_are_called_so(tmp_path: Path) -> None:
+    unit = LengthUnit("image height")
+    folder = prepared(tmp_path / "films", film("a"), film("b"), unit=unit)
+    report, numbers = tmp_path / "report.html", tmp_path / "numbers.json"
+    options = ("--data", folder, "--subset", "train", "--workers", "0", "--device", "cpu")
+    options += ("--output", tmp_path / "clinic.pt", "--report", report, "--json", numbers)
+    file = write_smoke_checkpoint(tmp_path / "model.pt", SET)
+    ended = run_tool("tools/adapt_protocol.py", "--checkpoint", file, *options)
+    assert ended.returncode == 0, ended.stderr
+    texts = [ended.stdout, report.read_text().partition("<body>")[2], numbers.read_text()]
+    assert not any(" mm" in text or "_mm" in text for text in texts)
+    assert f"{unit.name}, " in texts[0] and "% within 2 %;" in texts[0]
+    assert f"mean error (MRE), {unit.name}" in texts[1]
+    gain = json.loads(texts[2])["gain"]
+    assert gain["unit"] == unit.name
+    made = adapt(file, folder, "train", device="cpu")
+    assert gain["before"]["mre_percent_of_length"] == pytest.approx(made.gain.before.mre_mm)
+    assert gain["expected_mre_percent_of_length"]["1"] == pytest.approx(made.gain.expected_mre_mm[1])

@@ -28,6 +28,7 @@ from util.checkpoints.checkpoint import save_checkpoint  # noqa: E402
 from util.evaluation.landmarks.metrics import Errors  # noqa: E402
 from util.evaluation.landmarks.protocol_adaptation import adapt  # noqa: E402
 from util.evaluation.landmarks.protocol_gain import Gain, Side, face_size_mm  # noqa: E402
+from util.evaluation.landmarks.unit_names import short  # noqa: E402
 from util.files import write_atomic  # noqa: E402
 from util.prediction.landmarks.protocol import ProtocolOffsets  # noqa: E402
 
@@ -88,24 +89,25 @@ def parse_arguments() -> argparse.Namespace:
 def print_results(found: Gain, protocol: ProtocolOffsets, names: Sequence[str], errors: Errors) -> None:
     size = face_size_mm(errors, protocol)
     length = np.linalg.norm(protocol.offset, axis=-1) * size
-    largest = ", ".join(f"{names[k]} {length[k]:.2f} mm" for k in np.argsort(-length)[:3])
+    narrow = short(errors.unit)
+    largest = ", ".join(f"{names[k]} {length[k]:.2f} {narrow}" for k in np.argsort(-length)[:3])
     if protocol.has_offsets(size):
-        print(f"offsets: largest {largest}; mean {length.mean():.2f} mm")
+        print(f"offsets: largest {largest}; mean {length.mean():.2f} {errors.unit}")
     else:
         print("offsets: none: the model differs from the readers by no more than chance on these films")
-    print(f"as it was:            {in_words(found.before)}")
+    print(f"as it was:            {in_words(found.before, errors.unit)}")
     if found.after is None:
         print("each by the others:   one film has no others; mark a second one to see what it brings")
     else:
-        print(f"each by the others:   {in_words(found.after)}")
+        print(f"each by the others:   {in_words(found.after, errors.unit)}")
     now, *later = found.expected_mre_mm.items()
     more = ", ".join(f"{films} more {mre:.3f}" for films, mre in later)
-    print(f"expected on new films: MRE {now[1]:.3f} mm; with {more}")
+    print(f"expected on new films: MRE {now[1]:.3f} {errors.unit}; with {more}")
 
 
-def in_words(side: Side) -> str:
+def in_words(side: Side, unit: str) -> str:
     held = ", ".join(f"{share} % radius holds {held:.1f} %" for share, held in side.coverage_percent.items())
-    return f"MRE {side.mre_mm:.3f} mm, {side.sdr2_percent:.1f} % within 2 mm; {held}"
+    return f"MRE {side.mre_mm:.3f} {unit}, {side.sdr2_percent:.1f} % within 2 {short(unit)}; {held}"
 
 
 if __name__ == "__main__":
