@@ -101,7 +101,7 @@ def in_words(gain: Any, films: int) -> str:
             f"The model follows your one film, where it was {before:.2f} mm off. What that "
             "brings can be told from two films on."
         )
-    after, expected = gain.after.mre_mm, gain.expected_mre_mm[min(gain.expected_mre_mm)]
+    after, expected = gain.after.mre_mm, gain.expected_mre_mm[1]
     less = 100.0 * (1.0 - after / before)
     change = f"{less:.0f} % less to correct" if less > 0 else "no less to correct: you mark as it has learnt"
     return (

@@ -9,6 +9,7 @@ import pytest
 from datasets.landmarks.unit import LengthUnit
 from datasets.prepared.case import PreparedCase
 from datasets.prepared.writer import write_prepared
+from review_page.adaptation import in_words
 from tasks.landmarks import LandmarkTask
 from tests.support.run_tool import run_tool
 from tests.support.smoke_checkpoint import write_smoke_checkpoint
@@ -18,6 +19,7 @@ from transforms.geometry import warp_points
 from transforms.poses import AS_IS, POSES, Pose
 from util.checkpoints.checkpoint import load_checkpoint, save_checkpoint
 from util.evaluation.landmarks.protocol_adaptation import Adaptation, adapt
+from util.evaluation.landmarks.protocol_gain import Gain, Side
 from util.prediction.landmarks.plausibility import KEY
 
 MIRRORED, LYING = Pose(0, mirrored=True), Pose(1, mirrored=True)
@@ -110,3 +112,8 @@ def test_lengths_in_percent_are_called_so(tmp_path: Path) -> None:
     made = adapt(file, folder, "train", device="cpu")
     assert gain["before"]["mre_percent_of_length"] == pytest.approx(made.gain.before.mre_mm)
     assert gain["expected_mre_percent_of_length"]["1"] == pytest.approx(made.gain.expected_mre_mm[1])
+
+
+def test_the_page_tells_what_one_more_film_would_bring() -> None:
+    sides = Side(1.4, 80.0, {}), Side(1.2, 85.0, {})
+    assert in_words(Gain(*sides, {0: 1.25, 1: 1.1, 2: 1.05}), 5).endswith("with one more film: 1.10 mm.")

@@ -48,7 +48,7 @@ class Gain:
 
     before: Side
     after: Side | None  # None for one film: there is no other
-    expected_mre_mm: dict[int, float]  # more films -> what the error on a new film would come to
+    expected_mre_mm: dict[int, float]  # 0 and MORE_FILMS more -> what the error on a new film would come to
     unit: str = MILLIMETRES
 
     def to_dict(self) -> dict[str, Any]:
