@@ -117,3 +117,13 @@ def test_lengths_in_percent_are_called_so(tmp_path: Path) -> None:
 def test_the_page_tells_what_one_more_film_would_bring() -> None:
     sides = Side(1.4, 80.0, {}), Side(1.2, 85.0, {})
     assert in_words(Gain(*sides, {0: 1.25, 1: 1.1, 2: 1.05}), 5).endswith("with one more film: 1.10 mm.")
+
+
+def test_the_factor_alone_is_not_fitted_to_a_model_that_follows(tmp_path: Path, checkpoint: Path) -> None:
+    """It would not reach the offsets' own variance, and the coverage that is printed would be another."""
+    folder, out = prepared(tmp_path / "films", film("a"), film("b")), tmp_path / "out.pt"
+    save_checkpoint(tmp_path / "clinic.pt", adapted(checkpoint, folder).checkpoint)
+    options = ("--data", folder, "--subset", "train", "--device", "cpu", "--output", out)
+    ended = run_tool("tools/calibrate_uncertainty.py", "--checkpoint", tmp_path / "clinic.pt", *options)
+    assert ended.returncode != 0 and not out.exists()
+    assert "clinic.pt: follows a protocol" in ended.stderr and "adapt_protocol" in ended.stderr
