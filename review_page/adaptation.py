@@ -57,7 +57,8 @@ class Adapting:
             shutil.rmtree(folder, ignore_errors=True)
         adapted = session.folder.adapted
         save_checkpoint(adapted, made.checkpoint)
-        return in_words(made.gain, len(cases))
+        words = in_words(made.gain, len(made.errors.cases))
+        return " ".join([words, *(f"Left out, {sentence}." for sentence in made.left_out)])
 
     def _predict(self, session: Session, films: Sequence[Film], progress: Progress) -> list[str]:
         """All or nothing: the new predictions are kept together with the model that they are of."""
@@ -100,7 +101,7 @@ def in_words(gain: Any, films: int) -> str:
             f"The model follows your one film, where it was {before:.2f} mm off. What that "
             "brings can be told from two films on."
         )
-    after, expected = gain.after.mre_mm, gain.expected_mre_mm[min(gain.expected_mre_mm)]
+    after, expected = gain.after.mre_mm, gain.expected_mre_mm[1]
     less = 100.0 * (1.0 - after / before)
     change = f"{less:.0f} % less to correct" if less > 0 else "no less to correct: you mark as it has learnt"
     return (

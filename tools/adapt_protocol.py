@@ -5,9 +5,10 @@
 
 What keeps a good model from being right elsewhere is mostly a constant offset a landmark: the same point is
 marked at another place by other hands. The films tell it, in a frame of the face; it is shrunk by its own
-uncertainty, so one film does no harm. The weights stay as they are; every script and exported graph takes
-clinic.pt as it takes any checkpoint. A protocol that the checkpoint has already is replaced. What to expect
-is in docs/protocols.md.
+uncertainty, so one film does no harm. Mirrored and turned films are put right as inference.py does; films on
+which nothing plausible is found are left out, and named. The weights stay as they are; every script and
+exported graph takes clinic.pt as it takes any checkpoint. A protocol that the checkpoint has already is
+replaced. What to expect is in docs/protocols.md.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from util.checkpoints.checkpoint import save_checkpoint  # noqa: E402
 from util.evaluation.landmarks.metrics import Errors  # noqa: E402
 from util.evaluation.landmarks.protocol_adaptation import adapt  # noqa: E402
 from util.evaluation.landmarks.protocol_gain import Gain, Side, face_size_mm  # noqa: E402
+from util.evaluation.landmarks.unit_names import short  # noqa: E402
 from util.files import write_atomic  # noqa: E402
 from util.prediction.landmarks.protocol import ProtocolOffsets  # noqa: E402
 
@@ -45,9 +47,12 @@ def main() -> None:
     found, protocol, errors = made.gain, made.protocol, made.errors
     save_checkpoint(args.output, made.checkpoint)
     print_results(found, protocol, made.landmark_set.landmarks, errors)
+    for sentence in made.left_out:
+        print(f"left out: {sentence}")
     print(f"{args.output}: {args.checkpoint} following {protocol.films} films of {made.folder}")
     if args.json:
-        content = {"protocol": protocol.to_dict(), "gain": found.to_dict(), "cases": list(errors.cases)}
+        content = {"protocol": protocol.to_dict(), "gain": found.to_dict()}
+        content |= {"cases": list(errors.cases), "left_out": list(made.left_out)}
         write_atomic(args.json, json.dumps(content, indent=1, allow_nan=False) + "\n")
     if args.report:
         from util.reporting.landmarks.protocol_report import write_report  # matplotlib takes seconds
@@ -58,6 +63,7 @@ def main() -> None:
             protocol,
             found,
             landmark_set=made.landmark_set,
+            left_out=made.left_out,
             checkpoint=str(args.checkpoint),
         )
         print(f"report: {args.report}")
@@ -83,24 +89,25 @@ def parse_arguments() -> argparse.Namespace:
 def print_results(found: Gain, protocol: ProtocolOffsets, names: Sequence[str], errors: Errors) -> None:
     size = face_size_mm(errors, protocol)
     length = np.linalg.norm(protocol.offset, axis=-1) * size
-    largest = ", ".join(f"{names[k]} {length[k]:.2f} mm" for k in np.argsort(-length)[:3])
+    narrow = short(errors.unit)
+    largest = ", ".join(f"{names[k]} {length[k]:.2f} {narrow}" for k in np.argsort(-length)[:3])
     if protocol.has_offsets(size):
-        print(f"offsets: largest {largest}; mean {length.mean():.2f} mm")
+        print(f"offsets: largest {largest}; mean {length.mean():.2f} {errors.unit}")
     else:
         print("offsets: none: the model differs from the readers by no more than chance on these films")
-    print(f"as it was:            {in_words(found.before)}")
+    print(f"as it was:            {in_words(found.before, errors.unit)}")
     if found.after is None:
         print("each by the others:   one film has no others; mark a second one to see what it brings")
     else:
-        print(f"each by the others:   {in_words(found.after)}")
+        print(f"each by the others:   {in_words(found.after, errors.unit)}")
     now, *later = found.expected_mre_mm.items()
     more = ", ".join(f"{films} more {mre:.3f}" for films, mre in later)
-    print(f"expected on new films: MRE {now[1]:.3f} mm; with {more}")
+    print(f"expected on new films: MRE {now[1]:.3f} {errors.unit}; with {more}")
 
 
-def in_words(side: Side) -> str:
+def in_words(side: Side, unit: str) -> str:
     held = ", ".join(f"{share} % radius holds {held:.1f} %" for share, held in side.coverage_percent.items())
-    return f"MRE {side.mre_mm:.3f} mm, {side.sdr2_percent:.1f} % within 2 mm; {held}"
+    return f"MRE {side.mre_mm:.3f} {unit}, {side.sdr2_percent:.1f} % within 2 {short(unit)}; {held}"
 
 
 if __name__ == "__main__":

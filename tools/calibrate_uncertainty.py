@@ -5,7 +5,8 @@
 
 Training does this by itself on its validation images. Do it again for images of another clinic, where errors
 are larger than the model knows: some twenty annotated images are enough for one number. Points stay as they
-are; only the uncertainty beside them changes.
+are; only the uncertainty beside them changes. A checkpoint that follows a protocol is refused: its radii also
+hold how sure its offsets are, which the factor does not reach. tools/adapt_protocol.py fits both.
 """
 
 import argparse
@@ -31,6 +32,11 @@ from util.training.engine import evaluate
 def main() -> None:
     args = parse_arguments()
     loaded = load_model(args.checkpoint, pick_device(args.device)).of("landmarks")
+    if loaded.model.protocol is not None:
+        raise ValueError(
+            f"{args.checkpoint}: follows a protocol, expected one as learnt. The factor does not reach what "
+            "the radii hold of the offsets: fit both on these images with tools/adapt_protocol.py."
+        )
     dataset = open_dataset(loaded, args.data, args.subset)
     before = float(loaded.model.uncertainty_factor)
     batches: Any = eval_loader(dataset, args.batch_size, args.workers, collate=collate)

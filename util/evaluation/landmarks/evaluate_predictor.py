@@ -19,12 +19,19 @@ def evaluate_predictor(predictor: Predictor, samples: Iterable[PointSample], bat
     """
     parts, rest = [], iter(samples)
     while batch := list(islice(rest, batch_size)):
-        images = [SourceImage(sample.image, sample.spacing, Path(sample.case), None) for sample in batch]
-        parts.append(_errors(batch, predictor(images)))
+        parts.append(errors_of(batch, found_on(batch, predictor)))
     return concatenate(parts)
 
 
-def _errors(samples: Sequence[PointSample], found: Sequence[ImageLandmarks]) -> Errors:
+def found_on(samples: Sequence[PointSample], predictor: Predictor) -> list[ImageLandmarks]:
+    """What ``predictor`` finds on cases as prepared, in pixels of their pictures."""
+    return predictor(
+        [SourceImage(sample.image, sample.spacing, Path(sample.case), None) for sample in samples]
+    )
+
+
+def errors_of(samples: Sequence[PointSample], found: Sequence[ImageLandmarks]) -> Errors:
+    """What was ``found_on`` the samples beside their truth."""
     return Errors(
         cases=tuple(sample.case for sample in samples),
         predicted=np.stack([landmarks.points for landmarks in found]),

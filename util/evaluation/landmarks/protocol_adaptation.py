@@ -1,23 +1,26 @@
 """A checkpoint that follows the protocol of readers, from films that they have marked (docs/protocols.md)."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datasets.landmarks.batch import collate
 from datasets.landmarks.landmark_set import LandmarkSet
 from datasets.loader import eval_loader
 from measurements.face_frame import mean_face
+from transforms.sample import PointSample
 from util.checkpoints.checkpoint import load_checkpoint, load_model
 from util.config import instantiate
 from util.evaluation.data import open_dataset
-from util.evaluation.landmarks.metrics import Errors
+from util.evaluation.landmarks.evaluate_predictor import errors_of, found_on
+from util.evaluation.landmarks.metrics import Errors, concatenate
 from util.evaluation.landmarks.protocol_fit import Residuals, fit_protocol
 from util.evaluation.landmarks.protocol_gain import Gain, gain
+from util.prediction.landmarks.plausibility import limits_of
+from util.prediction.landmarks.posed import Posed
+from util.prediction.landmarks.predict import Predictor
 from util.prediction.landmarks.protocol import ProtocolOffsets
 from util.prediction.predictor import pick_device
-from util.training.engine import evaluate
 
 _FOLLOWING = ", following "  # in a checkpoint's labels, after what it learnt from
 
@@ -29,7 +32,8 @@ class Adaptation:
     checkpoint: dict[str, Any]  # to hand out: the old one with the protocol beside its weights
     protocol: ProtocolOffsets
     gain: Gain
-    errors: Errors  # of the model without a protocol
+    errors: Errors  # of the model without a protocol, on the films that teach one
+    left_out: tuple[str, ...]  # the other films: each with why what is found on it is implausible
     landmark_set: LandmarkSet
     folder: Path  # of the films
 
@@ -46,14 +50,22 @@ def adapt(
 ) -> Adaptation:
     """Fit the protocol of the readers of ``data`` to a model, and put it in the place of an older one.
 
+    The model sees each film as at inference, mirrored and turned ones put right. A film on which it is wrong
+    all over would pass for readers who mark centimetres away: where what it finds stays implausible, the
+    film is left out.
+
     ``watched`` wraps the batches, for a progress bar. Raises ValueError for a checkpoint or data that do not
-    fit each other.
+    fit each other, and where no film is left.
     """
-    loaded = load_model(checkpoint, pick_device(device))
-    loaded.model.protocol = None  # the new one stands beside the weights, not beside an older one
+    content = load_checkpoint(checkpoint) | {"protocol": None}  # the new one replaces an older one
+    loaded = load_model(checkpoint, pick_device(device)).of("landmarks")
+    loaded.model.protocol = None
     dataset = open_dataset(loaded, data, subset)
-    batches: Any = eval_loader(dataset, batch_size, workers, collate=collate)
-    errors = evaluate(loaded.task, loaded.model, watched(batches), pick_device(device))
+    dataset.transforms = None  # films as they lie: how the model sees them is the predictor's affair
+    batches: Any = eval_loader(dataset, batch_size, workers, collate=_as_they_are)
+    limits = limits_of(content, len(dataset.landmark_set), str(checkpoint))
+    predictor: Any = loaded.task.predictor(loaded)
+    errors, left_out = _on_plausible_films(Posed(predictor, limits, search=True), watched(batches))
     canvas = instantiate(loaded.config.eval_transforms)
     reference = mean_face(errors.predicted * errors.spacing[:, None])
     protocol = fit_protocol(
@@ -63,13 +75,46 @@ def adapt(
         canvas=(canvas.width, canvas.height),
     )
     return Adaptation(
-        checkpoint=_following(load_checkpoint(checkpoint), protocol),
+        checkpoint=_following(content, protocol),
         protocol=protocol,
         gain=gain(errors, protocol),
         errors=errors,
+        left_out=left_out,
         landmark_set=dataset.landmark_set,
         folder=dataset.folder,
     )
+
+
+def _as_they_are(samples: Sequence[PointSample]) -> Any:
+    """A batch of films, each of a size of its own."""
+    return samples
+
+
+def _on_plausible_films(
+    predictor: Predictor, batches: Iterable[Sequence[PointSample]]
+) -> tuple[Errors, tuple[str, ...]]:
+    """The errors on films where ``predictor`` finds nothing implausible, and a sentence on each other one.
+
+    Raises ValueError where there are only others.
+    """
+    parts, left_out = [], []
+    for samples in batches:
+        found = found_on(samples, predictor)
+        kept = [landmarks.plausible is not False for landmarks in found]
+        parts.append(errors_of(samples, found).only(kept))
+        left_out += [
+            f"{sample.case}: {landmarks.plausible_reason}"
+            for sample, landmarks in zip(samples, found, strict=True)
+            if landmarks.plausible is False
+        ]
+    errors = concatenate(parts)
+    if not errors.cases:
+        raise ValueError(
+            f"nothing plausible is found on any of these {len(left_out)} films, so they teach no protocol; "
+            f"{left_out[0]}. For proper X-rays of another machine, first fit the limits to them: "
+            "tools/fit_plausibility.py."
+        )
+    return errors, tuple(left_out)
 
 
 def _following(checkpoint: dict[str, Any], protocol: ProtocolOffsets) -> dict[str, Any]:

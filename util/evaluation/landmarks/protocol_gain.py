@@ -1,4 +1,8 @@
-"""What following a protocol brings: on the marked films themselves, each by the others, and with more."""
+"""What following a protocol brings: on the marked films themselves, each by the others, and with more.
+
+Lengths are in the unit of the data, as in ``metrics``: names that end in ``_mm`` leave for a file under those
+of their unit.
+"""
 
 import math
 from dataclasses import dataclass
@@ -7,9 +11,11 @@ from typing import Any
 import numpy as np
 
 from measurements.face_frame import FaceFrame
+from transforms.sample import MILLIMETRES
 from util.evaluation.landmarks.calibration import coverage_percent
 from util.evaluation.landmarks.metrics import TOLERANCE_MM, Errors, json_ready
 from util.evaluation.landmarks.protocol_fit import Residuals, fit_protocol
+from util.evaluation.landmarks.unit_names import named_by_unit
 from util.prediction.landmarks.protocol import ProtocolOffsets
 
 MORE_FILMS = (1, 2, 5, 10, 20, 40)
@@ -42,34 +48,37 @@ class Gain:
 
     before: Side
     after: Side | None  # None for one film: there is no other
-    expected_mre_mm: dict[int, float]  # more films -> what the error on a new film would come to
+    expected_mre_mm: dict[int, float]  # 0 and MORE_FILMS more -> what the error on a new film would come to
+    unit: str = MILLIMETRES
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
+        """JSON-ready; lengths named by their unit."""
         after = self.after and vars(self.after)
         expected = {str(more): mre for more, mre in self.expected_mre_mm.items()}
-        return json_ready({"before": vars(self.before), "after": after, "expected_mre_mm": expected})
+        content = {"before": vars(self.before), "after": after, "expected_mre_mm": expected}
+        return json_ready(named_by_unit(content | {"unit": self.unit}, self.unit))
 
 
 def gain(errors: Errors, protocol: ProtocolOffsets) -> Gain:
     """What ``protocol``, fitted on the films of ``errors``, is worth; errors: of the model without it."""
     before = Side.of(errors.radial_mm, errors.uncertainty_mm)
     if len(errors.cases) == 1:
-        return Gain(before, None, _with_more(errors, protocol, _GAUSSIAN))
+        return Gain(before, None, _with_more(errors, protocol, _GAUSSIAN), errors.unit)
     radial, uncertainty = _each_by_the_others(errors, protocol)
     ratio = float(np.nanmean(radial) / np.sqrt(np.nanmean(np.square(radial))))
-    return Gain(before, Side.of(radial, uncertainty), _with_more(errors, protocol, ratio))
+    after = Side.of(radial, uncertainty)
+    return Gain(before, after, _with_more(errors, protocol, ratio), errors.unit)
 
 
 def adapted(errors: Errors, protocol: ProtocolOffsets) -> tuple[np.ndarray, np.ndarray]:
-    """(n, K) radial errors and predicted rms errors of the model that follows ``protocol``, in mm."""
+    """(n, K) radial errors and predicted rms errors of the model that follows ``protocol``."""
     spacing = errors.spacing[:, None]
     points, uncertainty = protocol.applied(errors.predicted * spacing, errors.uncertainty_mm)
     return np.linalg.norm(points - errors.truth * spacing, axis=-1), uncertainty
 
 
 def face_size_mm(errors: Errors, protocol: ProtocolOffsets) -> float:
-    """Millimetres of one unit of the protocol's frame, on average over the films."""
+    """The length of one unit of the protocol's frame, on average over the films."""
     matrices = FaceFrame(protocol.reference).to_image(errors.predicted * errors.spacing[:, None])
     return float(np.sqrt(np.square(matrices[..., 0]).sum(-1)).mean())
 

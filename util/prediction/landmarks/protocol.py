@@ -40,7 +40,9 @@ class ProtocolOffsets:
         return moved, np.sqrt(np.square(self.factor * uncertainty) + 2.0 * size * self.variance)
 
     def has_offsets(self, size_mm: float) -> bool:
-        """Whether any landmark is moved by what can be seen, 0.01 mm; ``size_mm`` of a unit of the frame."""
+        """Whether any landmark is moved by what can be seen, 0.01 mm or percent; ``size_mm`` of a unit of
+        the frame.
+        """
         return bool((np.linalg.norm(self.offset, axis=-1) * size_mm >= 0.005).any())
 
     def to_dict(self) -> dict[str, Any]:

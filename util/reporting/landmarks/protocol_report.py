@@ -1,6 +1,7 @@
 """What following a protocol brings, as one self-contained HTML file."""
 
 import base64
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from matplotlib.figure import Figure
 from datasets.landmarks.landmark_set import LandmarkSet
 from util.evaluation.landmarks.metrics import Errors
 from util.evaluation.landmarks.protocol_gain import Gain, Side, face_size_mm
+from util.evaluation.landmarks.unit_names import short
 from util.files import write_atomic
 from util.prediction.landmarks.protocol import ProtocolOffsets
 from util.reporting.figures import png
@@ -26,8 +28,12 @@ def write_report(
     *,
     landmark_set: LandmarkSet,
     checkpoint: str,
+    left_out: Sequence[str] = (),
 ) -> None:
-    """Write the report atomically; ``errors`` are those of the model without the protocol."""
+    """Write the report atomically; ``errors`` are those of the model without the protocol.
+
+    ``left_out``: a sentence on each film that teaches nothing.
+    """
     size = face_size_mm(errors, protocol)
     figures = {
         offset_figure(protocol, landmark_set.abbreviations): (
@@ -48,11 +54,12 @@ def write_report(
         _sides(found, protocol.films),
         f'<div class="case">{pictures}</div>',
         "<h2>Every landmark, the largest offset first</h2>",
-        _table(protocol, landmark_set, size),
+        _table(protocol, landmark_set, size, short(errors.unit)),
         '<p class="note">Right and down are those of the drawing above. A face that looks the other way gets '
         "the mirrored offset, a turned one the turned offset. An offset that is shorter than about twice its "
         "standard error may be none.</p>",
         f'<p class="note">Films: {escape(", ".join(errors.cases))}.</p>',
+        *(f'<p class="note">Left out: {escape(sentence)}.</p>' for sentence in left_out),
     ]
     head = (
         f'<meta charset="utf-8"><title>Protocol</title><style>{_STYLE.read_text(encoding="utf-8")} '
@@ -91,7 +98,7 @@ def more_films_figure(found: Gain, films: int) -> Figure:
         "o-",
         color=_BLUE,
     )
-    axes.set(xlabel="marked films", ylabel="expected mean radial error, mm")
+    axes.set(xlabel="marked films", ylabel=f"expected mean radial error, {found.unit}")
     axes.grid(color="#e5e7eb")
     return figure
 
@@ -116,7 +123,7 @@ def _sides(found: Gain, films: int) -> str:
     else:
         gained = found.before.mre_mm - found.after.mre_mm
         note = (
-            f"Following lowers the mean error on these films by {gained:.2f} mm."
+            f"Following lowers the mean error on these films by {gained:.2f} {found.unit}."
             if gained >= 0.005
             else "Following does not lower the mean error on these films."
         )
@@ -124,7 +131,7 @@ def _sides(found: Gain, films: int) -> str:
         rows.append(("following the readers", found.after))
     cells = "".join(_row(name, side) for name, side in rows)
     titles = (
-        *("", "mean error (MRE), mm", "landmarks within 2 mm, %"),
+        *("", f"mean error (MRE), {found.unit}", f"landmarks within 2 {short(found.unit)}, %"),
         *("errors within the 68 % radius, %", "errors within the 95 % radius, %"),
     )
     header = "".join(f"<th>{title}</th>" for title in titles)
@@ -144,13 +151,13 @@ def _row(name: str, side: Side) -> str:
 def _more_films(found: Gain) -> str:
     """What more marked films would bring."""
     (_, now), *later = found.expected_mre_mm.items()
-    more = ", ".join(f"{mre:.2f} mm with {films} more" for films, mre in later)
-    return f"The mean error to expect on a new film, as the fit itself says: {now:.2f} mm; {more}."
+    more = ", ".join(f"{mre:.2f} with {films} more" for films, mre in later)
+    return f"The mean error to expect on a new film, as the fit itself says: {now:.2f} {found.unit}; {more}."
 
 
-def _table(protocol: ProtocolOffsets, landmark_set: LandmarkSet, size_mm: float) -> str:
-    titles = ("landmark", "offset, mm", "to the right, mm", "down, mm")
-    titles += ("standard error each way, mm", "uncertainty, times what it was")
+def _table(protocol: ProtocolOffsets, landmark_set: LandmarkSet, size_mm: float, unit: str) -> str:
+    titles = ("landmark", f"offset, {unit}", f"to the right, {unit}", f"down, {unit}")
+    titles += (f"standard error each way, {unit}", "uncertainty, times what it was")
     header = "".join(f"<th>{title}</th>" for title in titles)
     offset, error = size_mm * protocol.offset, size_mm * np.sqrt(protocol.variance)
     length = np.linalg.norm(offset, axis=-1)
