@@ -178,8 +178,10 @@ def predict_share(args: argparse.Namespace, task: Task) -> tuple[int, int] | Non
 
 def settings_of(args: argparse.Namespace, task: Task, looks: Looks) -> dict[str, Any]:
     """All that the result depends on; a run that was killed goes on only with the same."""
+    config = {} if args.model_config is None else {"model_config_sha256": content_of(args.model_config)}
     return {
         "checkpoint_sha256": [content_of(file) for file in looks.checkpoints],
+        **config,
         **looks.settings(),
         **task.inference_settings(args),
         "input": [str(path.absolute()) for path in args.input],

@@ -78,6 +78,9 @@ def test_other_images_objects_and_classes_are_refused(tmp_path):
     moved[index] = replace(moved[index], true_boxes=moved[index].true_boxes + 1)
     with pytest.raises(ValueError, match="other objects on"):
         require_same_truth([run, replace(run, results=BoxResults(tuple(moved)))])
+    crowd = [replace(one, ignored=~one.ignored) for one in results.images]
+    with pytest.raises(ValueError, match="other objects on"):
+        require_same_truth([run, replace(run, results=BoxResults(tuple(crowd)))])
     with pytest.raises(ValueError, match="other classes"):
         require_same_truth([run, replace(run, classes=NAMES[::-1])])
     (tmp_path / "x.json").write_text('{"task": "boxes"}')

@@ -193,6 +193,16 @@ def test_confusion_by_hand():
     assert matrix.tolist() == [[1, 1, 0], [0, 0, 1], [1, 1, 0]]
 
 
+def test_what_lies_inside_a_crowd_is_no_mistake_however_small():
+    found = [(0.9, 0, [10, 10, 30, 30]), (0.8, 1, [200, 0, 250, 50]), (0.7, 0, [90, 0, 120, 30])]
+    truth = [(0, [0, 0, 100, 100]), (1, [200, 0, 250, 50])]
+    from util.evaluation.boxes.confusion import confusion_matrix
+
+    matrix = confusion_matrix(BoxResults((image(found, truth, ignored=[0]),)), 2, 0.5)
+    # one detection lies inside the crowd, one by a third of its area alone
+    assert matrix.tolist() == [[0, 0, 0], [0, 1, 0], [1, 0, 0]]
+
+
 def test_results_survive_json_and_pickle_exactly():
     results = random_results(5)
     copies = [ImageBoxes.from_dict(json.loads(json.dumps(one.to_dict()))) for one in results.images]

@@ -78,7 +78,7 @@ def test_the_maps_of_a_coarse_grid_lie_where_their_cells_are() -> None:
     torch.testing.assert_close(final[:, 2:-2], ((torch.arange(32) + 0.5).expand(32, -1))[:, 2:-2])
 
 
-def test_colour_images_are_taken(kind) -> None:
+def test_three_channels_are_taken(kind) -> None:
     with torch.inference_mode():
         assert kind(in_channels=3).eval()(images(1, 3)).logits.shape[:2] == (1, K)
 

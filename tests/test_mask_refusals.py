@@ -86,6 +86,7 @@ def test_the_sound_file_is_read(tmp_path):
         (lambda c: c["annotations"][1]["segmentation"].update(counts="48"), "of 12 pixels, expected 24"),
         (lambda c: c["annotations"][1]["segmentation"].update(counts="no runs"), "COCO's compressed"),
         (lambda c: c["annotations"][1]["segmentation"].update(counts=""), "COCO's compressed"),
+        (lambda c: c["annotations"][0].update(segmentation=[]), "no outline"),
     ],
 )
 def test_unsound_coco_is_refused(tmp_path, change, named):

@@ -54,10 +54,15 @@ def in_sight(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return (sides >= MIN_SIDE) & (areas(seen) >= MIN_VISIBLE * areas(boxes))
 
 
-def pairwise_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """(N, 4), (M, 4) -> (N, M) intersection over union; 0 where both are empty."""
+def pairwise_shared(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """(N, 4), (M, 4) -> (N, M) areas of the intersections."""
     low = np.maximum(first[:, None, :2], second[None, :, :2])
     high = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    shared = np.clip(high - low, 0.0, None).prod(-1)
+    return np.clip(high - low, 0.0, None).prod(-1)
+
+
+def pairwise_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """(N, 4), (M, 4) -> (N, M) intersection over union; 0 where both are empty."""
+    shared = pairwise_shared(first, second)
     union = areas(first)[:, None] + areas(second)[None] - shared
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)

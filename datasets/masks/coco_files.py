@@ -52,6 +52,10 @@ def _annotation(image: Any, entries: list[Any], categories: dict[Any, str], file
     for entry in entries:
         name, segmentation = categories[entry["category_id"]], entry["segmentation"]
         where = f"{file}: annotation {entry.get('id')} of {stem}"
+        if not segmentation:
+            raise ValueError(
+                f"{where}: no outline, expected polygons or run lengths. Draw it, or take it out."
+            )
         if isinstance(segmentation, dict):
             mask = _decoded(segmentation, size, where)
             masks[name] = masks[name] | mask if name in masks else mask

@@ -27,7 +27,7 @@ BONES = (*FINGERS, *CARPALS, "Radius", "Ulna")
 SEXES, SIDES = ("female", "male"), ("left", "right")
 HAND = ClassSet("hand bones", BONES, (), {"sex": SEXES, "side": SIDES})
 _ID, _SEX = ("id", "person", "patient"), ("sex", "gender", "성별")
-_FEMALE, _MALE = r"^(f|w|여)|female|woman|여", r"^(m|남)|\bmale|\bman|남"
+_FEMALE, _MALE = r"f|w|female|woman|여.*", r"m|male|man|남.*"  # whole: "missing" is no man
 
 
 def side_of_hand(centres: Mapping[str, tuple[float, float]]) -> str | None:
@@ -77,10 +77,9 @@ def read_columns(file: Path, names: Sequence[str]) -> dict[str, tuple[str, ...]]
 def sex_of(text: str) -> str | None:
     """female or male, from a word or a letter in English or Korean; None for anything else."""
     word = text.strip().strip("_-. ").lower()
-    female, male = re.search(_FEMALE, word), re.search(_MALE, word)
-    if bool(female) == bool(male):
-        return None
-    return "female" if female else "male"
+    if re.fullmatch(_FEMALE, word):
+        return "female"
+    return "male" if re.fullmatch(_MALE, word) else None
 
 
 def _by_person(file: Path) -> tuple[list[str], dict[str, list[Any]]]:

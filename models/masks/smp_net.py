@@ -39,7 +39,8 @@ class SmpMaskNet(MaskModel):
     ``encoder`` is one of the library's, or any timm model as "tu-NAME". It is built by the library and not
     as ``TimmBackbone``: its decoders also ask for the map of stride 2, for a zero-channel stand-in where a
     transformer has none, and (DeepLab) for dilation. ``options`` go to the architecture: ``decoder_channels``
-    and others. ``in_channels`` is 1 for grey images, 3 for colour. ``norm="group"`` is for batches under 8.
+    and others. ``in_channels`` is 1 for the grey images of a ``MaskDataset``. ``norm="group"`` is for batches
+    under 8.
 
     The logits have the decoder's stride. The library would enlarge some of them with aligned corners.
     """

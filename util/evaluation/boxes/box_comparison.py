@@ -14,6 +14,7 @@ from util.evaluation.boxes.box_summary import BoxSummary
 
 _KEYS = ("checkpoint", "classes", "images", "subset")
 _NAMES = ("ap", "ap50", "ap75")
+_TRUTH = ("true_labels", "true_boxes", "ignored", "areas")  # of an image's ``ImageBoxes``
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,7 @@ def require_same_truth(runs: Sequence[EvaluatedBoxes]) -> None:
                 "counts). Evaluate both with the same test.py --data and --subset."
             )
         for one, other in zip(run.results.images, first.results.images, strict=True):
-            same = np.array_equal(one.true_labels, other.true_labels)
-            if not (same and np.array_equal(one.true_boxes, other.true_boxes)):
+            if not all(np.array_equal(getattr(one, name), getattr(other, name)) for name in _TRUTH):
                 raise ValueError(f"{where}: other objects on {one.case!r}. Evaluate both on the same data.")
 
 
