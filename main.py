@@ -31,7 +31,7 @@ from datasets.prepared.subsets import content_digest, read_header
 from util.arguments import escape_on_console
 from util.checkpoints.checkpoint import with_task
 from util.checkpoints.one_of_several import joined_config
-from util.config import instantiate, load_config, require_sections
+from util.config import instantiate, load_config, require_sections, with_values
 from util.training.augmentation import log_augmentation
 from util.training.automatic import automatic_overrides
 from util.training.engine import Ending, Progress, TrainingData, TrainingRun
@@ -46,6 +46,7 @@ from util.training.task import Task, require_criterion
 from util.training.trainer import NonFiniteError, Trainer
 
 DEFAULT_CONFIG = "configs/train_config.py"
+PLAIN_SECTIONS = {"train": TrainSettings}
 SECTIONS = ("model", "criterion", "train_transforms", "eval_transforms", "data", "optimizer", "train")
 
 
@@ -79,15 +80,15 @@ def parse_arguments() -> argparse.Namespace:
 
 def resolved_config(args: argparse.Namespace) -> DictConfig:
     """The config file with the command line applied, or those of several landmark sets as one."""
-    files = args.config_file or [default_config(args.resume_from_checkpoint)]
+    beside = None if args.resume_from_checkpoint is None else config_beside(args.resume_from_checkpoint)
+    files = args.config_file or [DEFAULT_CONFIG if beside is None else str(beside)]
     configs = [one_config(file, args) for file in files]
-    return configs[0] if len(configs) == 1 else joined_config(by_landmark_set(configs))
-
-
-def default_config(resume_from: str | None) -> str:
-    """The config where none is named: that of the run to continue, where it lies beside its checkpoints."""
-    written = None if resume_from is None else config_beside(resume_from)
-    return DEFAULT_CONFIG if written is None else str(written)
+    cfg = configs[0] if len(configs) == 1 else joined_config(by_landmark_set(configs))
+    if args.fold is not None:
+        cfg = with_values(cfg, {"train.output_dir": folder_of_fold(cfg.train.output_dir, args.fold)})
+    if beside is not None and not args.config_file and not overridden(args, "train.output_dir"):
+        cfg = with_values(cfg, {"train.output_dir": str(beside.parent)})  # where it lies now, perhaps moved
+    return cfg
 
 
 def one_config(file: str, args: argparse.Namespace) -> DictConfig:
@@ -96,14 +97,13 @@ def one_config(file: str, args: argparse.Namespace) -> DictConfig:
     for name in ("mixed_precision", "accumulate_steps", "seed", "init_checkpoint"):
         if getattr(args, name) is not None:
             overrides.append(f"train.{name}={json.dumps(getattr(args, name))}")
-    cfg = load_config(file, overrides)
-    require_sections(cfg, SECTIONS, file)
     if args.fold is not None:
-        overrides += fold_overrides(args.fold, cfg.train.output_dir)
-        cfg = load_config(file, overrides)
+        overrides += fold_overrides(args)
+    cfg = load_config(file, overrides, PLAIN_SECTIONS)
+    require_sections(cfg, SECTIONS, file)
     cfg = with_task(cfg)
     if found := automatic_overrides(cfg):
-        cfg = load_config(file, overrides + found)
+        cfg = load_config(file, overrides + found, PLAIN_SECTIONS)
     return with_task(cfg)
 
 
@@ -122,14 +122,32 @@ def by_landmark_set(configs: list[DictConfig]) -> dict[str, DictConfig]:
     return named
 
 
-def fold_overrides(text: str, output_dir: str) -> list[str]:
-    """What ``--fold 1/5`` is short for; every fold gets a run folder of its own."""
+def fold_overrides(args: argparse.Namespace) -> list[str]:
+    """What ``--fold 1/5`` is short for, beside a run folder of its own (``folder_of_fold``).
+
+    Raises ValueError where the command line names the same subsets otherwise.
+    """
+    fold = Fold.parse(args.fold)
+    subsets = [f"data.{part}={fold.subset(part)}" for part in Fold.PARTS]
+    for part in Fold.PARTS:
+        if overridden(args, f"data.{part}"):
+            raise ValueError(
+                f"--fold {args.fold} and data.{part}=...: expected one of them. The fold is "
+                f"{' '.join(subsets)}; for 25 of its images put :25 behind its train, in place of --fold."
+            )
+    return subsets
+
+
+def folder_of_fold(output_dir: str, text: str) -> str:
+    """The run folder of fold ``text`` of the run that would go to ``output_dir``."""
     fold = Fold.parse(text)
     unfolded = re.sub(r"_fold\d+of\d+$", "", output_dir)  # as a fold's own config.yaml has it already
-    return [
-        *(f"data.{part}={fold.subset(part)}" for part in Fold.PARTS),
-        f"train.output_dir={unfolded}_fold{fold.number}of{fold.count}",
-    ]
+    return f"{unfolded}_fold{fold.number}of{fold.count}"
+
+
+def overridden(args: argparse.Namespace, key: str) -> bool:
+    """Whether the command line gives ``key`` a value."""
+    return any(item.startswith(f"{key}=") for item in args.overrides)
 
 
 def task_of(cfg: DictConfig) -> Task:
@@ -211,6 +229,7 @@ def prepare_run(cfg: DictConfig, resume_from: str | None) -> TrainingRun:
     if resume_from is not None:
         file = decided_by_first(partial(checkpoint_of, resume_from))
         resumed = load_resumable(file, cfg, task, train_set)
+        cfg = resumed.config
     trainer = build_trainer(cfg, settings, accelerator, task=task, resumed=resumed is not None)
     if resumed is not None:
         trainer.restore(resumed.content, resumed.file)

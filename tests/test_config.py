@@ -27,6 +27,15 @@ rows = {
 """
 
 
+def test_a_plain_section_takes_what_it_is_given_to():
+    plain = {"train": TrainSettings}
+    cfg = load_config("configs/train_config.py", ["train.epochs=3", "train.iterations=0"], plain)
+    assert (cfg.train.epochs, cfg.train.iterations) == (3, 0)
+    for key in ("train.epoch", "train.epochs.count", "epochs"):
+        with pytest.raises(ValueError, match=f"override '{key}': no key"):
+            load_config("configs/train_config.py", [f"{key}=3"], plain)
+
+
 def test_saved_config_loads_as_the_same_and_builds_the_same(tmp_path):
     cfg = load_config(FILE, ["model.width=6", "train.iterations=3"])
     (tmp_path / "config.yaml").write_text(OmegaConf.to_yaml(cfg))

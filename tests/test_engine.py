@@ -235,6 +235,15 @@ def test_folder_of_another_run_is_refused(tmp_path):
         folder.require_free()
 
 
+def test_a_run_that_goes_on_keeps_the_start_that_it_had(tiny_prepared, tmp_path, caplog):
+    run = make_run(tiny_prepared, tmp_path)
+    run.run()
+    override = "train.init_checkpoint=weights/cephdetr19.safetensors"
+    cfg = with_task(load_config("tests/support/tiny_config.py", [override], {"train": TrainSettings}))
+    found = load_resumable(tmp_path, cfg, run.task, run.data.val)
+    assert found.config.train.init_checkpoint is None and "cephdetr19.safetensors is not read" in caplog.text
+
+
 @pytest.mark.parametrize(("override", "fits"), [("train.log_every=7", True), ("train.iterations=9", False)])
 def test_only_bookkeeping_may_change_when_continuing(tiny_prepared, tmp_path, override, fits):
     run = make_run(tiny_prepared, tmp_path)

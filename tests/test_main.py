@@ -58,9 +58,11 @@ def test_train_then_continue_from_the_middle(tiny_prepared, tmp_path):
     assert 0.2 < shape[0, 0] < 0.4 < shape[1, 0] < 0.8 and shape[4, 1] > 0.7
     assert config_beside(whole) == config_beside(middle) == whole / "config.yaml"
     assert config_beside(tmp_path) is None
-    command = [sys.executable, "main.py", "--resume-from-checkpoint", str(whole)]
+    moved = whole.rename(tmp_path / "moved")  # goes on where it lies now
+    command = [sys.executable, "main.py", "--resume-from-checkpoint", str(moved)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0 and "after 4 of 4 iterations" in done.stdout, done.stderr
+    assert not whole.exists() and (moved / "environment.resumed-4.json").is_file()
 
 
 def test_wrong_input_is_one_clear_line(tiny_prepared, tmp_path):
@@ -73,6 +75,7 @@ def test_wrong_input_is_one_clear_line(tiny_prepared, tmp_path):
     attempts = {
         "no key 'iteration'; did you mean 'iterations'": (tiny_prepared, tmp_path / "a", "train.iteration=3"),
         "already holds a run (last.pt)": (tiny_prepared, used),
+        "--fold 1/2 and data.train=": (tiny_prepared, tmp_path / "f", "data.train=train:1", "--fold", "1/2"),
         "tiny2.png: not a whole PNG image (500 bytes)": (damaged, tmp_path / "b", "data.workers=1"),
     }
     running = {message: start(*attempt) for message, attempt in attempts.items()}

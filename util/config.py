@@ -56,11 +56,14 @@ class Row:
     model: Path | None = None
 
 
-def load_config(file: str | Path, overrides: Iterable[str] = ()) -> DictConfig:
+def load_config(
+    file: str | Path, overrides: Iterable[str] = (), plain: Mapping[str, Callable[..., Any]] | None = None
+) -> DictConfig:
     """Run a ``.py`` config (or read a saved ``.yaml``), apply dotted overrides, return the resolved tree.
 
     ``FILE.py:NAME`` is the row NAME of the table in FILE.py. An override may set any key that is there and
-    any argument that a recorded call takes. A config with a ``model_path`` takes the sections ``model`` and
+    any argument that a recorded call takes; ``plain`` names what sections that record none are given to, such
+    as {"train": TrainSettings}. A config with a ``model_path`` takes the sections ``model`` and
     ``criterion`` from that config; what its own two name stands in place of what they say. Raises ValueError.
     """
     cfg, changes = _read(Path(file)), {}
@@ -72,11 +75,21 @@ def load_config(file: str | Path, overrides: Iterable[str] = ()) -> DictConfig:
     if _MODEL_FILE in cfg:
         _take_model(cfg, changes.pop(_MODEL_FILE, cfg[_MODEL_FILE]))
     for key, value in changes.items():
-        _set(cfg, key, value)
+        _set(cfg, key, value, plain or {})
     OmegaConf.resolve(cfg)
     cfg = cast(DictConfig, OmegaConf.create(OmegaConf.to_yaml(cfg)))  # as read back: tuples become lists
     OmegaConf.set_readonly(cfg, True)
     return cfg
+
+
+def with_values(cfg: DictConfig, values: Mapping[str, Any]) -> DictConfig:
+    """A copy of a loaded config with other values of these dotted keys."""
+    copy = cfg.copy()
+    OmegaConf.set_readonly(copy, False)
+    for key, value in values.items():
+        OmegaConf.update(copy, key, value, merge=False, force_add=True)
+    OmegaConf.set_readonly(copy, True)
+    return copy
 
 
 def require_sections(cfg: DictConfig, names: Collection[str], source: str | Path) -> None:
@@ -182,7 +195,7 @@ def _read_row(table: Path, name: str) -> DictConfig:
         cfg.update({section: other[section] for section in _MODEL_SECTIONS if section in other})
     cfg.train.output_dir = f"runs/{name.replace('/', '_')}"
     for key, value in row.changes.items():
-        _set(cfg, key, value)
+        _set(cfg, key, value, {})
     return cfg
 
 
@@ -201,8 +214,8 @@ def _take_model(cfg: DictConfig, file: str) -> None:
         cfg[section] = OmegaConf.merge(other[section], cfg.get(section) or {})
 
 
-def _set(cfg: DictConfig, key: str, value: Any) -> None:
-    _require_key(cfg, key)
+def _set(cfg: DictConfig, key: str, value: Any, plain: Mapping[str, Callable[..., Any]]) -> None:
+    _require_key(cfg, key, plain)
     parent_key, _, name = key.rpartition(".")
     parent = OmegaConf.select(cfg, parent_key) if parent_key else cfg
     if isinstance(parent, DictConfig) and not isinstance(value, list):
@@ -287,15 +300,18 @@ def _require_arguments(
         raise ValueError(f"{path}: no value for {absent}. Give it in the config file.")
 
 
-def _require_key(cfg: DictConfig, key: str) -> None:
+def _require_key(cfg: DictConfig, key: str, plain: Mapping[str, Callable[..., Any]]) -> None:
     node: Any = OmegaConf.to_container(cfg)
-    for part in key.split("."):
+    parts = key.split(".")
+    for depth, part in enumerate(parts):
         if isinstance(node, list):
             node = dict(enumerate(node))
         options = {str(name): value for name, value in node.items()} if isinstance(node, dict) else {}
-        if _TARGET in options:
-            known = inspect.signature(_resolve(options[_TARGET])).parameters
-            options = dict.fromkeys(known) | options
+        taker = _resolve(options[_TARGET]) if _TARGET in options else None
+        if taker is None and depth == 1:
+            taker = plain.get(parts[0])
+        if taker is not None:
+            options = dict.fromkeys(inspect.signature(taker).parameters) | options
         if part not in options:
             raise ValueError(
                 f"override {key!r}: no key {part!r}; {nearest(part, options.keys() - {_TARGET})}"

@@ -24,15 +24,16 @@ from util.checkpoints.checkpoint import (
     save_checkpoint,
     whole_previous,
 )
-from util.config import differing_keys
+from util.config import differing_keys, with_values
 from util.files import cannot_write, open_atomic, remove_leftovers, write_atomic
 from util.training.task import Task, TaskData
 
 logger = logging.getLogger(__name__)
 
+_AT_START = ("train.init_checkpoint", "train.init_parts")
 FREE_KEYS = (
     *("train.output_dir", "train.save_every", "train.save_minutes", "train.log_every", "data.workers"),
-    *("train.init_checkpoint", "train.init_parts"),  # they had their effect at the start
+    *_AT_START,  # which had their effect
     *("output_dir", "coco_path", "model_path"),  # of configs that say at their top what to edit
 )
 _MARKS = ("config.yaml", "metrics.jsonl", "last.pt", PREVIOUS["last.pt"], "best.pt")
@@ -123,6 +124,7 @@ class Resumed:
 
     file: Path
     content: dict[str, Any]
+    config: DictConfig  # of the continued run: what was asked for, and the start that the run had
 
 
 def checkpoint_of(run_or_file: str | Path) -> Path:
@@ -152,7 +154,7 @@ def load_resumable(run_or_file: str | Path, cfg: DictConfig, task: Task, data: T
     changed = [key for key in differing_keys(saved, cfg) if key not in FREE_KEYS]
     if (digest := checkpoint["training"].get("data_digest")) is not None:
         _require_same_data(digest, cfg.data.folder, file)
-        changed = [key for key in changed if key != "data.folder"]
+        changed = [key for key in changed if key != "data.folder" and not key.startswith("data.folder.")]
     if changed:
         was, now = (OmegaConf.select(config, changed[0], default="absent") for config in (saved, cfg))
         others = f" (also: {', '.join(changed[1:4])})" if changed[1:] else ""
@@ -160,7 +162,18 @@ def load_resumable(run_or_file: str | Path, cfg: DictConfig, task: Task, data: T
             f"{file}: cannot be continued with another config: {changed[0]} was {was!r}, is {now!r}{others}. "
             f"Use --config-file {file.parent / 'config.yaml'} without overrides, or start a new run."
         )
-    return Resumed(file, checkpoint)
+    return Resumed(file, checkpoint, _with_start_of(saved, cfg))
+
+
+def _with_start_of(saved: DictConfig, cfg: DictConfig) -> DictConfig:
+    """``cfg`` with the start that the run had: what it has seen is told by its config."""
+    start = {}
+    for key in _AT_START:
+        asked, was = OmegaConf.select(cfg, key), OmegaConf.select(saved, key)
+        if asked != was:
+            logger.warning("%s=%s is not read: a run that goes on has its own weights", key, asked)
+            start[key] = was
+    return with_values(cfg, start)
 
 
 def _require_same_data(digest: str, folder: str, file: Path) -> None:
