@@ -3,6 +3,7 @@
 YOLO: https://docs.ultralytics.com/datasets/detect/; Pascal VOC: Everingham et al., 2010.
 """
 
+import os
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from datasets.boxes.class_set import BoxClasses
-from datasets.boxes.coco_folder import find_image
 from datasets.boxes.faults import Faults
+from datasets.boxes.named_images import NamedImages, image_stem
 from datasets.boxes.objects import BoxRecord, StatedBox, checked
 from datasets.files.colour import picture_size
 from datasets.files.kinds import PICTURE_SUFFIXES
@@ -50,10 +51,18 @@ def voc_class_names(parts: Sequence[Path]) -> BoxClasses:
 
 def read_yolo(part: Path, classes: BoxClasses, folders: Sequence[Path], faults: Faults) -> list[BoxRecord]:
     """The images of a folder of label files, or of a list of images; without a label file: no objects."""
-    records = []
-    for number, (stem, label) in enumerate(_label_files(part, ".txt").items(), start=1):
-        file = _found(stem, folders, faults)
+    records, images = [], NamedImages(folders, faults)
+    owners: dict[str, Path] = {}
+    for number, (image, label) in enumerate(_label_files(part, ".txt").items(), start=1):
+        file = images.listed(image)
         if file is None:
+            continue
+        owner = owners.setdefault(os.path.abspath(file), image)
+        if owner != image:
+            faults.error(
+                f"{owner} and {image}: both would be {file}, expected an image each. "
+                "Correct the names, or give --images the folder that holds both."
+            )
             continue
         size = picture_size(file)
         objects = _yolo_objects(label, size, len(classes), faults) if label.is_file() else ()
@@ -66,10 +75,11 @@ def read_yolo(part: Path, classes: BoxClasses, folders: Sequence[Path], faults: 
 
 def read_voc(part: Path, classes: BoxClasses, folders: Sequence[Path], faults: Faults) -> list[BoxRecord]:
     """The images of a folder of XML files, or of a list of names (``ImageSets/Main/train.txt``)."""
-    records = []
-    for number, (stem, label) in enumerate(_label_files(part, ".xml").items(), start=1):
+    records, images = [], NamedImages(folders, faults)
+    for number, (image, label) in enumerate(_label_files(part, ".xml").items(), start=1):
         root = _xml(label)
-        file = _found(root.findtext("filename") or stem, folders, faults)
+        stated = root.findtext("filename")
+        file = images.named(stated) if stated else images.listed(image)
         if file is None:
             continue
         size = _voc_size(root, label) or picture_size(file)
@@ -121,48 +131,48 @@ def _voc_objects(
         yield StatedBox(box, classes.names.index(class_name), difficult, None, name)
 
 
-def _label_files(part: Path, suffix: str) -> dict[str, Path]:
-    """Label files by the stem of their image, sorted: all of a folder, or those of a list of images."""
+def _label_files(part: Path, suffix: str) -> dict[Path, Path]:
+    """Label files by their image: all of a folder, sorted, or those of a list of images in its order.
+
+    An image is a path as the list has it, from the list's folder; in a folder that of its label file without
+    the suffix. Raises ValueError where there is none, or where two images share a label file.
+    """
     if part.is_dir():
-        found = {file.stem: file for file in sorted(part.glob(f"*{suffix}")) if file.stem != "classes"}
-        if not found:
+        files = [file for file in sorted(part.glob(f"*{suffix}")) if file.stem != "classes"]
+        if not files:
             raise ValueError(f"{part}: no {suffix} file, expected one an image.")
-        return found
+        return {file.with_suffix(""): file for file in files}
     if not part.is_file():
         raise ValueError(f"{part}: no such folder of {suffix} files or list of images. Check the path.")
-    names = [line.split()[0] for line in _lines(part) if line.split()]
+    names = [line.strip() for line in _lines(part) if line.strip()]
     if not names:
         raise ValueError(f"{part}: an empty list, expected the name of an image a line.")
-    return {_stem(name): _beside(part, name, suffix) for name in names}
+    if suffix == ".xml":  # Pascal VOC's lists of a class have flags after the name
+        names = [name.split()[0] for name in names]
+    images = {part.parent / name: name for name in names}
+    labels = {image: _beside(part, image, suffix) for image in images}
+    owners: dict[Path, Path] = {}
+    for image, label in labels.items():
+        owner = owners.setdefault(label, image)
+        if owner != image and label.is_file():
+            raise ValueError(
+                f"{part}: {images[owner]} and {images[image]} share the label file {label}, expected one an "
+                "image. Remove one of the two lines, or rename an image and give it labels of its own."
+            )
+    return labels
 
 
-def _beside(part: Path, name: str, suffix: str) -> Path:
+def _beside(part: Path, image: Path, suffix: str) -> Path:
     """Where the labels of a listed image lie: beside it, in ``labels`` for ``images``, in ``Annotations``."""
-    image = part.parent / name
-    swapped = ["labels" if word == "images" else word for word in image.parent.parts]
-    label = f"{_stem(name)}{suffix}"
-    places = [
-        image.parent / label,
-        Path(*swapped) / label,
-        *(up / "Annotations" / label for up in part.parents),
+    swapped = [
+        up.with_name("labels") / image.parent.relative_to(up) for up in image.parents if up.name == "images"
     ]
-    return next((place for place in places if place.is_file()), places[0])
-
-
-def _stem(name: str) -> str:
-    path = Path(name)
-    return path.stem if path.suffix.lower() in PICTURE_SUFFIXES else path.name
-
-
-def _found(name: str, folders: Sequence[Path], faults: Faults) -> Path | None:
-    """The image called ``name``, with whatever suffix. A fault where there is none."""
-    names = [f"{name}{suffix}" for suffix in PICTURE_SUFFIXES] if _stem(name) == name else [name]
-    there = [one for one in names if any((folder / one).is_file() for folder in folders)]
-    try:
-        return find_image(folders, (there or [name])[0])
-    except ValueError as error:
-        faults.error(f"{error}.")
-        return None
+    folders = [image.parent, *swapped[:1], *(up / "Annotations" for up in part.parents)]
+    stem = image_stem(image.name)
+    picture = image.suffix.lower() in PICTURE_SUFFIXES
+    stems = [stem] if picture else [image.name, stem]  # of x.dcm that may be x.dcm.txt, too
+    places = [folder / f"{one}{suffix}" for one in stems for folder in folders]
+    return next((place for place in places if place.is_file()), image.with_name(f"{stem}{suffix}"))
 
 
 def _voc_size(root: ElementTree.Element, label: Path) -> tuple[int, int] | None:

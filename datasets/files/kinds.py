@@ -21,6 +21,7 @@ _FIRST_GROUPS = (0x0002, 0x0004, 0x0008)  # of a DICOM file without preamble: me
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".jp2", ".gif", ".webp", ".pgm", ".ppm")
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 STACK_SUFFIXES = (".mha", ".mhd")
+IMAGE_SUFFIXES = (*PICTURE_SUFFIXES, *DICOM_SUFFIXES, *STACK_SUFFIXES)
 READ_HERE = "PNG, JPEG, BMP, TIFF, JPEG 2000, GIF, WebP, PNM, DICOM or MetaImage"
 
 
