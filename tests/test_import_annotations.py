@@ -8,7 +8,7 @@ import pytest
 import SimpleITK as sitk
 from PIL import Image
 
-from datasets.landmarks.exports.matching import case_names, match, split_files
+from datasets.landmarks.exports.matching import case_names, match, numbered_persons, split_files
 from datasets.landmarks.exports.readers import CONVENTIONS, read_export
 from datasets.landmarks.landmark_set import LandmarkSet
 from datasets.prepared.prepared import PreparedDataset
@@ -152,6 +152,8 @@ def test_the_whole_tool_writes_a_prepared_folder(tmp_path, images, landmarks, to
     assert [len(split) for split in splits.values()] == [6, 2, 2]
     patients = {part: {case.split("_")[0] for case in split.cases} for part, split in splits.items()}
     assert sum(map(len, patients.values())) == 5  # no patient in two splits
+    folds = [PreparedDataset(tmp_path / "data", f"{part}@1/2").cases for part in ("train", "val")]
+    assert [len({case.split("_")[0] for case in cases}) for cases in folds] == [2, 2]  # of 4, whole
     for split in splits.values():
         for index, case in enumerate(split.cases):
             sample = split.load(index)
@@ -297,6 +299,12 @@ def test_splits_keep_groups_together_and_say_what_cannot_be():
         split_files(files, {"val": 0.2}, 0, r"patient(\d+)")
     with pytest.raises(ValueError, match="too few"):
         split_files(files[:2], {"val": 0.5, "test": 0.5}, 0, None)
+
+
+def test_persons_are_numbered_by_group_and_do_not_carry_its_name():
+    files = [Path(f"/data/{name}.png") for name in ("mary_1", "john_1", "mary_2")]
+    assert list(numbered_persons(files, r"([a-z]+)_").values()) == ["p1", "p1", "p2"]
+    assert list(numbered_persons(files, r"([a-z]+)_")) == [files[0], files[2], files[1]]
 
 
 def test_case_names_are_safe_and_distinct():

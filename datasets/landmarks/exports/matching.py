@@ -143,15 +143,19 @@ def split_files(
     ``group_by``: a regular expression whose first group (or whole match) in a file's path names the patient;
     None: each image for itself. Raises ValueError where it does not match or a split would be empty.
     """
-    groups: dict[str, list[Path]] = {}
-    for file in files:
-        groups.setdefault(_group(file, group_by), []).append(file)
+    groups = _index(files, lambda file: _group(file, group_by))
     sizes = {name: max(round(share * len(groups)), 1) for name, share in shares.items() if share > 0}
     sizes = {"train": len(groups) - sum(sizes.values()), **sizes}
     if sizes["train"] < 1:
         raise ValueError(f"{len(groups)} images or groups, too few for the splits {sizes}. Ask for less.")
     dealt = split_by_image(groups, sizes, seed)
     return {name: [file for key in keys for file in groups[key]] for name, keys in dealt.items()}
+
+
+def numbered_persons(files: Sequence[Path], group_by: str) -> dict[Path, str]:
+    """Whose image each file is, as ``split_files`` groups them: numbered, since ids may identify people."""
+    groups = _index(files, lambda file: _group(file, group_by))
+    return {file: f"p{number}" for number, key in enumerate(groups, start=1) for file in groups[key]}
 
 
 def _group(file: Path, expression: str | None) -> str:
