@@ -171,6 +171,12 @@ def test_a_wide_table_and_names_as_people_spell_them(tmp_path, images):
     assert "9 images have no annotation" in report
 
 
+@pytest.mark.parametrize("column", ["label", "name", "point", "landmark"])
+def test_a_wide_table_may_say_more_of_an_image(tmp_path, column):
+    (tmp_path / "w.csv").write_text(f"image,{column},S_x,S_y\n1.png,AP,1,2\n")
+    assert [entry.points for entry in read_export("csv", tmp_path / "w.csv")] == [{"s": (1, 2)}]
+
+
 def test_a_table_by_number_as_prepared_folders_have_it(tmp_path, images):
     (tmp_path / "n.csv").write_text("file,split,scale,p1x,p1y,p3x,p3y,p2x,p2y\np0_0.png,train,,1,2,3,4,,\n")
     matched = match(read_export("csv", tmp_path / "n.csv"), sorted(images.iterdir()), SET)
