@@ -42,7 +42,7 @@ def main() -> None:
     landmark_set = load_landmark_set(args.landmarks)
     unit = LengthUnit.from_json(args.unit if len(args.unit) > 1 else args.unit[0], landmark_set, "--unit")
     files = find_images([args.images]).files
-    matched = match(read_export(args.tool, args.annotations), files, landmark_set)
+    matched = match(read_export(args.tool, args.annotations), files, landmark_set, folder=args.images)
     for line in matched.report():
         print(line)
     for name, other in landmark_set.unpaired_sides():
