@@ -8,7 +8,8 @@ import pytest
 import SimpleITK as sitk
 from PIL import Image
 
-from datasets.landmarks.exports.matching import case_names, match, split_files
+from datasets.landmarks.exports.annotated import Annotated
+from datasets.landmarks.exports.matching import case_names, match, numbered_persons, split_files
 from datasets.landmarks.exports.readers import CONVENTIONS, read_export
 from datasets.landmarks.landmark_set import LandmarkSet
 from datasets.prepared.prepared import PreparedDataset
@@ -132,7 +133,7 @@ def pairs_of(matched):
 @pytest.mark.parametrize("tool", WRITERS)
 def test_every_tool_gives_the_same_points(tmp_path, images, tool):
     files = sorted(images.iterdir())
-    matched = match(read_export(tool, WRITERS[tool](tmp_path / "export")), files, SET)
+    matched = match(read_export(tool, WRITERS[tool](tmp_path / "export")), files, SET, folder=images)
     points = pairs_of(matched)
     assert sorted(points) == sorted(STEMS) and not matched.without_annotation and not matched.without_image
     for found in points.values():
@@ -152,6 +153,8 @@ def test_the_whole_tool_writes_a_prepared_folder(tmp_path, images, landmarks, to
     assert [len(split) for split in splits.values()] == [6, 2, 2]
     patients = {part: {case.split("_")[0] for case in split.cases} for part, split in splits.items()}
     assert sum(map(len, patients.values())) == 5  # no patient in two splits
+    folds = [PreparedDataset(tmp_path / "data", f"{part}@1/2").cases for part in ("train", "val")]
+    assert [len({case.split("_")[0] for case in cases}) for cases in folds] == [2, 2]  # of 4, whole
     for split in splits.values():
         for index, case in enumerate(split.cases):
             sample = split.load(index)
@@ -162,16 +165,22 @@ def test_the_whole_tool_writes_a_prepared_folder(tmp_path, images, landmarks, to
 
 def test_a_wide_table_and_names_as_people_spell_them(tmp_path, images):
     (tmp_path / "w.csv").write_text("file,S_x,S_y,a-POINT_x,a-POINT_y,Nasion_x,Nasion_y\np0_0,1,2,3,4,,\n")
-    matched = match(read_export("csv", tmp_path / "w.csv"), sorted(images.iterdir()), SET)
+    matched = match(read_export("csv", tmp_path / "w.csv"), sorted(images.iterdir()), SET, folder=images)
     assert pairs_of(matched) == {"p0_0": {"sella": (1, 2), "A point": (3, 4)}}
     report = "\n".join(matched.report())
     assert "landmarks that are missing: nasion (1 of 1)" in report
     assert "9 images have no annotation" in report
 
 
+@pytest.mark.parametrize("column", ["label", "name", "point", "landmark"])
+def test_a_wide_table_may_say_more_of_an_image(tmp_path, column):
+    (tmp_path / "w.csv").write_text(f"image,{column},S_x,S_y\n1.png,AP,1,2\n")
+    assert [entry.points for entry in read_export("csv", tmp_path / "w.csv")] == [{"s": (1, 2)}]
+
+
 def test_a_table_by_number_as_prepared_folders_have_it(tmp_path, images):
     (tmp_path / "n.csv").write_text("file,split,scale,p1x,p1y,p3x,p3y,p2x,p2y\np0_0.png,train,,1,2,3,4,,\n")
-    matched = match(read_export("csv", tmp_path / "n.csv"), sorted(images.iterdir()), SET)
+    matched = match(read_export("csv", tmp_path / "n.csv"), sorted(images.iterdir()), SET, folder=images)
     assert pairs_of(matched) == {"p0_0": {"sella": (1, 2), "A point": (3, 4)}}
 
 
@@ -208,7 +217,9 @@ def test_unknown_names_and_absent_images_are_said(tmp_path, images):
     export.write_text(
         export.read_text("utf-8-sig").replace("p0_0.png;nasion", "p0_0.png;Nase") + "\ngone.png;sella;1;2"
     )
-    report = "\n".join(match(read_export("csv", export), sorted(images.iterdir()), SET).report())
+    report = "\n".join(
+        match(read_export("csv", export), sorted(images.iterdir()), SET, folder=images).report()
+    )
     assert "names that the set has not, left out: Nase (1 of 10)" in report
     assert "nasion (1 of 10), A point (10 of 10)" in report
     assert "1 annotated images are not there: gone.png" in report
@@ -218,14 +229,14 @@ def test_nothing_that_matches_is_refused_with_both_lists(tmp_path, images):
     export = write_csv(tmp_path / "export", ("sella",))
     export.write_text(export.read_text("utf-8-sig").replace("sella", "xyz"))
     with pytest.raises(ValueError, match=r"no landmark of 'own'.*xyz.*sella, nasion"):
-        match(read_export("csv", export), sorted(images.iterdir()), SET)
+        match(read_export("csv", export), sorted(images.iterdir()), SET, folder=images)
 
 
 def test_two_annotations_of_one_image_are_refused(tmp_path, images):
     folder = write_labelme(tmp_path / "export")
     (folder / "again.json").write_bytes((folder / "p0_0.json").read_bytes())
     with pytest.raises(ValueError, match=r"p0_0\.png is annotated here and in .*expected once"):
-        match(read_export("labelme", folder), sorted(images.iterdir()), SET)
+        match(read_export("labelme", folder), sorted(images.iterdir()), SET, folder=images)
     coco = write_coco(tmp_path / "coco")
     data = json.loads(coco.read_text())
     data["annotations"].append(data["annotations"][0])
@@ -240,10 +251,57 @@ def test_two_images_of_one_name_are_told_by_their_folder_or_refused(tmp_path):
         Image.fromarray(picture()).save(tmp_path / name / "x.png")
     files = [tmp_path / "a/x.png", tmp_path / "b/x.png"]
     (tmp_path / "p.csv").write_text("image,landmark,x,y\nb/x.png,sella,1,2\n")
-    assert list(match(read_export("csv", tmp_path / "p.csv"), files, SET).pairs) == [files[1]]
+    matched = match(read_export("csv", tmp_path / "p.csv"), files, SET, folder=tmp_path)
+    assert list(matched.pairs) == [files[1]]
     (tmp_path / "p.csv").write_text("image,landmark,x,y\nx.png,sella,1,2\n")
     with pytest.raises(ValueError, match="share this name"):
-        match(read_export("csv", tmp_path / "p.csv"), files, SET)
+        match(read_export("csv", tmp_path / "p.csv"), files, SET, folder=tmp_path)
+
+
+def marked(*images):
+    return [Annotated(image, image, {"sella": (1.0, 2.0)}) for image in images]
+
+
+@pytest.mark.parametrize(
+    ("image", "files", "found"),
+    [
+        ("1/x.png", ["1/x.png", "2/x.png", "11/x.png"], "1/x.png"),
+        ("up/1/x.png", ["1/x.png", "11/x.png"], "1/x.png"),
+        ("scans/1/x.png", ["1/x.png", "11/x.png"], "1/x.png"),
+        ("1/x.png", ["a/1/x.png", "a/11/x.png"], "a/1/x.png"),
+        (r"C:\data\1\x.png", ["1/x.jpg", "11/x.jpg"], "1/x.jpg"),
+        (r"..\scans\x.png", ["x.png", "a/x.png"], "x.png"),
+        ("../x.png", ["a/x.png"], "a/x.png"),
+        ("x.png", ["a/x.png"], "a/x.png"),
+        ("1/x.png", ["11/x.png", "3/x.png"], None),
+        ("/home/1/x.png", ["11/x.png", "3/x.png"], None),
+        ("a/1/x.png", ["b/1/x.png", "b/2/x.png"], None),
+        ("a/x.png", ["x.png", "b/x.png"], None),
+        ("1/x.png", ["11/x.png"], None),
+        ("p1/x.png", ["p2/x.png"], None),
+    ],
+)
+def test_folders_are_compared_whole(image, files, found):
+    folder = Path("/data/scans")
+    matched = match(marked(image, "y.png"), [folder / file for file in [*files, "y.png"]], SET, folder=folder)
+    assert [file for file in matched.pairs if file.stem == "x"] == ([folder / found] if found else [])
+    said = "" if found else f"annotated images are not there: {image} (of this name: {', '.join(files)})"
+    assert said in "\n".join(matched.report()) and not matched.by_name_alone
+
+
+@pytest.mark.parametrize(
+    ("image", "file", "folders"),
+    [
+        ("up/1/x.png", "x.png", "up/1 for scans"),
+        ("/home/1/x.png", "2/x.png", "home/1 for scans/2"),
+        (r"D:\a\x.png", "x.dcm", "a for scans"),
+    ],
+)
+def test_an_image_told_by_its_name_alone_is_said(image, file, folders):
+    folder = Path("/data/scans")
+    matched = match(marked(image), [folder / file], SET, folder=folder)
+    assert list(matched.pairs) == [folder / file]
+    assert f"told by name alone, the export's folder for yours: {folders} (1 of 1)" in list(matched.report())
 
 
 def test_slicer_counts_millimetres_of_the_file(tmp_path, landmarks):
@@ -297,6 +355,12 @@ def test_splits_keep_groups_together_and_say_what_cannot_be():
         split_files(files, {"val": 0.2}, 0, r"patient(\d+)")
     with pytest.raises(ValueError, match="too few"):
         split_files(files[:2], {"val": 0.5, "test": 0.5}, 0, None)
+
+
+def test_persons_are_numbered_by_group_and_do_not_carry_its_name():
+    files = [Path(f"/data/{name}.png") for name in ("mary_1", "john_1", "mary_2")]
+    assert list(numbered_persons(files, r"([a-z]+)_").values()) == ["p1", "p1", "p2"]
+    assert list(numbered_persons(files, r"([a-z]+)_")) == [files[0], files[2], files[1]]
 
 
 def test_case_names_are_safe_and_distinct():

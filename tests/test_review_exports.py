@@ -82,7 +82,7 @@ def test_markups_lie_on_the_film_in_slicer_and_come_back(tmp_path: Path) -> None
     film = tmp_path / "films/film0.png"
     export = read_export("slicer", written.rename(tmp_path / "film0.mrk.json"))
     back = prepared_case(
-        film, match(export, [film], LANDMARKS).pairs[film], LANDMARKS, "film0",
+        film, match(export, [film], LANDMARKS, folder=film.parent).pairs[film], LANDMARKS, "film0",
         tool="slicer", convention="index", spacing=[0.5],
     )  # fmt: skip
     assert back.points[1:] == pytest.approx(face(0)[1:] + 0.5) and np.isnan(back.points[0]).all()

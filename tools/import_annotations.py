@@ -7,7 +7,7 @@
 
 Reads labelme, CVAT (for images 1.1), COCO keypoints, CSV and 3D Slicer's .mrk.json. Says which names are
 missing or unknown, and how the tool counts pixels (docs/files.md). With --group-by, the images of one patient
-go into one split.
+go into one split, and folds keep them together.
 """
 
 import argparse
@@ -20,7 +20,13 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from datasets.files.search import find_images
-from datasets.landmarks.exports.matching import case_names, match, prepared_case, split_files
+from datasets.landmarks.exports.matching import (
+    case_names,
+    match,
+    numbered_persons,
+    prepared_case,
+    split_files,
+)
 from datasets.landmarks.exports.readers import CONVENTIONS, READERS, read_export
 from datasets.landmarks.landmark_set import LandmarkSet, load_landmark_set
 from datasets.landmarks.unit import LengthUnit
@@ -36,7 +42,7 @@ def main() -> None:
     landmark_set = load_landmark_set(args.landmarks)
     unit = LengthUnit.from_json(args.unit if len(args.unit) > 1 else args.unit[0], landmark_set, "--unit")
     files = find_images([args.images]).files
-    matched = match(read_export(args.tool, args.annotations), files, landmark_set)
+    matched = match(read_export(args.tool, args.annotations), files, landmark_set, folder=args.images)
     for line in matched.report():
         print(line)
     for name, other in landmark_set.unpaired_sides():
@@ -50,6 +56,9 @@ def main() -> None:
     if args.leave_out is not None:
         print(f"{len(split['train']) - len(trained_on)} of {len(split['train'])} cases left out of train")
     split["train"] = trained_on
+    persons = numbered_persons(list(matched.pairs), args.group_by) if args.group_by is not None else {}
+    written = [file for members in split.values() for file in members]
+    about = {"persons": {names[file]: persons[file] for file in written}} if persons else None
 
     def case(file: Path) -> PreparedCase:
         found = prepared_case(
@@ -76,6 +85,7 @@ def main() -> None:
         source_files={printable(file.relative_to(args.images)): sha256(file) for file in matched.pairs},
         seed=args.seed,
         unit=unit,
+        about=about,
     )
     print(", ".join(f"{part} {len(members)}" for part, members in split.items()), f"-> {args.output}")
 

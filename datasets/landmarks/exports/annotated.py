@@ -24,6 +24,17 @@ class Annotated:
         """The last part of ``image``, whichever system wrote its path."""
         return PureWindowsPath(self.image).name
 
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The folders in ``image``, outermost first, without drive or root and without ``..``."""
+        path = PureWindowsPath(self.image)
+        return tuple(part for part in path.parts[:-1] if part not in (path.anchor, ".."))
+
+    @property
+    def is_absolute(self) -> bool:
+        """Whether ``image`` begins at a drive or a root, where the tool ran."""
+        return bool(PureWindowsPath(self.image).anchor)
+
     def add(self, name: str, x: Any, y: Any) -> None:
         """Note a point. Raises ValueError for a name that comes twice and for what is no number."""
         name = str(name).strip()

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ class Matched:
 
     pairs: dict[Path, Annotated] = field(default_factory=dict)
     without_image: list[str] = field(default_factory=list)
+    by_name_alone: dict[str, int] = field(default_factory=dict)  # "A for B", folders, with their images
     without_annotation: list[Path] = field(default_factory=list)
     unknown_names: dict[str, int] = field(default_factory=dict)  # with the images that have them
     missing_names: dict[str, int] = field(default_factory=dict)  # with the images that lack them
@@ -34,14 +36,19 @@ class Matched:
             yield f"landmarks that are missing: {_counted(self.missing_names, total)}"
         if self.without_image:
             yield f"{len(self.without_image)} annotated images are not there: {_some(self.without_image)}"
+        if self.by_name_alone:
+            yield f"told by name alone, the export's folder for yours: {_counted(self.by_name_alone, total)}"
         if self.without_annotation:
             names = [printable(file.name) for file in self.without_annotation]
             yield f"{len(names)} images have no annotation, left out: {_some(names)}"
 
 
-def match(entries: Sequence[Annotated], files: Sequence[Path], landmark_set: LandmarkSet) -> Matched:
+def match(
+    entries: Sequence[Annotated], files: Sequence[Path], landmark_set: LandmarkSet, *, folder: Path
+) -> Matched:
     """Pair annotations with image files, by name or else by name without suffix; the points with the set.
 
+    folder: in which ``files`` were found. A folder in the tool's path must agree with where the file lies.
     Names of landmarks may differ in case, spaces, dashes and underscores, or be abbreviations of the set.
     Raises ValueError where an image is annotated twice, two images share a name, or nothing matches.
     """
@@ -49,29 +56,65 @@ def match(entries: Sequence[Annotated], files: Sequence[Path], landmark_set: Lan
     by_name, by_stem = _index(files, lambda file: file.name), _index(files, lambda file: file.stem)
     matched = Matched()
     for entry in entries:
-        candidates = by_name.get(entry.image_name) or by_stem.get(Path(entry.image_name).stem)
-        candidates = candidates or by_stem.get(entry.image_name) or []
-        if len(candidates) > 1:
-            candidates = [
-                file for file in candidates if file.as_posix().endswith(_posix(entry.image))
-            ] or candidates
-        if len(candidates) > 1:
+        of_name = by_name.get(entry.image_name) or by_stem.get(Path(entry.image_name).stem)
+        file = _file_of(entry, of_name or by_stem.get(entry.image_name) or [], folder, matched)
+        if file is None:
+            continue
+        if file in matched.pairs:
             raise ValueError(
-                f"{entry.where}: {[printable(file) for file in candidates]} share this name, expected one "
-                "image. Rename one."
+                f"{entry.where}: {printable(file)} is annotated here and in "
+                f"{matched.pairs[file].where}, expected once. Remove one of the two."
             )
-        if not candidates:
-            matched.without_image.append(printable(entry.image))
-        elif candidates[0] in matched.pairs:
-            raise ValueError(
-                f"{entry.where}: {printable(candidates[0])} is annotated here and in "
-                f"{matched.pairs[candidates[0]].where}, expected once. Remove one of the two."
-            )
-        elif entry.points:
-            matched.pairs[candidates[0]] = _by_set_names(entry, known, matched)
+        if entry.points:
+            matched.pairs[file] = _by_set_names(entry, known, matched)
     matched.without_annotation = [file for file in files if file not in matched.pairs]
     _count_missing(matched, landmark_set)
     return matched
+
+
+def _file_of(entry: Annotated, of_name: Sequence[Path], folder: Path, matched: Matched) -> Path | None:
+    """The one of the files ``of_name`` that ``entry`` means; None, and noted, where it is not among them.
+
+    Where folders cannot be compared, a name that only one file has is enough: the tool ran on another disk,
+    or put a folder of its own before the name.
+    """
+    there = _where_folders_agree(entry, of_name, folder)
+    if len(there) > 1:
+        raise ValueError(
+            f"{entry.where}: {[printable(file) for file in there]} share this name, expected one "
+            "image. Rename one."
+        )
+    if there:
+        return there[0]
+    names = [printable(file.relative_to(folder)) for file in of_name]
+    if len(of_name) == 1 and (entry.is_absolute or of_name[0].parent == folder):
+        found_in = Path(folder.name) / of_name[0].parent.relative_to(folder)
+        folders = printable(f"{'/'.join(entry.folders)} for {found_in.as_posix()}")
+        matched.by_name_alone[folders] = matched.by_name_alone.get(folders, 0) + 1
+        return of_name[0]
+    but = f" (of this name: {_some(names)})" if names else ""
+    matched.without_image.append(printable(entry.image) + but)
+    return None
+
+
+def _where_folders_agree(entry: Annotated, files: Sequence[Path], folder: Path) -> list[Path]:
+    """Those of ``files`` with the most folders in common with ``entry``, counted from the innermost.
+
+    Folders agree where all that the tool names are the file's, or all from ``folder`` to the file are the
+    tool's, and one at least. A path without folders agrees with any.
+    """
+    if not entry.folders:
+        return list(files)
+    common = {file: _common_end(entry.folders, file.absolute().parent.parts) for file in files}
+    depth = {file: len(file.relative_to(folder).parts) - 1 for file in files}
+    agree = [file for file in files if common[file] >= max(min(len(entry.folders), depth[file]), 1)]
+    return [file for file in agree if common[file] == max(common[other] for other in agree)]
+
+
+def _common_end(one: Sequence[str], other: Sequence[str]) -> int:
+    """How many items two sequences have in common, from their ends."""
+    pairs = zip(reversed(one), reversed(other), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def prepared_case(
@@ -143,15 +186,19 @@ def split_files(
     ``group_by``: a regular expression whose first group (or whole match) in a file's path names the patient;
     None: each image for itself. Raises ValueError where it does not match or a split would be empty.
     """
-    groups: dict[str, list[Path]] = {}
-    for file in files:
-        groups.setdefault(_group(file, group_by), []).append(file)
+    groups = _index(files, lambda file: _group(file, group_by))
     sizes = {name: max(round(share * len(groups)), 1) for name, share in shares.items() if share > 0}
     sizes = {"train": len(groups) - sum(sizes.values()), **sizes}
     if sizes["train"] < 1:
         raise ValueError(f"{len(groups)} images or groups, too few for the splits {sizes}. Ask for less.")
     dealt = split_by_image(groups, sizes, seed)
     return {name: [file for key in keys for file in groups[key]] for name, keys in dealt.items()}
+
+
+def numbered_persons(files: Sequence[Path], group_by: str) -> dict[Path, str]:
+    """Whose image each file is, as ``split_files`` groups them: numbered, since ids may identify people."""
+    groups = _index(files, lambda file: _group(file, group_by))
+    return {file: f"p{number}" for number, key in enumerate(groups, start=1) for file in groups[key]}
 
 
 def _group(file: Path, expression: str | None) -> str:
@@ -207,10 +254,6 @@ def _index(files: Sequence[Path], key) -> dict[str, list[Path]]:
     for file in files:
         found.setdefault(key(file), []).append(file)
     return found
-
-
-def _posix(path: str) -> str:
-    return path.replace("\\", "/").lstrip("./")
 
 
 def _counted(names: Mapping[str, int], total: int) -> str:

@@ -112,8 +112,9 @@ def read_csv(path: Path) -> list[Annotated]:
         rows = csv.DictReader(io.StringIO(text), delimiter=delimiter)
         columns = {str(name).strip().lower(): name for name in rows.fieldnames or ()}
         image = next((columns[name] for name in _IMAGE if name in columns), None)
-        named = next((columns[name] for name in _NAME if name in columns), None)
-        if image is None or not ((named and {"x", "y"} <= columns.keys()) or _wide(columns)):
+        long = {"x", "y"} <= columns.keys()
+        named = next((columns[name] for name in _NAME if name in columns), None) if long else None
+        if image is None or not (named or _wide(columns)):
             raise ValueError(
                 f"{printable(file)}: columns {_some(rows.fieldnames or ())}, expected image, landmark, x, y, "
                 "or image and NAME_x, NAME_y (or p1x, p1y) for each landmark."
