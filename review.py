@@ -23,7 +23,7 @@ from datasets.landmarks.landmark_set import LandmarkSet
 from measurements.analysis import shipped_analyses
 from review_page.job_list import make_jobs
 from review_page.start import Wanted, open_session
-from util.arguments import add_device_argument, add_spacing_argument, escape_on_console
+from util.arguments import TakeAll, add_device_argument, add_spacing_argument, escape_on_console
 from util.prediction.landmarks.measured import add_patient_arguments, measurer_of
 from util.prediction.landmarks.measuring import Measurer, shapes_of
 
@@ -110,7 +110,15 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--input", type=Path, nargs="+", required=True, metavar="PATH", help="images or folders")
+    add(
+        "--input",
+        type=Path,
+        nargs="+",
+        action=TakeAll,
+        required=True,
+        metavar="PATH",
+        help="images or folders",
+    )
     add("--predictions", type=Path, metavar="FILE.json", help="what inference.py found on them")
     add("--checkpoint", type=Path, metavar="F", help="finds the landmarks (default: the 38 landmarks)")
     add("--review", type=Path, metavar="DIR", help="where it is kept (default: FOLDER_review)")

@@ -22,7 +22,7 @@ from datasets.landmarks.batch import collate
 from datasets.loader import eval_loader
 from datasets.prepared.prepared import PreparedDataset
 from transforms.shifts import SHIFTS, ShiftedTransforms
-from util.arguments import add_data_arguments, positive
+from util.arguments import TakeAll, add_data_arguments, positive
 from util.checkpoints.checkpoint import LoadedModel, load_model
 from util.config import instantiate
 from util.evaluation.data import open_dataset
@@ -69,6 +69,7 @@ def parse_arguments() -> argparse.Namespace:
         "--checkpoint",
         type=Path,
         nargs="+",
+        action=TakeAll,
         required=True,
         metavar="FILE",
         help="RUN/best.pt; compared in turn",
@@ -76,7 +77,13 @@ def parse_arguments() -> argparse.Namespace:
     add_data_arguments(parser)
     parser.add_argument("--batch-size", type=positive(int), default=8)
     parser.add_argument(
-        "--shifts", nargs="+", default=list(SHIFTS), choices=list(SHIFTS), metavar="NAME", help="default: all"
+        "--shifts",
+        nargs="+",
+        action=TakeAll,
+        default=list(SHIFTS),
+        choices=list(SHIFTS),
+        metavar="NAME",
+        help="default: all",
     )
     parser.add_argument("--bar", type=positive(float), help="exit with 1 if a shift multiplies MRE by more")
     parser.add_argument("--limit", type=positive(int), help="this many images, evenly spaced (default: all)")

@@ -10,7 +10,7 @@ from datasets.landmarks.landmark_set import LandmarkSet
 from measurements.analysis import load_analysis, shipped_analyses
 from measurements.norm import Patient
 from measurements.shapes import LandmarkShapes
-from util.arguments import positive
+from util.arguments import TakeAll, positive
 from util.files import printable
 from util.prediction.landmarks.answers import LandmarkAnswers
 from util.prediction.landmarks.image_landmarks import ImageLandmarks
@@ -55,6 +55,7 @@ def add_measurement_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--analysis",
         nargs="+",
+        action=TakeAll,
         default=[],
         metavar="NAME",
         help=f"cephalometric measurements: {', '.join(shipped_analyses())}, or FILE.json of your own",
