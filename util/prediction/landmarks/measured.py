@@ -83,6 +83,17 @@ def add_patient_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--population", help='of the patient, in the words of a norm, such as "white adults"')
 
 
+def require_use(args: argparse.Namespace) -> None:
+    """Raise ValueError for what is known of patient or scale where no ``--analysis`` uses it."""
+    given = [name for name in ("age", "sex", "population") if getattr(args, name) is not None]
+    given += ["scale-error"] if args.scale_error else []
+    if given and not args.analysis:
+        raise ValueError(
+            f"--{', --'.join(given)}: of use only to measurements. Add --analysis NAME, for instance "
+            f"{shipped_analyses()[0]}, or leave it out."
+        )
+
+
 def measurer_of(args: argparse.Namespace, landmark_set: LandmarkSet, shapes: LandmarkShapes) -> Measurer:
     """What ``args`` ask for. Raises ValueError for an analysis that is unknown or cannot be made."""
     return Measurer(
