@@ -14,6 +14,7 @@ from tests.conftest import TINY_SET
 from tests.support.mean_shape_model import write_mean_shape_checkpoint
 from tests.support.run_scripts import Ended, run_scripts
 from tests.support.smoke_checkpoint import write_smoke_checkpoint
+from tools.evaluate_shifts import record
 from transforms.augment import EvalTransforms
 from transforms.sample import PointSample
 from transforms.shifts import SHIFTS, ShiftedTransforms, shifted_copy
@@ -193,6 +194,13 @@ def test_the_cost_of_a_shift_is_counted_over_the_same_landmarks() -> None:
     assert effects["blur"].ratio == 1.0
 
 
+def test_numbers_in_another_unit_are_named_after_it() -> None:
+    plain = replace(errors_of([[1.0, 5.0]]), unit="% of the image height")
+    kept = record(Path("best.pt"), {UNSHIFTED: plain, "blur": plain})
+    assert kept["unit"] == "% of the image height" and "_mm" not in json.dumps(kept)
+    assert kept["shifts"]["blur"]["errors_percent_of_length"] == [[1.0, 5.0]]
+
+
 def test_models_stand_beside_each_other_with_their_difference() -> None:
     first = {UNSHIFTED: errors_of([[1.0, 2.0]] * 3), "blur": errors_of([[2.0, 3.0]] * 3)}
     second = {UNSHIFTED: errors_of([[1.0, 1.0]] * 3), "blur": errors_of([[1.5, 5.0]] * 3)}
@@ -247,9 +255,9 @@ def ended(tiny_prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> tupl
 def test_the_numbers_of_a_model_that_always_answers_the_same(ended: tuple[Path, dict[str, Ended]]) -> None:
     out, runs = ended
     assert runs["all"].returncode == 0, runs["all"].stderr
-    record = json.loads((out / "numbers.json").read_text())
-    assert record["cases"] == ["tiny1", "tiny2", "tiny3"] and record["labels"] == "synthetic"
-    fixed, smoke = record["results"]
+    numbers = json.loads((out / "numbers.json").read_text())
+    assert numbers["cases"] == ["tiny1", "tiny2", "tiny3"] and numbers["labels"] == "synthetic"
+    fixed, smoke = numbers["results"]
     assert fixed["checkpoint"].endswith("shape.pt") and smoke["checkpoint"].endswith("smoke.pt")
     assert list(fixed["shifts"]) == [UNSHIFTED, *SHIFTS] == list(smoke["shifts"])
     for name, effect in fixed["shifts"].items():

@@ -35,6 +35,7 @@ from util.evaluation.landmarks.shift_comparison import (
     side_by_side,
 )
 from util.evaluation.landmarks.shift_pictures import shift_sheet
+from util.evaluation.landmarks.unit_names import named_by_unit
 from util.files import write_atomic
 from util.inspection.landmarks.dataset_pictures import spread_cases
 from util.prediction.predictor import pick_device
@@ -142,13 +143,14 @@ def write_results(
 
 
 def record(checkpoint: Path, errors: Mapping[str, Errors]) -> dict[str, Any]:
-    """One checkpoint, JSON-ready; errors (N, K) in mm, null where the landmark is missing."""
+    """One checkpoint, JSON-ready, named by the unit of the data; errors (N, K), null where missing."""
     effects = shift_effects(errors).items()
     shifts = {
         name: {**effect.to_dict(), "errors_mm": json_ready(errors[name].radial_mm)}
         for name, effect in effects
     }
-    return {"checkpoint": str(checkpoint), "shifts": shifts}
+    unit = errors[UNSHIFTED].unit
+    return named_by_unit({"checkpoint": str(checkpoint), "unit": unit, "shifts": shifts}, unit)
 
 
 def require_bar(errors: Sequence[Mapping[str, Errors]], args: argparse.Namespace) -> None:
