@@ -32,6 +32,7 @@ from tqdm import tqdm
 from datasets.files.image_files import SourceImage
 from datasets.files.search import summary
 from util.arguments import (
+    TakeAll,
     add_device_argument,
     add_model_config_argument,
     add_spacing_argument,
@@ -85,6 +86,7 @@ def parse_arguments() -> tuple[argparse.Namespace, Task]:
         "--checkpoint",
         type=Path,
         nargs="+",
+        action=TakeAll,
         default=[SHIPPED],
         metavar="F",
         help="RUN/best.pt, weights/NAME.safetensors or an exported .onnx; several: an ensemble "
@@ -99,6 +101,7 @@ def parse_arguments() -> tuple[argparse.Namespace, Task]:
         "--image-dir",
         type=Path,
         nargs="+",
+        action=TakeAll,
         required=True,
         metavar="PATH",
         help="images or folders",

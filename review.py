@@ -23,8 +23,8 @@ from datasets.landmarks.landmark_set import LandmarkSet
 from measurements.analysis import shipped_analyses
 from review_page.job_list import make_jobs
 from review_page.start import Wanted, open_session
-from util.arguments import add_device_argument, add_spacing_argument, escape_on_console
-from util.prediction.landmarks.measured import add_patient_arguments, measurer_of
+from util.arguments import TakeAll, add_device_argument, add_spacing_argument, escape_on_console
+from util.prediction.landmarks.measured import add_patient_arguments, measurer_of, require_use
 from util.prediction.landmarks.measuring import Measurer, shapes_of
 
 SHIPPED = Path(__file__).resolve().parent / "weights" / "cephdetr38.safetensors"
@@ -52,6 +52,7 @@ def review(args: argparse.Namespace) -> int:
     from review_page.server import address, listening, serve
 
     os.umask(0o077)  # what is written here is about patients
+    require_use(args)
     wanted = wanted_of(args)
 
     def make_measurer(landmark_set: LandmarkSet, model: dict[str, Any]) -> Measurer | None:
@@ -110,7 +111,15 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--input", type=Path, nargs="+", required=True, metavar="PATH", help="images or folders")
+    add(
+        "--input",
+        type=Path,
+        nargs="+",
+        action=TakeAll,
+        required=True,
+        metavar="PATH",
+        help="images or folders",
+    )
     add("--predictions", type=Path, metavar="FILE.json", help="what inference.py found on them")
     add("--checkpoint", type=Path, metavar="F", help="finds the landmarks (default: the 38 landmarks)")
     add("--review", type=Path, metavar="DIR", help="where it is kept (default: FOLDER_review)")

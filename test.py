@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from datasets.loader import eval_loader
 from util.arguments import (
+    TakeAll,
     add_data_arguments,
     add_model_config_argument,
     checkpoints_of,
@@ -69,6 +70,7 @@ def parse_arguments() -> tuple[argparse.Namespace, Task]:
         "--checkpoint",
         type=Path,
         nargs="+",
+        action=TakeAll,
         required=True,
         metavar="F",
         help="RUN/best.pt; several: an ensemble",

@@ -17,7 +17,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))  # run as a script, from anywhere
 
 from datasets.landmarks.cl_predictions import write_predictions  # noqa: E402
-from util.arguments import add_device_argument  # noqa: E402
+from util.arguments import TakeAll, add_device_argument  # noqa: E402
 from util.checkpoints.weights_file import SUFFIX  # noqa: E402
 from util.prediction.landmarks.predict import Predictor  # noqa: E402
 from util.prediction.landmarks.predict_stack import load_challenge_predictor, predict_stack  # noqa: E402
@@ -77,6 +77,7 @@ def parse_arguments() -> argparse.Namespace:
         "--scales",
         type=float,
         nargs="+",
+        action=TakeAll,
         default=[float(scale) for scale in os.environ.get(SCALES, "1").split()],
         help=f"average over these scales (${SCALES}, or 1)",
     )

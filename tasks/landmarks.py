@@ -203,11 +203,12 @@ class LandmarkTask(Task):
 
     def inferring(self, predictor: Any, args: argparse.Namespace) -> Predictor:
         """Turned pictures put right, each told whether what is found is plausible, and measured if asked."""
-        from util.prediction.landmarks.measured import Measured, measurer_of
+        from util.prediction.landmarks.measured import Measured, measurer_of, require_use
         from util.prediction.landmarks.measuring import shapes_of
         from util.prediction.landmarks.plausibility import limits_of_file
         from util.prediction.landmarks.posed import Posed
 
+        require_use(args)
         limits = limits_of_file(predictor.file, len(predictor.landmark_set))
         posed = Posed(predictor, limits, search=args.orientation == "auto")
         if not args.analysis:

@@ -1,10 +1,14 @@
 """Arguments that several scripts share."""
 
 import argparse
+import re
+from pathlib import Path
 
 import pytest
 
-from util.arguments import add_spacing_argument, checkpoints_of, listed_cases
+from util.arguments import TakeAll, add_spacing_argument, checkpoints_of, listed_cases
+
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture
@@ -45,3 +49,25 @@ def test_a_list_of_cases_that_cannot_be_read_is_named(tmp_path):
     for file in (tmp_path / "absent.txt", tmp_path, latin):
         with pytest.raises(ValueError, match=f"{file}: cannot be read"):
             listed_cases(file)
+
+
+@pytest.mark.parametrize("default", [None, ["z"]])
+def test_an_option_given_again_adds_to_what_it_was_given_before(default):
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--input", nargs="+", action=TakeAll, default=default)
+    for _ in range(2):  # the default is not added to, either
+        assert parser.parse_args(["--input", "a", "b", "--input", "c"]).input == ["a", "b", "c"]
+        assert parser.parse_args([]).input == default
+
+
+def test_checkpoints_given_one_by_one_are_an_ensemble():
+    words = ["--checkpoint", "a.pt", "--input", "b.png", "--checkpoint", "c.pt", "d.pt"]
+    assert checkpoints_of(words, [Path("z.pt")]) == [Path("a.pt"), Path("c.pt"), Path("d.pt")]
+
+
+def test_every_script_takes_all_of_a_repeated_option():
+    """Options of many values; --unit of import_annotations.py is one or two words of one value."""
+    for file in [*ROOT.glob("*.py"), *ROOT.glob("tools/*.py"), *ROOT.glob("util/**/*.py")]:
+        calls = re.findall(r"\(\s*\"--[^()]*?nargs=\"\+\"(?:,\s*action=\S+)?", file.read_text("utf-8"))
+        dropping = [call for call in calls if "action=" not in call and '"--unit"' not in call]
+        assert not dropping, f"{file}: {dropping}"

@@ -1,6 +1,7 @@
 """Transforms: image and landmarks move together, there is a way back, and a draw can be repeated."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -214,6 +215,9 @@ def test_ranges_that_make_no_sense_are_refused():
     for zoom in ((1.2, 0.8), (0.0, 1.0)):
         with pytest.raises(ValueError, match=r"zoom=.*expected \(low, high\) with 0 < low <= high"):
             TrainTransforms(SIZE, zoom=zoom)
+    for wrong in (partial(TrainTransforms, rotation=-10), partial(TrainTransforms, shift=-10)):
+        with pytest.raises(ValueError, match=r"(rotation|shift)=-10: expected a number of at least 0"):
+            wrong(SIZE)
     for strength in (-0.1, 2.5):
         with pytest.raises(ValueError, match=r"strength=.*from 0 to 2"):
             Intensity(strength)

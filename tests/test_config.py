@@ -77,6 +77,10 @@ def test_override_may_set_an_argument_that_the_config_leaves_at_its_default():
         ("train.seed.x=3", "no key 'x'"),
         ("train.seed", "expected key=value"),
         ("train.seed=a: b", "not a YAML value"),
+        ("train.output_dir=", "no value"),
+        ("train.seed=two", "train.seed=two: expected a number in place of 0"),
+        ("optimizer.lr=abc", "optimizer.lr=abc: expected a number in place of 0.01"),
+        ("optimizer.eps=abc", "eps=abc: expected a number"),  # left at its default
     ],
 )
 def test_wrong_override_is_named_with_the_nearest_key(override, message):
@@ -89,7 +93,18 @@ def test_wrong_override_is_named_with_the_nearest_key(override, message):
     [("no", "no"), ("1e-4", 1e-4), ("[1, 2]", [1, 2]), ("null", None), ("true", True), ("'8'", "8")],
 )
 def test_override_values(text, value):
-    assert load_config(FILE, [f"train.mixed_precision={text}"]).train.mixed_precision == value
+    assert load_config(FILE, [f"train.patience={text}"]).train.patience == value
+
+
+@pytest.mark.parametrize("text", ["2024", "007", "1e3", "true", "'8'"])
+def test_a_number_in_place_of_text_is_text(text):
+    assert load_config(FILE, [f"train.output_dir={text}"]).train.output_dir == text.strip("'")
+
+
+def test_a_run_needs_the_name_of_a_folder():
+    for folder in (None, "", 5):
+        with pytest.raises(ValueError, match=r"train\.output_dir=.*expected a folder"):
+            TrainSettings(output_dir=folder, iterations=1, batch_size=1)  # pyright: ignore[reportArgumentType]
 
 
 def test_recorded_call_checks_its_arguments():

@@ -17,6 +17,7 @@ from datasets.landmarks.meaning import LandmarkMeaning
 from measurements.analysis import load_analysis
 from measurements.norm import Patient
 from measurements.shapes import shipped_shapes
+from tasks.landmarks import LandmarkTask
 from tests.support.faces import E2
 from tests.support.mean_shape_model import write_mean_shape_checkpoint
 from tests.support.rulers import film, with_teeth
@@ -28,6 +29,7 @@ from util.prediction.landmarks.measured import (
     add_measurement_arguments,
     measurement_settings,
     measurer_of,
+    require_use,
 )
 from util.prediction.landmarks.measuring import Measurer, shapes_of
 from util.prediction.landmarks.posed import Posed
@@ -86,6 +88,20 @@ def test_arguments_of_measurements() -> None:
     assert measurement_settings(args)["analysis"] == ["tweed"]
     with pytest.raises(SystemExit):
         parser.parse_args(["--scale-error", "100"])
+
+
+@pytest.mark.parametrize(
+    "words", [["--age", "0"], ["--sex", "male"], ["--population", "x"], ["--scale-error", "5"]]
+)
+def test_what_only_measurements_use_needs_an_analysis(words: list[str]) -> None:
+    parser = argparse.ArgumentParser()
+    add_measurement_arguments(parser)
+    predictor = argparse.Namespace(file=Path("x.pt"), landmark_set=CL38)
+    args = argparse.Namespace(**vars(parser.parse_args(words)), orientation="as-is")
+    with pytest.raises(ValueError, match=f"{words[0]}: .* Add --analysis"):
+        LandmarkTask().inferring(predictor, args)
+    require_use(parser.parse_args([*words, "--analysis", "tweed"]))
+    require_use(parser.parse_args(["--ruler", "10"]))
 
 
 def test_the_script_measures_by_a_ruler(tmp_path: Path) -> None:

@@ -18,7 +18,13 @@ from transforms.augment import EvalTransforms
 from transforms.sample import PointSample
 from transforms.shifts import SHIFTS, ShiftedTransforms, shifted_copy
 from util.evaluation.landmarks.metrics import Errors
-from util.evaluation.landmarks.shift_comparison import UNSHIFTED, over_bar, shift_effects, side_by_side
+from util.evaluation.landmarks.shift_comparison import (
+    UNSHIFTED,
+    over_bar,
+    shift_effects,
+    shift_record,
+    side_by_side,
+)
 from util.evaluation.landmarks.shift_pictures import shift_sheet
 from util.reporting.visualise import PREDICTION
 
@@ -193,6 +199,13 @@ def test_the_cost_of_a_shift_is_counted_over_the_same_landmarks() -> None:
     assert effects["blur"].ratio == 1.0
 
 
+def test_numbers_in_another_unit_are_named_after_it() -> None:
+    plain = replace(errors_of([[1.0, 5.0]]), unit="% of the image height")
+    kept = shift_record({UNSHIFTED: plain, "blur": plain})
+    assert kept["unit"] == "% of the image height" and "_mm" not in json.dumps(kept)
+    assert kept["shifts"]["blur"]["errors_percent_of_length"] == [[1.0, 5.0]]
+
+
 def test_models_stand_beside_each_other_with_their_difference() -> None:
     first = {UNSHIFTED: errors_of([[1.0, 2.0]] * 3), "blur": errors_of([[2.0, 3.0]] * 3)}
     second = {UNSHIFTED: errors_of([[1.0, 1.0]] * 3), "blur": errors_of([[1.5, 5.0]] * 3)}
@@ -247,9 +260,9 @@ def ended(tiny_prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> tupl
 def test_the_numbers_of_a_model_that_always_answers_the_same(ended: tuple[Path, dict[str, Ended]]) -> None:
     out, runs = ended
     assert runs["all"].returncode == 0, runs["all"].stderr
-    record = json.loads((out / "numbers.json").read_text())
-    assert record["cases"] == ["tiny1", "tiny2", "tiny3"] and record["labels"] == "synthetic"
-    fixed, smoke = record["results"]
+    numbers = json.loads((out / "numbers.json").read_text())
+    assert numbers["cases"] == ["tiny1", "tiny2", "tiny3"] and numbers["labels"] == "synthetic"
+    fixed, smoke = numbers["results"]
     assert fixed["checkpoint"].endswith("shape.pt") and smoke["checkpoint"].endswith("smoke.pt")
     assert list(fixed["shifts"]) == [UNSHIFTED, *SHIFTS] == list(smoke["shifts"])
     for name, effect in fixed["shifts"].items():

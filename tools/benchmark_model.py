@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 
 import torch
 
-from util.arguments import add_device_argument
+from util.arguments import TakeAll, add_device_argument
 from util.benchmark.marked_text import require_marked, write_marked
 from util.benchmark.onnx_graphs import OnnxSubject
 from util.benchmark.peak_memory import peak_memory
@@ -170,13 +170,19 @@ def parse_args() -> argparse.Namespace:
     models = parser.add_argument_group(
         "models, timed in turn; the first one is what others are compared with"
     )
-    models.add_argument("--model-config", type=Path, nargs="+", default=[], help="files that define `model`")
-    models.add_argument("--checkpoint", type=Path, nargs="+", default=[], help="trained models")
-    models.add_argument("--onnx", type=Path, nargs="+", default=[], help="exported graphs, in fp32 settings")
+    models.add_argument(
+        "--model-config", type=Path, nargs="+", action=TakeAll, default=[], help="files that define `model`"
+    )
+    models.add_argument(
+        "--checkpoint", type=Path, nargs="+", action=TakeAll, default=[], help="trained models"
+    )
+    models.add_argument(
+        "--onnx", type=Path, nargs="+", action=TakeAll, default=[], help="exported graphs, in fp32 settings"
+    )
     models.add_argument("--compile", action="store_true", help="each model by torch.compile as well")
     parser.add_argument("--size", type=int, nargs=2, default=[512, 416], metavar=("HEIGHT", "WIDTH"))
-    parser.add_argument("--batch-size", type=int, nargs="+", default=[1])
-    parser.add_argument("--precision", choices=list(PRECISIONS), nargs="+", default=["fp32"])
+    parser.add_argument("--batch-size", type=int, nargs="+", action=TakeAll, default=[1])
+    parser.add_argument("--precision", choices=list(PRECISIONS), nargs="+", action=TakeAll, default=["fp32"])
     parser.add_argument(
         "--num-outputs",
         type=int,

@@ -14,6 +14,7 @@ sys.path.insert(0, str(ROOT))  # run as a script, from anywhere
 
 from datasets.files.search import find_images  # noqa: E402
 from datasets.masks.hand_task import BONES  # noqa: E402
+from util.arguments import TakeAll  # noqa: E402
 from util.prediction.masks.submission import faults  # noqa: E402
 
 
@@ -32,7 +33,9 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument("file", type=Path, help="CSV of image_name,class,rle")
     parser.add_argument("--images", type=Path, required=True, help="folder of the images it is about")
-    parser.add_argument("--classes", nargs="+", default=list(BONES), help="default: the 29 bones of the hand")
+    parser.add_argument(
+        "--classes", nargs="+", action=TakeAll, default=list(BONES), help="default: the 29 bones of the hand"
+    )
     parser.add_argument(
         "--size", type=int, nargs=2, default=[2048, 2048], metavar=("WIDTH", "HEIGHT"), help="(2048 2048)"
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # run as a script, from anywhere
 
+from util.arguments import TakeAll  # noqa: E402
 from util.evaluation.masks.mask_comparison import (  # noqa: E402
     MEASURES,
     compare_masks,
@@ -42,7 +43,9 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument("first", type=Path, help="JSON of test.py")
     parser.add_argument("other", type=Path, help="JSON of test.py on the same images")
-    parser.add_argument("--measures", nargs="+", choices=MEASURES, default=["dice", "assd"], help="shown")
+    parser.add_argument(
+        "--measures", nargs="+", action=TakeAll, choices=MEASURES, default=["dice", "assd"], help="shown"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (0)")
     parser.add_argument("--json", type=Path, help="write all measures")
     return parser.parse_args()

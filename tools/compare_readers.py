@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # run as a script, from anywhere
 
 from measurements.analysis import load_analysis, shipped_analyses  # noqa: E402
-from util.arguments import escape_on_console  # noqa: E402
+from util.arguments import TakeAll, escape_on_console  # noqa: E402
 from util.evaluation.landmarks.reader_comparison import Comparison, compare  # noqa: E402
 from util.evaluation.landmarks.readings import Paired, pair_readers, pair_repeats, read_reading  # noqa: E402
 from util.files import write_atomic  # noqa: E402
@@ -54,11 +54,18 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--readings", type=Path, nargs="+", required=True, metavar="FILE", help="landmarks.json, one a reader"
+        "--readings",
+        type=Path,
+        nargs="+",
+        action=TakeAll,
+        required=True,
+        metavar="FILE",
+        help="landmarks.json, one a reader",
     )
     parser.add_argument(
         "--analysis",
         nargs="+",
+        action=TakeAll,
         default=[],
         metavar="NAME",
         help=f"compare measurements, too: {', '.join(shipped_analyses())}, or FILE.json",

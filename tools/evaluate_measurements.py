@@ -27,6 +27,7 @@ import numpy as np  # noqa: E402
 from datasets.landmarks.landmark_set import LandmarkSet  # noqa: E402
 from measurements.analysis import load_analysis, shipped_analyses  # noqa: E402
 from measurements.shapes import isotropic, shipped_shapes  # noqa: E402
+from util.arguments import TakeAll  # noqa: E402
 from util.evaluation.landmarks.measurement_errors import (  # noqa: E402
     MeasurementErrors,
     class_reliability,
@@ -99,6 +100,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         "--analysis",
         nargs="+",
+        action=TakeAll,
         required=True,
         metavar="NAME",
         help=f"{', '.join(shipped_analyses())}, or FILE.json",

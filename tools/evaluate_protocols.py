@@ -23,6 +23,7 @@ sys.path.insert(0, str(ROOT))  # run as a script, from anywhere
 import numpy as np  # noqa: E402
 
 from measurements.face_frame import mean_face  # noqa: E402
+from util.arguments import TakeAll  # noqa: E402
 from util.evaluation.landmarks.metrics import Errors  # noqa: E402
 from util.evaluation.landmarks.prediction_file import errors_of_file  # noqa: E402
 from util.evaluation.landmarks.protocol_fit import Residuals, fit_protocol  # noqa: E402
@@ -80,7 +81,12 @@ def parse_args() -> argparse.Namespace:
         help="NAME PREDICTIONS.json FOLDER [PREDICTIONS.json FOLDER]",
     )
     parser.add_argument(
-        "--films", type=int, nargs="+", default=[1, 3, 5, 10, 20, 40], help="how many are marked"
+        "--films",
+        type=int,
+        nargs="+",
+        action=TakeAll,
+        default=[1, 3, 5, 10, 20, 40],
+        help="how many are marked",
     )
     parser.add_argument("--draws", type=int, default=20, help="of each number of films (20)")
     parser.add_argument("--json", type=Path, help="write every number")

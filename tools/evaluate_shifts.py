@@ -22,16 +22,17 @@ from datasets.landmarks.batch import collate
 from datasets.loader import eval_loader
 from datasets.prepared.prepared import PreparedDataset
 from transforms.shifts import SHIFTS, ShiftedTransforms
-from util.arguments import add_data_arguments, positive
+from util.arguments import TakeAll, add_data_arguments, positive
 from util.checkpoints.checkpoint import LoadedModel, load_model
 from util.config import instantiate
 from util.evaluation.data import open_dataset
-from util.evaluation.landmarks.metrics import Errors, json_ready
+from util.evaluation.landmarks.metrics import Errors
 from util.evaluation.landmarks.shift_comparison import (
     UNSHIFTED,
     effect_table,
     over_bar,
     shift_effects,
+    shift_record,
     side_by_side,
 )
 from util.evaluation.landmarks.shift_pictures import shift_sheet
@@ -69,6 +70,7 @@ def parse_arguments() -> argparse.Namespace:
         "--checkpoint",
         type=Path,
         nargs="+",
+        action=TakeAll,
         required=True,
         metavar="FILE",
         help="RUN/best.pt; compared in turn",
@@ -76,7 +78,13 @@ def parse_arguments() -> argparse.Namespace:
     add_data_arguments(parser)
     parser.add_argument("--batch-size", type=positive(int), default=8)
     parser.add_argument(
-        "--shifts", nargs="+", default=list(SHIFTS), choices=list(SHIFTS), metavar="NAME", help="default: all"
+        "--shifts",
+        nargs="+",
+        action=TakeAll,
+        default=list(SHIFTS),
+        choices=list(SHIFTS),
+        metavar="NAME",
+        help="default: all",
     )
     parser.add_argument("--bar", type=positive(float), help="exit with 1 if a shift multiplies MRE by more")
     parser.add_argument("--limit", type=positive(int), help="this many images, evenly spaced (default: all)")
@@ -122,7 +130,10 @@ def write_results(
     if args.json:
         origin = {"data": str(dataset.folder), "subset": dataset.subset, "labels": dataset.labels}
         cases = list(errors[0][UNSHIFTED].cases)
-        results = [record(file, found) for file, found in zip(args.checkpoint, errors, strict=True)]
+        results = [
+            {"checkpoint": str(file), **shift_record(found)}
+            for file, found in zip(args.checkpoint, errors, strict=True)
+        ]
         content = json.dumps({**origin, "cases": cases, "results": results}, indent=1, allow_nan=False)
         write_atomic(args.json, content + "\n")
         print(f"numbers:  {args.json}")
@@ -132,16 +143,6 @@ def write_results(
             sheet = shift_sheet(sample, {name: of.predicted[0] for name, of in found.items()})
             write_png(args.show_dir / f"{number}_{sample.case}.png", sheet)
         print(f"pictures: {args.show_dir}")
-
-
-def record(checkpoint: Path, errors: Mapping[str, Errors]) -> dict[str, Any]:
-    """One checkpoint, JSON-ready; errors (N, K) in mm, null where the landmark is missing."""
-    effects = shift_effects(errors).items()
-    shifts = {
-        name: {**effect.to_dict(), "errors_mm": json_ready(errors[name].radial_mm)}
-        for name, effect in effects
-    }
-    return {"checkpoint": str(checkpoint), "shifts": shifts}
 
 
 def require_bar(errors: Sequence[Mapping[str, Errors]], args: argparse.Namespace) -> None:

@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from datasets.landmarks.suspects import LabelScores, label_scores
 from datasets.prepared.prepared import PreparedDataset
 from datasets.prepared.subsets import read_header
+from util.arguments import TakeAll
 from util.evaluation.landmarks.prediction_file import read_prediction_file
 from util.files import write_atomic
 from util.reporting.landmarks.suspect_sheets import Labelled, suspect_sheets
@@ -117,11 +118,12 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--output", type=Path, required=True, metavar="DIR", help="new folder for tables, pictures"
     )
-    parser.add_argument("--subset", nargs="+", help="subsets to look at (all of the folder)")
+    parser.add_argument("--subset", nargs="+", action=TakeAll, help="subsets to look at (all of the folder)")
     parser.add_argument(
         "--predictions",
         type=Path,
         nargs="+",
+        action=TakeAll,
         default=[],
         metavar="JSON",
         help="test.py --json of each fold's val",

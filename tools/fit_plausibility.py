@@ -21,7 +21,7 @@ from tqdm import tqdm
 from datasets.files.image_files import read_images
 from datasets.files.search import find_images
 from transforms.geometry import pixel_shape
-from util.arguments import add_device_argument, positive
+from util.arguments import TakeAll, add_device_argument, positive
 from util.checkpoints.checkpoint import load_checkpoint, load_model, save_checkpoint
 from util.checkpoints.one_of_several import split_name
 from util.checkpoints.weights_file import SUFFIX, write_weights
@@ -72,7 +72,13 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Fit the limits that proper X-rays keep.")
     parser.add_argument("--checkpoint", type=Path, required=True, help=f"RUN/best.pt or NAME{SUFFIX}")
     parser.add_argument(
-        "--input", type=Path, nargs="+", required=True, metavar="PATH", help="proper X-rays, upright"
+        "--input",
+        type=Path,
+        nargs="+",
+        action=TakeAll,
+        required=True,
+        metavar="PATH",
+        help="proper X-rays, upright",
     )
     parser.add_argument(
         "--output", type=Path, help="where to write the checkpoint with its limits (default: as it was)"

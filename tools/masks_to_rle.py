@@ -19,6 +19,7 @@ sys.path.insert(0, str(ROOT))  # run as a script, from anywhere
 
 from datasets.masks.annotation import Annotation, Notes  # noqa: E402
 from datasets.masks.sources import Source, coco_source, masks_source  # noqa: E402
+from util.arguments import TakeAll  # noqa: E402
 from util.prediction.masks.run_lengths import decode_rows  # noqa: E402
 from util.prediction.masks.submission import Submission, write_submission  # noqa: E402
 
@@ -70,7 +71,9 @@ def parse_args() -> argparse.Namespace:
     given.add_argument("--masks", type=Path, help="a folder a class, in it a PNG an image")
     given.add_argument("--coco", type=Path, help="one file of COCO instances")
     parser.add_argument("--output", type=Path, required=True, help="CSV file to write")
-    parser.add_argument("--classes", nargs="+", metavar="NAME", help="in this order; default: those found")
+    parser.add_argument(
+        "--classes", nargs="+", action=TakeAll, metavar="NAME", help="in this order; default: those found"
+    )
     parser.add_argument("--suffix", default=".png", help="of the image names in the file (.png)")
     parser.add_argument("--size", type=int, nargs=2, metavar=("WIDTH", "HEIGHT"), help="of the images")
     return parser.parse_args()

@@ -19,12 +19,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 
 from datasets.phantoms.shape import ShapeStatistics
 from datasets.prepared.prepared import PreparedDataset
+from util.arguments import TakeAll
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="prepared folder")
-    parser.add_argument("--subsets", nargs="+", default=["train", "val", "test"], help="splits to measure")
+    parser.add_argument(
+        "--subsets", nargs="+", action=TakeAll, default=["train", "val", "test"], help="splits to measure"
+    )
     parser.add_argument("--cases", type=Path, help="text file, a case name a line: measure only these")
     parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
     arguments = parser.parse_args()

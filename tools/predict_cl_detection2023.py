@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT))  # run as a script, from anywhere
 
 from datasets.files.mha_files import open_stack  # noqa: E402
 from datasets.landmarks.cl_predictions import write_predictions  # noqa: E402
-from util.arguments import add_device_argument, positive  # noqa: E402
+from util.arguments import TakeAll, add_device_argument, positive  # noqa: E402
 from util.prediction.landmarks.predict_stack import load_challenge_predictor, predict_slices  # noqa: E402
 
 
@@ -36,10 +36,17 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--stack", type=Path, required=True, help="the .mha stack, padded as published")
-    parser.add_argument("--checkpoint", type=Path, nargs="+", required=True, help="one, or an ensemble")
+    parser.add_argument(
+        "--checkpoint", type=Path, nargs="+", action=TakeAll, required=True, help="one, or an ensemble"
+    )
     parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
     parser.add_argument(
-        "--scales", type=float, nargs="+", default=[1.0], help="scales to average over, such as 0.9 1 1.1 (1)"
+        "--scales",
+        type=float,
+        nargs="+",
+        action=TakeAll,
+        default=[1.0],
+        help="scales to average over, such as 0.9 1 1.1 (1)",
     )
     parser.add_argument("--batch-size", type=positive(int), default=4, help="slices in memory at once (4)")
     add_device_argument(parser)

@@ -28,6 +28,7 @@ from datasets.boxes.writer import write_boxes  # noqa: E402
 from datasets.files.colour import picture_size  # noqa: E402
 from datasets.prepared.splits import split_by_image  # noqa: E402
 from datasets.prepared.subsets import read_json  # noqa: E402
+from util.arguments import TakeAll  # noqa: E402
 from util.files import sha256  # noqa: E402
 
 Read = tuple[BoxClasses, dict[str, list[BoxRecord]], list[Faults]]
@@ -163,7 +164,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--train", type=Path, help=what)
     parser.add_argument("--val", type=Path, help="the same of the images that choose the checkpoint")
     parser.add_argument("--test", type=Path, help="the same of the images that are only tested on")
-    parser.add_argument("--images", type=Path, nargs="+", required=True, help="folders of the images")
+    parser.add_argument(
+        "--images", type=Path, nargs="+", action=TakeAll, required=True, help="folders of the images"
+    )
     parser.add_argument("--output", type=Path, required=True, help="folder to make")
     parser.add_argument("--classes", type=Path, help="text file with a class name a line, needed for yolo")
     parser.add_argument("--hold-out", type=int, default=0, help="images of train that become val (0)")

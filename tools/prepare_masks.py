@@ -32,7 +32,7 @@ from datasets.masks.sources import Source, class_set_of, coco_source, masks_sour
 from datasets.masks.strata import strata_of_columns  # noqa: E402
 from datasets.masks.suspects import Suspect, find_suspects  # noqa: E402
 from datasets.masks.writer import write_masks  # noqa: E402
-from util.arguments import add_spacing_argument  # noqa: E402
+from util.arguments import TakeAll, add_spacing_argument  # noqa: E402
 from util.files import sha256, write_atomic  # noqa: E402
 from util.reporting.masks.suspect_pictures import write_suspect_pictures  # noqa: E402
 
@@ -205,13 +205,16 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--test", type=float, default=0.2, help="share of persons for test (0.2)")
     parser.add_argument("--folds", type=int, help="also deal train and val into this many parts by person")
     parser.add_argument("--seed", type=int, default=0, help="of splits and folds (0)")
-    parser.add_argument("--classes", nargs="+", metavar="NAME", help="in this order; any other is refused")
+    parser.add_argument(
+        "--classes", nargs="+", action=TakeAll, metavar="NAME", help="in this order; any other is refused"
+    )
     parser.add_argument(
         "--metadata", type=Path, help="table with ID, and sex or the columns of --stratify, .xlsx or .csv"
     )
     parser.add_argument(
         "--stratify",
         nargs="+",
+        action=TakeAll,
         metavar="COLUMN",
         help="deal splits and folds evenly by these columns of --metadata together (sex)",
     )

@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # run as a script, from anywhere
 
 from datasets.phantoms.stack import ANNOTATIONS, FRAME_HEIGHT, STACK  # noqa: E402
+from util.arguments import TakeAll  # noqa: E402
 
 REAL_DATA = "CEPHDETR_REAL_DATA"
 
@@ -114,7 +115,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--config-file", type=Path, default=Path("configs/smoke.py"))
     parser.add_argument("--iterations", type=int, default=40, help="a model (40)")
     parser.add_argument(
-        "--fold", nargs="+", metavar="I/K", default=["1/2", "2/2"], help="a model each (1/2 2/2)"
+        "--fold",
+        nargs="+",
+        action=TakeAll,
+        metavar="I/K",
+        default=["1/2", "2/2"],
+        help="a model each (1/2 2/2)",
     )
     args = parser.parse_args()
     if (args.stack is None) != (args.annotations is None):

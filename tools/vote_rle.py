@@ -14,6 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # run as a script, from anywhere
 
+from util.arguments import TakeAll  # noqa: E402
 from util.prediction.masks.submission import vote_files  # noqa: E402
 
 
@@ -30,7 +31,9 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument("files", type=Path, nargs="+", help="CSV files with the same rows")
     parser.add_argument("--output", type=Path, required=True, help="CSV file to write")
-    parser.add_argument("--weights", type=float, nargs="+", help="one a file; default: all the same")
+    parser.add_argument(
+        "--weights", type=float, nargs="+", action=TakeAll, help="one a file; default: all the same"
+    )
     parser.add_argument("--share", type=float, default=0.5, help="of the weights, to be exceeded (0.5)")
     parser.add_argument("--size", type=int, nargs=2, metavar=("WIDTH", "HEIGHT"), help="checks bounds too")
     return parser.parse_args()

@@ -89,6 +89,9 @@ class TrainTransforms:
             raise ValueError(
                 f"train_transforms.zoom={tuple(zoom)}: expected (low, high) with 0 < low <= high."
             )
+        for name, largest in {"rotation": rotation, "shift": shift}.items():
+            if not largest >= 0.0:
+                raise ValueError(f"train_transforms.{name}={largest}: expected a number of at least 0.")
         if not 0.0 <= elastic <= 0.05:
             raise ValueError(f"train_transforms.elastic={elastic}: expected a share from 0 to 0.05.")
         if not 0.0 <= shape_modes <= 1.0:

@@ -59,6 +59,24 @@ def add_spacing_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
+class TakeAll(argparse.Action):
+    """``add_argument(nargs="+", action=TakeAll)``: an option given again adds to what it was given before.
+
+    ``--input a b --input c`` is a, b, c. What is given first stands in place of the default, to which
+    argparse's own ``extend`` would add.
+    """
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        before = getattr(namespace, self.dest)
+        setattr(namespace, self.dest, values if before is self.default else [*before, *values])
+
+
 class _OneOrTwo(argparse.Action):
     def __call__(
         self,
@@ -96,7 +114,7 @@ def checkpoints_of(words: Sequence[str], default: Sequence[Path] = ()) -> Sequen
     files are missing.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--checkpoint", type=Path, nargs="+", default=list(default))
+    parser.add_argument("--checkpoint", type=Path, nargs="+", action=TakeAll, default=list(default))
     found = parser.parse_known_args(list(words))[0].checkpoint
     if not found:
         parser.error(

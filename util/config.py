@@ -64,18 +64,20 @@ def load_config(
     ``FILE.py:NAME`` is the row NAME of the table in FILE.py. An override may set any key that is there and
     any argument that a recorded call takes; ``plain`` names what sections that record none are given to, such
     as {"train": TrainSettings}. A config with a ``model_path`` takes the sections ``model`` and
-    ``criterion`` from that config; what its own two name stands in place of what they say. Raises ValueError.
+    ``criterion`` from that config; what its own two name stands in place of what they say. Where there was
+    text, a number is text (a folder named 2024). Raises ValueError.
     """
-    cfg, changes = _read(Path(file)), {}
+    cfg, changes, texts = _read(Path(file)), {}, {}
     for item in overrides:
         key, separator, value = item.partition("=")
         if not separator:
             raise ValueError(f"override {item!r}: expected key=value.")
-        changes[key] = _parse(item, value)
+        changes[key], texts[key] = _parse(item, value), value
     if _MODEL_FILE in cfg:
         _take_model(cfg, changes.pop(_MODEL_FILE, cfg[_MODEL_FILE]))
     for key, value in changes.items():
-        _set(cfg, key, value, plain or {})
+        _require_key(cfg, key, plain or {})
+        _set(cfg, key, _fitting(_present(cfg, key), key, value, texts[key]))
     OmegaConf.resolve(cfg)
     cfg = cast(DictConfig, OmegaConf.create(OmegaConf.to_yaml(cfg)))  # as read back: tuples become lists
     OmegaConf.set_readonly(cfg, True)
@@ -195,7 +197,8 @@ def _read_row(table: Path, name: str) -> DictConfig:
         cfg.update({section: other[section] for section in _MODEL_SECTIONS if section in other})
     cfg.train.output_dir = f"runs/{name.replace('/', '_')}"
     for key, value in row.changes.items():
-        _set(cfg, key, value, {})
+        _require_key(cfg, key, {})
+        _set(cfg, key, value)
     return cfg
 
 
@@ -214,13 +217,32 @@ def _take_model(cfg: DictConfig, file: str) -> None:
         cfg[section] = OmegaConf.merge(other[section], cfg.get(section) or {})
 
 
-def _set(cfg: DictConfig, key: str, value: Any, plain: Mapping[str, Callable[..., Any]]) -> None:
-    _require_key(cfg, key, plain)
+def _set(cfg: DictConfig, key: str, value: Any) -> None:
     parent_key, _, name = key.rpartition(".")
     parent = OmegaConf.select(cfg, parent_key) if parent_key else cfg
     if isinstance(parent, DictConfig) and not isinstance(value, list):
         parent.pop(name, None)  # a list would take nothing but a list: size=auto
     OmegaConf.update(cfg, key, value, merge=False, force_add=True)
+
+
+def _present(cfg: DictConfig, key: str) -> Any:
+    """The value of ``key``, or the default of an argument that a recorded call leaves out; else None."""
+    parent_key, _, name = key.rpartition(".")
+    parent = OmegaConf.select(cfg, parent_key) if parent_key else cfg
+    if isinstance(parent, DictConfig) and name not in parent and _TARGET in parent:
+        parameter = inspect.signature(_resolve(parent[_TARGET])).parameters.get(name)
+        return None if parameter is None else parameter.default
+    return OmegaConf.select(cfg, key)
+
+
+def _fitting(present: Any, key: str, value: Any, text: str) -> Any:
+    """``value``, written as ``text``, in place of ``present``: text stays text, a number is no text."""
+    if isinstance(present, str) and not present.startswith("auto") and isinstance(value, int | float):
+        return text
+    number = isinstance(present, int | float) and not isinstance(present, bool)
+    if number and isinstance(value, str) and not value.startswith(("auto", "${")):
+        raise ValueError(f"override {key}={text}: expected a number in place of {present!r}.")
+    return value
 
 
 def _existing(file: Path) -> Path:
@@ -257,6 +279,8 @@ def _is_data(name: str, value: Any) -> bool:
 
 def _parse(item: str, text: str) -> Any:
     """YAML, where ``true`` and ``false`` are booleans and ``no`` is a word."""
+    if not text.strip():
+        raise ValueError(f"override {item!r}: no value. Give one, or {item.strip()}null for none.")
     if text.lower() in ("yes", "no", "on", "off"):
         return text
     try:

@@ -37,6 +37,8 @@ class TrainSettings:
     init_parts: Sequence[str] | None = None  # its modules to take over, such as ["backbone"]; None: all
 
     def __post_init__(self) -> None:
+        if not isinstance(self.output_dir, str) or not self.output_dir:
+            raise ValueError(f"train.output_dir={self.output_dir!r}, expected a folder for the run.")
         least = 1 if self.epochs is None else 0
         for name in ("iterations", "eval_every"):
             self._require(name, int, least, f"a whole number of at least {least}")

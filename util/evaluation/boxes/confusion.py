@@ -28,7 +28,7 @@ def image_pairs(image: ImageBoxes, nothing: int, threshold: float) -> list[tuple
     boxes = image.boxes[kept].astype(np.float64)
     overlaps = pairwise_iou(boxes, image.true_boxes)  # (D, N)
     inside = pairwise_shared(boxes, image.true_boxes) >= _OVERLAP * areas(boxes)[:, None]
-    excused = (inside & image.ignored).any(-1)
+    excused = np.asarray((inside & image.ignored).any(-1))  # (D,)
     free = ~image.ignored
     pairs = []
     for row, label, is_excused in zip(overlaps, image.labels[kept], excused, strict=True):

@@ -9,7 +9,7 @@ import numpy as np
 from transforms.sample import MILLIMETRES
 from util.evaluation.landmarks.comparison import MEASURES, paired_difference
 from util.evaluation.landmarks.metrics import Errors, json_ready
-from util.evaluation.landmarks.unit_names import short
+from util.evaluation.landmarks.unit_names import named_by_unit, short
 from util.reporting.text_table import aligned
 
 UNSHIFTED = "unshifted"
@@ -42,6 +42,16 @@ def shift_effects(errors: Mapping[str, Errors]) -> dict[str, ShiftEffect]:
     """
     plain = errors[UNSHIFTED].radial_mm  # (N, K)
     return {name: _effect(name, found.radial_mm, plain) for name, found in errors.items()}
+
+
+def shift_record(errors: Mapping[str, Errors]) -> dict[str, Any]:
+    """JSON-ready, named by the unit of the data: every effect, and errors (N, K), null where missing."""
+    shifts = {
+        name: {**effect.to_dict(), "errors_mm": json_ready(errors[name].radial_mm)}
+        for name, effect in shift_effects(errors).items()
+    }
+    unit = errors[UNSHIFTED].unit
+    return named_by_unit({"unit": unit, "shifts": shifts}, unit)
 
 
 def over_bar(effects: Mapping[str, ShiftEffect], bar: float) -> dict[str, float]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from util.arguments import TakeAll
 from util.checkpoints.checkpoint import LoadedModel
 from util.config import instantiate
 from util.inspection.chosen_image import chosen_image
@@ -25,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--landmark",
         nargs="+",
+        action=TakeAll,
         default=[],
         metavar="NAME",
         help="names, abbreviations or numbers from 1 (default: the three least certain)",

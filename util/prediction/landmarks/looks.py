@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from util.arguments import TakeAll
 from util.prediction.landmarks.predict import Predictor
 from util.prediction.landmarks.test_time import Ensemble, ScaleAveraged, SelfCropped, require_scales
 
@@ -80,6 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--scales",
         type=float,
         nargs="+",
+        action=TakeAll,
         default=list(_WHOLE),
         metavar="S",
         help="look at each image at these scales and average, such as 0.9 1 1.1 (default: 1)",

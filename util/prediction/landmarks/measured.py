@@ -10,7 +10,7 @@ from datasets.landmarks.landmark_set import LandmarkSet
 from measurements.analysis import load_analysis, shipped_analyses
 from measurements.norm import Patient
 from measurements.shapes import LandmarkShapes
-from util.arguments import positive
+from util.arguments import TakeAll, positive
 from util.files import printable
 from util.prediction.landmarks.answers import LandmarkAnswers
 from util.prediction.landmarks.image_landmarks import ImageLandmarks
@@ -55,6 +55,7 @@ def add_measurement_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--analysis",
         nargs="+",
+        action=TakeAll,
         default=[],
         metavar="NAME",
         help=f"cephalometric measurements: {', '.join(shipped_analyses())}, or FILE.json of your own",
@@ -80,6 +81,17 @@ def add_patient_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--age", type=float, help="of the patient, in years; chooses norms")
     parser.add_argument("--sex", choices=("female", "male"), help="of the patient; chooses norms")
     parser.add_argument("--population", help='of the patient, in the words of a norm, such as "white adults"')
+
+
+def require_use(args: argparse.Namespace) -> None:
+    """Raise ValueError for what is known of patient or scale where no ``--analysis`` uses it."""
+    given = [name for name in ("age", "sex", "population") if getattr(args, name) is not None]
+    given += ["scale-error"] if args.scale_error else []
+    if given and not args.analysis:
+        raise ValueError(
+            f"--{', --'.join(given)}: of use only to measurements. Add --analysis NAME, for instance "
+            f"{shipped_analyses()[0]}, or leave it out."
+        )
 
 
 def measurer_of(args: argparse.Namespace, landmark_set: LandmarkSet, shapes: LandmarkShapes) -> Measurer:

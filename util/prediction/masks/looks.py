@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from util.arguments import positive
+from util.arguments import TakeAll, positive
 from util.prediction.masks.clean import Cleaning
 from util.prediction.masks.mean_field import MeanField
 
@@ -100,6 +100,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--scales",
         type=float,
         nargs="+",
+        action=TakeAll,
         default=list(_WHOLE),
         metavar="S",
         help="sizes of the canvas against the training's, averaged, such as 0.8 1 1.25 (default: 1)",
