@@ -35,7 +35,7 @@ def make_trainer(model=None, criterion=None, *, scale: float = 2.0**16, iteratio
     """The tiny model, or ``model``, in fp16."""
     model, criterion = model or TinyModel(num_landmarks=5), criterion or TinyCriterion()
     settings = TrainSettings(
-        output_dir="",
+        output_dir="not used",
         iterations=iterations,
         batch_size=2,
         warmup=0.0,

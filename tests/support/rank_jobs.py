@@ -51,7 +51,7 @@ def gradients(prepared: Path, batch_size: int, steps: int) -> dict:
     optimizer.register_step_pre_hook(
         lambda *_: seen.append({name: p.grad.clone() for name, p in model.named_parameters()})
     )
-    settings = TrainSettings(output_dir="", iterations=10, batch_size=batch_size, clip_norm=1e9)
+    settings = TrainSettings(output_dir="not used", iterations=10, batch_size=batch_size, clip_norm=1e9)
     trainer = Trainer(
         model,
         LandmarkCriterion(),
@@ -83,7 +83,7 @@ def with_shipped_norm(prepared: Path) -> dict:
     """Tensors after a step of a landmark DETR as it is shipped, on a batch of 4 images together."""
     accelerator = Accelerator(cpu=True)
     model = small_detr()
-    settings = TrainSettings(output_dir="", iterations=10, batch_size=4)
+    settings = TrainSettings(output_dir="not used", iterations=10, batch_size=4)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
     trainer = Trainer(
         model, LandmarkCriterion(), optimizer, task=LandmarkTask(), settings=settings, accelerator=accelerator
@@ -106,7 +106,7 @@ def continued(prepared: Path, stop_at: int) -> dict:
 
     def build() -> Trainer:
         seed_everything(0)
-        settings = TrainSettings(output_dir="", iterations=4, batch_size=4, accumulate_steps=2)
+        settings = TrainSettings(output_dir="not used", iterations=4, batch_size=4, accumulate_steps=2)
         model = TinyModel(num_landmarks=5)
         optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
         return Trainer(
