@@ -44,7 +44,7 @@ class TimmBackbone(nn.Module):
         elif norm not in ("native", "frozen"):
             raise ValueError(f"backbone norm={norm!r}: expected 'native', 'group' or 'frozen'.")
         if weights is not None:
-            pretrained, options["pretrained_cfg_overlay"] = True, {"file": str(_existing(weights))}
+            pretrained, options = True, options | weights_option(weights)
         self.features = _create(name, in_channels, pretrained, options)
         if norm == "frozen":
             self.features = freeze_batch_norm_2d(self.features)
@@ -130,7 +130,11 @@ def _create(name: str, in_channels: int, pretrained: bool, options: dict[str, An
         ) from error
 
 
-def _existing(weights: str) -> Path:
+def weights_option(weights: str) -> dict[str, Any]:
+    """The option of ``timm.create_model`` that, with ``pretrained=True``, takes a local file of timm weights.
+
+    Raises ValueError where there is no such file.
+    """
     if not Path(weights).is_file():
         raise ValueError(f"backbone weights {weights!r}: no such file.")
-    return Path(weights)
+    return {"pretrained_cfg_overlay": {"file": str(weights)}}

@@ -5,9 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import segmentation_models_pytorch as smp
-import timm
 import torch
-from segmentation_models_pytorch.encoders import get_encoder_names
 from torch import Tensor, nn
 
 from models.backbone import require_multiple
@@ -16,6 +14,7 @@ from models.masks.group_norm import use_group_norm
 from models.masks.mask_model import MaskModel, MaskOutputs, MaskTargets
 from models.normalisation import Normalisation
 from models.precision import full_precision
+from models.smp_encoder import first_weights, require_known_encoder
 
 ARCHITECTURES = (
     "Unet",
@@ -39,8 +38,8 @@ class SmpMaskNet(MaskModel):
     ``encoder`` is one of the library's, or any timm model as "tu-NAME". It is built by the library and not
     as ``TimmBackbone``: its decoders also ask for the map of stride 2, for a zero-channel stand-in where a
     transformer has none, and (DeepLab) for dilation. ``options`` go to the architecture: ``decoder_channels``
-    and others. ``in_channels`` is 1 for the grey images of a ``MaskDataset``. ``norm="group"`` is for batches
-    under 8.
+    and others. ``in_channels`` is 1 for the grey images of a ``MaskDataset``. ``weights`` is a local file of
+    timm weights for a "tu-NAME"; ``pretrained=True`` asks the hub. ``norm="group"`` is for batches under 8.
 
     The logits have the decoder's stride. The library would enlarge some of them with aligned corners.
     """
@@ -53,6 +52,7 @@ class SmpMaskNet(MaskModel):
         encoder: str,
         in_channels: int = 1,
         pretrained: bool = False,
+        weights: str | None = None,
         norm: str = "native",
         options: Mapping[str, Any] | None = None,
         attribute_values: Sequence[int] = (),
@@ -62,11 +62,12 @@ class SmpMaskNet(MaskModel):
         if norm not in ("native", "group"):
             raise ValueError(f"norm={norm!r}: expected 'native' or 'group'.")
         _require_known(architecture, encoder)
+        source, of_file = first_weights(encoder, pretrained, weights)
         network: Any = _create(
             architecture,
             encoder,
-            pretrained,
-            {"in_channels": in_channels, "classes": num_classes, **(options or {})},
+            source,
+            {"in_channels": in_channels, "classes": num_classes, **of_file, **(options or {})},
         )
         self.encoder, self.decoder = network.encoder, network.decoder
         self.head: nn.Conv2d = network.segmentation_head[0]
@@ -104,25 +105,18 @@ def _require_known(architecture: str, encoder: str) -> None:
         close = difflib.get_close_matches(architecture, ARCHITECTURES, n=1, cutoff=0.4)
         hint = f"; did you mean {close[0]!r}?" if close else "."
         raise ValueError(f"architecture {architecture!r}, expected one of {ARCHITECTURES}{hint}")
-    own = not encoder.startswith("tu-")
-    known = get_encoder_names() if own else [f"tu-{model}" for model in timm.list_models()]
-    if encoder not in known:
-        raise ValueError(
-            f"encoder {encoder!r} is neither one of segmentation-models-pytorch nor, as 'tu-NAME', of timm; "
-            f"names like it: {difflib.get_close_matches(encoder, known, n=5)}."
-        )
+    require_known_encoder(encoder)
 
 
-def _create(architecture: str, encoder: str, pretrained: bool, options: Mapping[str, Any]) -> nn.Module:
-    weights = "imagenet" if pretrained else None
+def _create(architecture: str, encoder: str, weights: Any, options: Mapping[str, Any]) -> nn.Module:
     try:
         return smp.create_model(architecture, encoder_name=encoder, encoder_weights=weights, **options)
     except Exception as error:
         reason = f"({type(error).__name__}: {error})"
-        if pretrained:
+        if weights is not None:
             raise ValueError(
                 f"encoder {encoder!r}: pretrained weights could not be loaded {reason}. Without a route to "
-                "the hub set pretrained=False."
+                "the hub set pretrained=False, or give a local file as weights=FILE."
             ) from error
         raise ValueError(
             f"{architecture} over {encoder!r} with {dict(options)} could not be built {reason}. Choose "

@@ -4,16 +4,16 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import timm
 import torch
 from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoder
 from segmentation_models_pytorch.decoders.unetplusplus.decoder import UnetPlusPlusDecoder
 from segmentation_models_pytorch.decoders.upernet.decoder import UPerNetDecoder
-from segmentation_models_pytorch.encoders import get_encoder, get_encoder_names
+from segmentation_models_pytorch.encoders import get_encoder
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.backbone import STRIDES, TimmBackbone, require_multiple
+from models.smp_encoder import first_weights, require_known_encoder
 
 ARCHITECTURES = ("Unet", "UnetPlusPlus", "UPerNet")
 _UPERNET_STRIDE = 4  # of the map that its decoder gives
@@ -25,6 +25,7 @@ class SmpTrunk(nn.Module):
 
     ``encoder`` is one of smp's, or any timm model as "tu-NAME". Its coarsest map has stride 2 ** ``depth``.
     ``decoder_channels`` are the widths from the coarsest block to the finest (UPerNet: one width).
+    ``weights`` is a local file of timm weights for a "tu-NAME"; ``pretrained=True`` asks the hub for them.
 
     The decoder ends at ``stride`` and not at 1, so that no time goes into detail that the heatmaps do not
     hold. UNet's last block still reads the encoder's map of that stride (the image itself for stride 1, where
@@ -40,6 +41,7 @@ class SmpTrunk(nn.Module):
         stride: int = 4,
         depth: int = 5,
         pretrained: bool = False,
+        weights: str | None = None,
     ) -> None:
         super().__init__()
         if architecture not in ARCHITECTURES:
@@ -49,7 +51,7 @@ class SmpTrunk(nn.Module):
         self.stride, self.multiple = stride, 2**depth
         self._levels = _levels_read(architecture, stride, depth)
         _require_widths(architecture, decoder_channels, len(self._levels) - 1)
-        self.encoder = _create_encoder(encoder, depth, pretrained)
+        self.encoder = _create_encoder(encoder, depth, pretrained, weights)
         channels = [self.encoder.out_channels[level] for level in self._levels]
         absent = [2**level for level in self._levels if self.encoder.out_channels[level] == 0]
         if absent and architecture != "UPerNet":  # which reads no map finer than stride 4
@@ -126,22 +128,17 @@ def _require_widths(architecture: str, widths: Sequence[int], num_skips: int) ->
         )
 
 
-def _create_encoder(name: str, depth: int, pretrained: bool) -> Any:
-    known = [f"tu-{model}" for model in timm.list_models()] if name.startswith("tu-") else get_encoder_names()
-    if name not in known:
-        close = difflib.get_close_matches(name, known, n=5)
-        raise ValueError(
-            f"encoder {name!r} is neither one of segmentation-models-pytorch nor, as 'tu-NAME', of timm; "
-            f"names like it: {close}."
-        )
+def _create_encoder(name: str, depth: int, pretrained: bool, weights: str | None) -> Any:
+    require_known_encoder(name)
+    source, options = first_weights(name, pretrained, weights)
     try:
-        return get_encoder(name, in_channels=1, depth=depth, weights="imagenet" if pretrained else None)
+        return get_encoder(name, in_channels=1, depth=depth, weights=source, **options)
     except Exception as error:
         reason = f"({type(error).__name__}: {error})"
-        if pretrained:
+        if source is not None:
             raise ValueError(
                 f"encoder {name!r}: pretrained weights could not be loaded {reason}. Without a route to the "
-                "hub set pretrained=False."
+                "hub set pretrained=False, or give a local file as weights=FILE."
             ) from error
         raise ValueError(
             f"encoder {name!r} has no maps of strides {[2**level for level in range(1, depth + 1)]} "
