@@ -91,10 +91,11 @@ def print_results(found: Gain, protocol: ProtocolOffsets, names: Sequence[str], 
     length = np.linalg.norm(protocol.offset, axis=-1) * size
     narrow = short(errors.unit)
     largest = ", ".join(f"{names[k]} {length[k]:.2f} {narrow}" for k in np.argsort(-length)[:3])
-    if protocol.has_offsets(size):
-        print(f"offsets: largest {largest}; mean {length.mean():.2f} {errors.unit}")
-    else:
-        print("offsets: none: the model differs from the readers by no more than chance on these films")
+    print(f"offsets: largest {largest}; mean {length.mean():.2f} {errors.unit}")
+    if not protocol.clear_of_chance():
+        print(
+            "         none is clear of chance: the model differs from these readers by no more on these films"
+        )
     print(f"as it was:            {in_words(found.before, errors.unit)}")
     if found.after is None:
         print("each by the others:   one film has no others; mark a second one to see what it brings")

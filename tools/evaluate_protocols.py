@@ -1,6 +1,6 @@
 """How much a model gains by following other readers, by how many films they have marked.
 
-    python tools/evaluate_protocols.py --films 1 3 5 10 20 40 --figure docs/images/protocols.png \\
+    python tools/evaluate_protocols.py --films 1 2 3 5 10 20 40 --figure docs/images/protocols.png \\
         --scenario "training labels to Test1's" test.json data/isbi2015 \\
         --scenario "senior to junior" test.json data/isbi2015_junior train.json data/isbi2015_senior
 
@@ -85,7 +85,7 @@ def parse_args() -> argparse.Namespace:
         type=int,
         nargs="+",
         action=TakeAll,
-        default=[1, 3, 5, 10, 20, 40],
+        default=[1, 2, 3, 5, 10, 20, 40],
         help="how many are marked",
     )
     parser.add_argument("--draws", type=int, default=20, help="of each number of films (20)")

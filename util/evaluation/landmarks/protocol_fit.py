@@ -1,9 +1,9 @@
 """From a few marked films to the protocol of their readers: an offset a landmark, shrunk by its own error.
 
-Empirical Bayes (Robbins, 1956; James & Stein, 1961): offsets of the landmarks are taken as drawn from one
-Gaussian whose width t the films themselves tell; a landmark whose mean error has variance w keeps the share
-t / (t + w) of it. With one film little is kept, with many nearly all. How sure the offsets are takes in that
-a few landmarks tell the width itself poorly.
+Offsets of the landmarks are taken as drawn from one Gaussian of variance t; a landmark whose mean error has
+variance w keeps the share t / (t + w) of it (James & Stein, 1961). With one film little is kept, with many
+nearly all. The films tell t itself poorly. So shares are averaged over all t by how likely each makes the
+means (Morris, 1983), and how sure the offsets are takes that in.
 """
 
 from dataclasses import dataclass
@@ -19,9 +19,7 @@ from util.prediction.landmarks.protocol import ProtocolOffsets
 _FACTOR, _COMMON_WEIGHT, _OWN_WEIGHT = 1.5, 10.0, 8.0
 _GROSS = 1.5  # predicted errors from which on a film counts less for a landmark (Huber, 1964)
 _ROUNDS = 20
-_FEW = 2  # films that cannot tell a gross error from an offset
-_WIDTHS = np.geomspace(1e-8, 1.0, 400)  # that are tried, in squared sizes of the face
-_WIDEST = 0.1  # of them that any protocol may have: a third of a face each way
+_WIDTHS = np.geomspace(1e-8, 0.1, 350)  # variances t, in squared sizes of the face: to a third of a face
 
 
 @dataclass(frozen=True)
@@ -62,15 +60,15 @@ def fit_protocol(
     own = (spare + _OWN_WEIGHT * common) / (freedom + _OWN_WEIGHT)  # (K,) squared factor
     axis = own / 2.0 / np.maximum((present / np.square(residuals.predicted)).sum(0), 1e-12) * present.sum(0)
     variance = np.where(count > 0, axis / np.maximum(count, 1e-12), np.inf)  # of each axis of the mean
-    known = count > 0
-    width = _width(mean[known], variance[known])
-    if len(residuals.errors) <= _FEW:
-        width = min(width, _cautious_width(mean[known], variance[known]))
-    kept = width / (width + variance)
+    keeps, likely = _by_width(mean, variance)
+    kept = likely @ keeps
+    if len(residuals.errors) == 1:  # which cannot tell a gross error from an offset
+        width = _median_width(mean[count > 0], variance[count > 0])
+        kept = np.minimum(kept, width / (width + variance))
     return ProtocolOffsets(
         reference=reference,
         offset=kept[:, None] * mean,
-        variance=_offset_variance(mean, variance, kept),
+        variance=likely @ _variances(mean, keeps, kept),
         factor=np.sqrt(own),
         films=len(residuals.errors),
         labels=labels,
@@ -95,39 +93,27 @@ def _robust_mean(residuals: Residuals, present: np.ndarray) -> tuple[np.ndarray,
     return mean, worth
 
 
-def _width(mean: np.ndarray, variance: np.ndarray) -> float:
-    """The variance t of each axis of the offsets under which the means (K, 2), of variance t + ``variance``,
-    are likeliest; 0 where they are no larger than chance makes them.
+def _by_width(mean: np.ndarray, variance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(T, K) the share of each mean (K, 2) that is offset, for each of the widths, and (T,) how likely these
+    are, from a flat prior on t; variance: of each axis of the means, infinite where no film has the landmark.
     """
-    widths = np.concatenate([[0.0], _WIDTHS])
-    return float(widths[np.argmax(_log_likelihood(widths, mean, variance))])
-
-
-def _log_likelihood(widths: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """(T,) of each of the ``widths`` t, for means (K, 2) of variance t + ``variance``."""
-    total = widths[:, None] + variance  # (T, K)
-    return -(np.log(total) + np.square(mean).sum(-1) / total / 2.0).sum(-1)
-
-
-def _offset_variance(mean: np.ndarray, variance: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """(K,) of each axis of the offsets, about the share ``kept`` of each mean; variance: infinite where no
-    film has the landmark.
-
-    For one width t it is t w / (t + w), which is 0 where the likeliest width is. So it is averaged over all
-    widths by how likely they make the means, from a flat prior on t (Morris, 1983), and how far each of them
-    would move the offset is added (Kass & Steffey, 1989).
-    """
+    keeps = _WIDTHS[:, None] / (_WIDTHS[:, None] + variance)
     known = np.isfinite(variance)
-    widths = _WIDTHS[_WIDTHS <= _WIDEST]
-    log_likelihood = _log_likelihood(widths, mean[known], variance[known])
-    weight = widths * np.exp(log_likelihood - log_likelihood.max())  # steps of t grow as t does
-    keeps = widths[:, None] / (widths[:, None] + variance)  # (T, K)
-    about = widths[:, None] * (1.0 - keeps) + np.square(keeps - kept) * np.square(mean).sum(-1) / 2.0
-    return weight @ about / weight.sum()
+    total = _WIDTHS[:, None] + variance[known]
+    log_likelihood = -(np.log(total) + np.square(mean[known]).sum(-1) / total / 2.0).sum(-1)
+    likely = _WIDTHS * np.exp(log_likelihood - log_likelihood.max())  # steps of t grow as t does
+    return keeps, likely / likely.sum()
 
 
-def _cautious_width(mean: np.ndarray, variance: np.ndarray) -> float:
-    """The same from the median landmark, which gross errors on a film do not move: for a Gaussian the median
-    of the squared radius is 2 ln 2 times the variance of an axis.
+def _variances(mean: np.ndarray, keeps: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """(T, K) of each axis of the offsets about the share ``kept`` of each mean: that of one width, which is
+    what is not kept of it, and how far that width would move the offset (Kass & Steffey, 1989).
+    """
+    return _WIDTHS[:, None] * (1.0 - keeps) + np.square(keeps - kept) * np.square(mean).sum(-1) / 2.0
+
+
+def _median_width(mean: np.ndarray, variance: np.ndarray) -> float:
+    """The variance of each axis of the offsets by the median landmark, which gross errors on a film do not
+    move: for a Gaussian the median of the squared radius is 2 ln 2 times the variance of an axis.
     """
     return float(max(np.median(np.square(mean).sum(-1) / (2.0 * np.log(2.0)) - variance), 0.0))

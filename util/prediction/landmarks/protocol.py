@@ -39,11 +39,9 @@ class ProtocolOffsets:
         size = np.square(matrices[..., 0]).sum(-1)[:, None]
         return moved, np.sqrt(np.square(self.factor * uncertainty) + 2.0 * size * self.variance)
 
-    def has_offsets(self, size_mm: float) -> bool:
-        """Whether any landmark is moved by what can be seen, 0.01 mm or percent; ``size_mm`` of a unit of
-        the frame.
-        """
-        return bool((np.linalg.norm(self.offset, axis=-1) * size_mm >= 0.005).any())
+    def clear_of_chance(self) -> bool:
+        """Whether any landmark's offset is longer than twice its standard error each way."""
+        return bool((np.linalg.norm(self.offset, axis=-1) > 2.0 * np.sqrt(self.variance)).any())
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""

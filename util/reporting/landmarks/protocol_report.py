@@ -50,7 +50,7 @@ def write_report(
     name, films = Path(checkpoint).name, "1 film" if protocol.films == 1 else f"{protocol.films} films"
     sections = [
         f"<h1>{escape(name)} follows {films} of {escape(protocol.labels)} labels</h1>",
-        f"<p>{_what_it_does(protocol, size)}</p>",
+        f"<p>{_what_it_does(protocol, size, errors.unit)}</p>",
         _sides(found, protocol.films),
         f'<div class="case">{pictures}</div>',
         "<h2>Every landmark, the largest offset first</h2>",
@@ -103,15 +103,16 @@ def more_films_figure(found: Gain, films: int) -> Figure:
     return figure
 
 
-def _what_it_does(protocol: ProtocolOffsets, size_mm: float) -> str:
-    if protocol.has_offsets(size_mm):
+def _what_it_does(protocol: ProtocolOffsets, size_mm: float, unit: str) -> str:
+    if protocol.clear_of_chance():
         return (
             "The model finds each landmark as before. Then it is moved by the offset below, to where these "
             "readers mark it."
         )
+    longest = np.linalg.norm(protocol.offset, axis=-1).max() * size_mm
     return (
-        "On these films the model differs from the readers by no more than chance: every offset is 0, and "
-        "landmarks stay where the model finds them. Only its uncertainty was fitted to the films."
+        "On these films the model differs from the readers by no more than chance: no offset below is longer "
+        f"than twice its standard error. Landmarks move by what is left of it, at most {longest:.2f} {unit}."
     )
 
 
