@@ -23,7 +23,7 @@ export UV_HTTP_TIMEOUT := 300
 .PHONY: demo demo-boxes demo-masks test test-all challenge check format bench gpu lock venv browser clean-venv help
 
 help:
-	@echo "make demo     set up, generate phantoms, train, evaluate, show where to look (at most 10 minutes)"
+	@echo "make demo     set up, generate phantoms, train, evaluate, show where to look (10 minutes, 13 without AVX-512)"
 	@echo "make demo-boxes, demo-masks  the same for boxes and for masks"
 	@echo "make test     set up, run the quick tests (two processes)"
 	@echo "make test-all the same and what is marked slow: all scripts in a row, every baseline, a browser"
