@@ -7,11 +7,11 @@ from typing import Any
 
 from datasets.files.image_files import SourceImage
 from datasets.landmarks.landmark_set import LandmarkSet
-from measurements.analysis import load_analysis, shipped_analyses
+from measurements.analysis import analysis_file, load_analysis, shipped_analyses
 from measurements.norm import Patient
 from measurements.shapes import LandmarkShapes
 from util.arguments import TakeAll, positive
-from util.files import printable
+from util.files import printable, sha256
 from util.prediction.landmarks.answers import LandmarkAnswers
 from util.prediction.landmarks.image_landmarks import ImageLandmarks
 from util.prediction.landmarks.measuring import Measurer
@@ -106,10 +106,10 @@ def measurer_of(args: argparse.Namespace, landmark_set: LandmarkSet, shapes: Lan
 
 
 def measurement_settings(args: argparse.Namespace) -> dict[str, Any]:
-    """All of ``args`` that measurements depend on; JSON-ready."""
-    return {
-        key: getattr(args, key) for key in ("analysis", "age", "sex", "population", "scale_error", "ruler")
-    }
+    """All of ``args`` that measurements depend on, the content of analyses too; JSON-ready."""
+    keys = ("analysis", "age", "sex", "population", "scale_error", "ruler")
+    contents = [sha256(analysis_file(name)) for name in args.analysis]
+    return {**{key: getattr(args, key) for key in keys}, "analysis_sha256": contents}
 
 
 def _percent(text: str) -> float:
