@@ -98,8 +98,9 @@ def test_arguments_of_measurements() -> None:
     made = measurer_of(args, CL38, shipped_shapes())
     assert made.scale_error == 0.03 and made.patient == Patient(age=12.0)
     assert measurement_settings(args)["analysis"] == ["tweed"]
-    with pytest.raises(SystemExit):
-        parser.parse_args(["--scale-error", "100"])
+    for wrong in (["--scale-error", "100"], ["--age", "nan"], ["--age", "-3"], ["--age", "1987"]):
+        with pytest.raises(SystemExit):
+            parser.parse_args(wrong)
 
 
 @pytest.mark.parametrize(
