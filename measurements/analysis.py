@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from measurements.classes import Classes
-from measurements.norm import Norm
+from measurements.norm import Norm, is_number
 from measurements.recipe import SIDED, Names, Recipe, check
 
 _FOLDER = Path(__file__).parent / "analyses"
@@ -72,19 +72,23 @@ def load_analysis(name_or_file: str | Path) -> Analysis:
 
     Raises ValueError for a file that is missing or not as docs/measurements.md has it.
     """
-    file = Path(name_or_file)
-    if file.suffix != ".json":
-        file = _FOLDER / f"{name_or_file}.json"
+    file = analysis_file(name_or_file)
     if not file.is_file():
         raise ValueError(
             f"analysis {str(name_or_file)!r} not found. Give one of {shipped_analyses()} or the path of a "
             ".json file."
         )
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))
+        data = json.loads(file.read_text(encoding="utf-8-sig"))  # some editors put a byte order mark
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{file}: not valid JSON ({error}).") from error
     return analysis_from_dict(data, str(file))
+
+
+def analysis_file(name_or_file: str | Path) -> Path:
+    """Where an analysis lies, a shipped one or a user's own, whether it is there or not."""
+    file = Path(name_or_file)
+    return file if file.suffix == ".json" else _FOLDER / f"{name_or_file}.json"
 
 
 def shipped_analyses() -> list[str]:
@@ -134,6 +138,11 @@ def _analysis(data: Any, where: str) -> Analysis:
 
 def _measurement(item: dict[str, Any], names: Names, facing: tuple[str, str, str] | None) -> Measurement:
     code, where = item["code"], f"{names.where}: {item['code']}"
+    spread = item.get("spread")
+    if not isinstance(code, str) or not (spread is None or (is_number(spread) and spread > 0)):
+        raise ValueError(
+            f"{where}: code {code!r}, spread {spread!r}, expected text, and a number above 0 or null."
+        )
     unit, landmarks, operations = check(item["recipe"], names, (code,))
     if item["unit"] not in UNITS or unit != item["unit"]:
         raise ValueError(
@@ -153,7 +162,7 @@ def _measurement(item: dict[str, Any], names: Names, facing: tuple[str, str, str
         sign=item["sign"],
         norms=tuple(Norm.from_dict(norm, where) for norm in item.get("norms", ())),
         classes=Classes.from_dict(item["classes"], where) if item.get("classes") else None,
-        spread=item.get("spread"),
+        spread=spread,
         note=item.get("note", ""),
         landmarks=frozenset(landmarks | (set(facing) if sided and facing else set())),
     )

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from measurements.norm import is_number
+
 
 @dataclass(frozen=True)
 class Classes:
@@ -45,7 +47,8 @@ class Classes:
             found = sorted(data) if isinstance(data, dict) else data
             raise ValueError(f"{where}: classes with {found}, expected {sorted(keys)}.")
         limits, names, codes = data["limits"], data["names"], data["codes"]
-        if not limits or limits != sorted(set(limits)) or {len(names), len(codes)} != {len(limits) + 1}:
+        rising = bool(limits) and all(map(is_number, limits)) and limits == sorted(set(limits))
+        if not rising or {len(names), len(codes)} != {len(limits) + 1}:
             raise ValueError(
                 f"{where}: limits {limits} with names {names} and codes {codes}, expected limits in rising "
                 "order and one name and one code more than limits."

@@ -65,7 +65,7 @@ class Norm:
             )
         for key in ("mean", "sd", "per_year"):
             value = data.get(key, 0.0)
-            if not (_is_number(value) or (key == "sd" and value is None)):
+            if not (is_number(value) or (key == "sd" and value is None)):
                 raise ValueError(f"{where}: norm's {key} {value!r}, expected a number.")
         if data["sd"] is not None and not data["sd"] > 0:
             raise ValueError(f"{where}: norm's sd {data['sd']}, expected a number above 0, or null.")
@@ -75,7 +75,7 @@ class Norm:
                 f"{_SEXES} and true or false."
             )
         ages = data.get("ages")
-        if ages is not None and not (len(ages) == 2 and all(map(_is_number, ages)) and ages[0] <= ages[1]):
+        if ages is not None and not (len(ages) == 2 and all(map(is_number, ages)) and ages[0] <= ages[1]):
             raise ValueError(f"{where}: norm's ages {ages}, expected two numbers of years, or null.")
         return cls(**{**data, "ages": None if ages is None else (float(ages[0]), float(ages[1]))})
 
@@ -98,5 +98,6 @@ def choose(norms: tuple[Norm, ...], patient: Patient) -> Norm | None:
     return min(norms, key=misfit, default=None)
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether a value of a JSON file is a finite number."""
     return isinstance(value, float | int) and not isinstance(value, bool) and math.isfinite(value)

@@ -56,7 +56,7 @@ class FilmFacts:
 def list_films(paths: Sequence[Path]) -> tuple[list[Film], Found]:
     """The films of files and folders in their order, and what was left out or cannot be read.
 
-    Raises ValueError when there is none, naming the paths.
+    Raises ValueError when there is none, naming the paths, and for two films whose logs would be one.
     """
     found = Found()
     films: list[Film] = []
@@ -67,6 +67,7 @@ def list_films(paths: Sequence[Path]) -> tuple[list[Film], Found]:
             found.note_failure(file, error)
     if not films:
         raise ValueError(f"no image among {[str(path) for path in paths]}. Give images or folders of them.")
+    _require_own_keys(films)
     return films, found
 
 
@@ -83,6 +84,17 @@ def _films_of(file: Path, roots: Sequence[Path]) -> list[Film]:
     count = count_images(file)
     numbers: list[int | None] = [None] if count == 1 else list(range(1, count + 1))
     return [_film(file, place, number) for number in numbers]
+
+
+def _require_own_keys(films: Sequence[Film]) -> None:
+    of_key: dict[str, Film] = {}
+    for film in films:
+        first = of_key.setdefault(film.key, film)
+        if first is not film:
+            raise ValueError(
+                f"{printable(first.file)} and {printable(film.file)}: of one name in two inputs, so their "
+                "reviews would be one. Give the folder that holds both."
+            )
 
 
 def _film(file: Path, place: str, number: int | None) -> Film:

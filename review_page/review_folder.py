@@ -24,13 +24,15 @@ class Study:
 
     seed: int
     order: tuple[tuple[str, int], ...]  # (key of a film, 0 or 1 for its repeat)
+    reader: str = ""  # whose reading it is; empty in folders from before it was kept
 
     def to_dict(self) -> dict[str, Any]:
-        return {"seed": self.seed, "order": [list(entry) for entry in self.order]}
+        return {"seed": self.seed, "order": [list(entry) for entry in self.order], "reader": self.reader}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Study":
-        return cls(int(data["seed"]), tuple((str(key), int(time)) for key, time in data["order"]))
+        order = tuple((str(key), int(time)) for key, time in data["order"])
+        return cls(int(data["seed"]), order, str(data.get("reader", "")))
 
 
 class ReviewFolder:

@@ -258,7 +258,7 @@ class Session:
             )
 
 
-def new_study(films: Sequence[Film], repeats: float, seed: int) -> Study:
+def new_study(films: Sequence[Film], repeats: float, seed: int, reader: str) -> Study:
     """All films in random order, and a share ``repeats`` of them once more, seldom twice in a row."""
     generator = random.Random(seed)
     twice = generator.sample(list(films), round(repeats * len(films)))
@@ -267,4 +267,4 @@ def new_study(films: Sequence[Film], repeats: float, seed: int) -> Study:
     for film in twice:
         place = next(index for index, entry in enumerate(order) if entry[0] == film.key)
         order.insert(generator.randint(min(place + 2, len(order)), len(order)), (film.key, 1))
-    return Study(seed, tuple(order))
+    return Study(seed, tuple(order), reader)

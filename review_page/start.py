@@ -59,9 +59,7 @@ def open_session(wanted: Wanted, make_measurer: MakeMeasurer) -> Iterator[Opened
         study = _study(wanted, folder, films)
         measurer = make_measurer(predictions.landmark_set, predictions.model)
         folder.begin(predictions.landmark_set, study)
-        settings = Settings(
-            wanted.reader, wanted.mask_names, wanted.spacing, _notes(found, predictions, films)
-        )
+        settings = Settings(wanted.reader, wanted.mask_names, wanted.spacing, _notes(found, study, films))
         session = Session(folder, films, predictions, CaseMeasurer(measurer, wanted.blind), settings, study)
         yield Opened(session, predicting)
 
@@ -127,11 +125,21 @@ def _study(wanted: Wanted, folder: ReviewFolder, films: Sequence[Film]) -> Study
         return None
     if not wanted.reader:
         raise ValueError("--blind: whose reading is it? Give --reader, such as --reader AB.")
-    return folder.study() or new_study(films, wanted.repeats, wanted.seed)
+    study = folder.study() or new_study(films, wanted.repeats, wanted.seed, wanted.reader)
+    if study.reader not in ("", wanted.reader):
+        raise ValueError(
+            f"{folder.folder}: the blind reading of {study.reader!r}, which {wanted.reader!r} must not see. "
+            "Give another --review, or that --reader."
+        )
+    return study
 
 
-def _notes(found: Found, predictions: Predictions, films: Sequence[Film]) -> tuple[str, ...]:
+def _notes(found: Found, study: Study | None, films: Sequence[Film]) -> tuple[str, ...]:
     notes = [f"{failure['file']} is left out: {failure['error']}" for failure in found.failed]
     if found.left_out:
         notes.append(summary(found.left_out))
+    if study is not None:
+        begun = {key for key, _ in study.order}
+        if later := [film.name for film in films if film.key not in begun]:
+            notes.append(f"{', '.join(later)}: came after this blind reading began, so not in it.")
     return tuple(notes)

@@ -94,6 +94,22 @@ def test_a_file_that_says_it_is_an_image_is_for_the_reader_to_refuse(tmp_path):
     assert [file.name for file in find_images([tmp_path]).files] == ["broken.png", "empty.dcm", "x.MHA"]
 
 
+def test_links_to_folders_are_counted_and_a_lost_image_is_refused(tmp_path):
+    folder = tmp_path / "clinic"
+    folder.mkdir()
+    (tmp_path / "away").mkdir()
+    for file in (folder / "one.png", tmp_path / "away/two.png"):
+        Image.fromarray(SHOWN).save(file)
+    for name, to in (("patient", tmp_path / "away"), ("circle", folder), ("lost.png", tmp_path / "gone.png")):
+        (folder / name).symlink_to(to)
+    (folder / "lost.txt").symlink_to(tmp_path / "gone.txt")
+    search = find_images([folder])
+    assert [file.name for file in search.files] == ["lost.png", "one.png"]
+    assert summary(search.left_out) == "2 files left out: 2 linked folder"
+    with pytest.raises((ValueError, OSError), match=r"lost\.png"):
+        list(read_images(folder / "lost.png"))
+
+
 def test_given_files_are_taken_even_if_hidden(tmp_path):
     Image.fromarray(SHOWN).save(tmp_path / ".x.png")
     assert find_images([tmp_path / ".x.png"]).files == [tmp_path / ".x.png"]

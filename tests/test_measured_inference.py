@@ -79,6 +79,18 @@ def test_inference_measures_what_it_finds() -> None:
     assert record["analyses"] == [] and record["not_measured"].startswith("x.png: nothing of")
 
 
+def test_a_run_goes_on_only_with_the_same_content_of_an_analysis(tmp_path: Path) -> None:
+    own = tmp_path / "own.json"
+    parser = argparse.ArgumentParser()
+    add_measurement_arguments(parser)
+    args = parser.parse_args(["--analysis", "tweed", str(own)])
+    own.write_text("one recipe")
+    begun = measurement_settings(args)
+    assert begun == measurement_settings(args)
+    own.write_text("another")
+    assert begun != measurement_settings(args)
+
+
 def test_arguments_of_measurements() -> None:
     parser = argparse.ArgumentParser()
     add_measurement_arguments(parser)
@@ -86,8 +98,9 @@ def test_arguments_of_measurements() -> None:
     made = measurer_of(args, CL38, shipped_shapes())
     assert made.scale_error == 0.03 and made.patient == Patient(age=12.0)
     assert measurement_settings(args)["analysis"] == ["tweed"]
-    with pytest.raises(SystemExit):
-        parser.parse_args(["--scale-error", "100"])
+    for wrong in (["--scale-error", "100"], ["--age", "nan"], ["--age", "-3"], ["--age", "1987"]):
+        with pytest.raises(SystemExit):
+            parser.parse_args(wrong)
 
 
 @pytest.mark.parametrize(

@@ -208,7 +208,8 @@ def test_an_own_analysis(tmp_path) -> None:
     file.write_text(
         '{"name": "own", "title": "Own", "source": "me", "points": {"mid": ["middle", "A", "B"]},'
         ' "lines": {"base": "S>N"}, "measurements": [{"code": "X", "name": "x", "unit": "mm",'
-        ' "recipe": ["along", "S>mid", "base"], "sign": "larger: longer"}]}'
+        ' "recipe": ["along", "S>mid", "base"], "sign": "larger: longer"}]}',
+        encoding="utf-8-sig",  # as some editors save it
     )
     measured = measure(load_analysis(file), FACES[:1], LANDMARKS)
     assert measured.values[0, 0] == pytest.approx((56 * 60 + 60 * -10) / np.hypot(60, 10))
@@ -255,6 +256,9 @@ CLASSES = {
         ({"norms": [NORM | {"sex": "any"}]}, r"norm's sex 'any'"),
         ({"norms": [NORM | {"ages": [12, 9]}]}, r"norm's ages \[12, 9\]"),
         ({"classes": {"limits": [1]}}, r"X: classes with \['limits'\]"),
+        ({"code": 5}, r"5: code 5, spread None, expected text"),
+        ({"spread": "2"}, r"X: code 'X', spread '2', expected text, and a number above 0"),
+        ({"classes": CLASSES | {"limits": ["1", "2"]}}, r"limits \['1', '2'\] with names"),
         ({"classes": CLASSES | {"limits": [2, 1]}}, r"expected limits in rising order"),
         ({"classes": CLASSES | {"names": ["a", "b"]}}, r"one name and one code more than limits"),
         ({"classes": CLASSES | {"keeps_limits": "d"}}, r"keeps_limits 'd'"),

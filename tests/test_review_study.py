@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from review_page.start import open_session
-from tests.support.review import face, measurer, reviewed, wanted
+from tests.support.review import face, make_films, measurer, reviewed, wanted, write_films
 
 
 def test_a_full_disk_while_exporting_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,6 +45,28 @@ def test_a_blind_reading_shows_nothing_in_one_order_with_repeats(tmp_path: Path)
         pass
     with pytest.raises(ValueError, match="--reader"), reviewed(tmp_path, blind=True, reader=""):
         pass
+
+
+def test_a_blind_reader_does_not_see_another(tmp_path: Path) -> None:
+    with reviewed(tmp_path, blind=True, reader="Jörg") as page:
+        page.done({"kind": "place", "index": 0, "x": 100.0, "y": 100.0})
+    with pytest.raises(ValueError, match="of 'Jörg', which 'Jürg' must not see"):
+        open_session(wanted(tmp_path, blind=True, reader="Jürg"), measurer).__enter__()
+    make_films(tmp_path / "films", 4)
+    with reviewed(tmp_path, blind=True, reader="Jörg") as page:
+        assert page.case()["landmarks"][0]["reader"] == "Jörg"
+        assert page.jobs.session.settings.notes == (
+            "film3.png: came after this blind reading began, so not in it.",
+        )
+
+
+def test_films_of_one_name_in_two_folders_are_not_one(tmp_path: Path) -> None:
+    folders = [make_films(tmp_path / "films" / name, 1) for name in ("1", "2")]
+    with pytest.raises(ValueError, match=r"1/film0\.png and .*2/film0\.png: .* folder that holds both"):
+        open_session(wanted(tmp_path, input=folders), measurer).__enter__()
+    write_films(tmp_path, 1)
+    with reviewed(tmp_path) as page:
+        assert len(page.client.get("/api/cases").json()) == 3
 
 
 def test_orders_and_reasons_come_from_the_measurements(tmp_path: Path) -> None:

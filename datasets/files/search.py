@@ -21,6 +21,9 @@ class Search:
 def find_images(paths: Iterable[str | Path]) -> Search:
     """Files as given, and for every folder the image files in and below it, sorted.
 
+    Links to folders are counted and not followed, since they may lead in a circle; one to an image that is
+    gone is for the reader.
+
     Given files are not looked into: ``read_images`` says what is wrong with one. A file whose name says that
     it is an image counts as one. Raises ValueError for a folder without an image.
     """
@@ -42,18 +45,26 @@ def summary(left_out: Mapping[str, int]) -> str:
 
 
 def _search_folder(folder: Path, search: Search) -> None:
-    inside = sorted(file for file in folder.rglob("*") if file.is_file())
+    entries = sorted(folder.rglob("*"))
+    inside = [entry for entry in entries if entry.is_file() or _is_lost_image(entry)]
     reasons = {file: _no_image_because(file, folder) for file in inside}
     images = [file for file, reason in reasons.items() if reason is None]
     companions = {data for file in images for data in _companions(file)}
     left_out = Counter(
         reason for file, reason in reasons.items() if reason is not None and file not in companions
     )
+    if linked := sum(entry.is_symlink() and entry.is_dir() for entry in entries):
+        left_out["linked folder"] = linked
     if not images:
         others = summary(left_out) if left_out else "it is empty"
         raise ValueError(f"{folder}: no image in this folder ({others}), expected {READ_HERE}.")
     search.files += images
     search.left_out += left_out
+
+
+def _is_lost_image(entry: Path) -> bool:
+    """Whether a name says that it is an image, and what it links to is gone."""
+    return entry.is_symlink() and not entry.exists() and kind_by_suffix(entry) is not Kind.OTHER
 
 
 def _no_image_because(file: Path, folder: Path) -> str | None:

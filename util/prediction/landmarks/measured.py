@@ -7,15 +7,17 @@ from typing import Any
 
 from datasets.files.image_files import SourceImage
 from datasets.landmarks.landmark_set import LandmarkSet
-from measurements.analysis import load_analysis, shipped_analyses
+from measurements.analysis import analysis_file, load_analysis, shipped_analyses
 from measurements.norm import Patient
 from measurements.shapes import LandmarkShapes
 from util.arguments import TakeAll, positive
-from util.files import printable
+from util.files import printable, sha256
 from util.prediction.landmarks.answers import LandmarkAnswers
 from util.prediction.landmarks.image_landmarks import ImageLandmarks
 from util.prediction.landmarks.measuring import Measurer
 from util.prediction.landmarks.predict import Predictor
+
+_OLDEST = 130  # years
 
 
 class Measured(Predictor):
@@ -78,7 +80,7 @@ def add_measurement_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_patient_arguments(parser: argparse.ArgumentParser) -> None:
     """What is known of the patient, by which norms are chosen."""
-    parser.add_argument("--age", type=float, help="of the patient, in years; chooses norms")
+    parser.add_argument("--age", type=_years, help="of the patient, in years; chooses norms")
     parser.add_argument("--sex", choices=("female", "male"), help="of the patient; chooses norms")
     parser.add_argument("--population", help='of the patient, in the words of a norm, such as "white adults"')
 
@@ -106,10 +108,17 @@ def measurer_of(args: argparse.Namespace, landmark_set: LandmarkSet, shapes: Lan
 
 
 def measurement_settings(args: argparse.Namespace) -> dict[str, Any]:
-    """All of ``args`` that measurements depend on; JSON-ready."""
-    return {
-        key: getattr(args, key) for key in ("analysis", "age", "sex", "population", "scale_error", "ruler")
-    }
+    """All of ``args`` that measurements depend on, the content of analyses too; JSON-ready."""
+    keys = ("analysis", "age", "sex", "population", "scale_error", "ruler")
+    contents = [sha256(analysis_file(name)) for name in args.analysis]
+    return {**{key: getattr(args, key) for key in keys}, "analysis_sha256": contents}
+
+
+def _years(text: str) -> float:
+    value = float(text)
+    if not 0.0 <= value <= _OLDEST:
+        raise argparse.ArgumentTypeError(f"{value:g}, expected years from 0 to {_OLDEST}")
+    return value
 
 
 def _percent(text: str) -> float:

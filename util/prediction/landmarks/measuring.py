@@ -201,7 +201,7 @@ def read_landmark_file(file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise ValueError(f"{file} not found. Give the landmarks.json that inference.py wrote.")
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8-sig"))
         names = [[row["name"] for row in image["landmarks"]] for image in content["images"]]
         content["model"]["landmark_set"].casefold()
     except (ValueError, KeyError, TypeError, AttributeError) as error:
