@@ -32,9 +32,20 @@ class Classes:
         found = np.where(on_limit & (above + 1 == kept), kept, above)
         return np.where(np.isnan(values), -1, found)
 
-    def probabilities(self, values: np.ndarray, sd: np.ndarray) -> np.ndarray:
-        """(..., L + 1) chances of each class for a Gaussian about each value; NaN where either is."""
-        below = _normal((np.array(self.limits) - values[..., None]) / sd[..., None])
+    def probabilities(
+        self, values: np.ndarray, sd: np.ndarray, doubt: np.ndarray | float = 0.0
+    ) -> np.ndarray:
+        """(..., L + 1) chances of each class for a Gaussian about each value; NaN where either is.
+
+        doubt: chance that a value has the other sign, which ``sd`` takes in (``uncertainty.sign_doubts``).
+        """
+        share = np.broadcast_to(np.asarray(doubt, dtype=float), values.shape)
+        around = np.sqrt(np.square(sd) - 4.0 * np.square(values) * share * (1.0 - share))
+        as_is, mirrored = self._about(values, around), self._about(-values, around)
+        return (1.0 - share[..., None]) * as_is + share[..., None] * mirrored
+
+    def _about(self, values: np.ndarray, sd: np.ndarray) -> np.ndarray:
+        below = normal((np.array(self.limits) - values[..., None]) / sd[..., None])
         edges = np.concatenate([np.zeros_like(below[..., :1]), below, np.ones_like(below[..., :1])], -1)
         found = np.diff(edges, axis=-1)
         return np.where(np.isnan(below).any(-1, keepdims=True), np.nan, found)
@@ -63,6 +74,6 @@ class Classes:
 _erf = np.vectorize(math.erf, otypes=[float])
 
 
-def _normal(z: np.ndarray) -> np.ndarray:
+def normal(z: np.ndarray) -> np.ndarray:
     """The share of a Gaussian below ``z`` standard deviations."""
     return 0.5 * (1.0 + _erf(z / math.sqrt(2.0)))

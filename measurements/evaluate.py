@@ -22,6 +22,7 @@ class Measured:
     values: np.ndarray  # (N, M) degrees, mm or ratios; NaN where undefined
     jacobian: np.ndarray  # (N, M, K, 2) change a mm of each landmark, x right and y down
     points_mm: np.ndarray  # (N, K, 2)
+    signs: Mapping[int, Quantity]  # index of a measurement whose sign is another quantity's -> that quantity
 
     @cached_property
     def by_scale(self) -> np.ndarray:
@@ -40,12 +41,19 @@ def measure(analysis: Analysis, points_mm: np.ndarray, landmarks: Mapping[str, i
     known = analysis.of_landmarks(landmarks)
     evaluator = _Evaluator(known.names, points_mm, landmarks, _face(analysis, points_mm, landmarks))
     with np.errstate(invalid="ignore", divide="ignore"):  # undefined is NaN, which is asked for
-        found = [evaluator.quantity(known.names.recipes[m.code]) for m in known.measurements]
+        recipes = [known.names.recipes[m.code] for m in known.measurements]
+        found = [evaluator.quantity(recipe) for recipe in recipes]
+        signs = {
+            number: evaluator.quantity(recipe[2])
+            for number, recipe in enumerate(recipes)
+            if isinstance(recipe, list) and recipe[0] == "signed"
+        }
     return Measured(
         analysis=known,
         values=np.stack([quantity.value for quantity in found], axis=1),
         jacobian=np.stack([quantity.gradient for quantity in found], axis=1),
         points_mm=points_mm,
+        signs=signs,
     )
 
 

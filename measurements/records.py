@@ -12,7 +12,7 @@ import numpy as np
 from measurements.analysis import Measurement
 from measurements.evaluate import Measured
 from measurements.norm import Patient, choose
-from measurements.uncertainty import INTERVAL95, standard_deviations, variance_parts
+from measurements.uncertainty import INTERVAL95, sign_doubts, standard_deviations, variance_parts
 
 COARSE = 0.7  # of the spread between patients: above, an SD no longer tells patients apart
 _DRIVERS = 3  # landmarks named beside an interval
@@ -59,21 +59,27 @@ def measurement_records(
     are left out, angles and ratios are not.
     """
     count = len(measured.values[0])
-    sd, parts = np.full(count, np.nan), np.full((count, len(names)), np.nan)
+    sd, doubts = np.full(count, np.nan), np.zeros(count)
+    parts = np.full((count, len(names)), np.nan)
     if covariances is not None:
         sd = standard_deviations(measured, covariances, setting.scale_error)[0]
-        parts = variance_parts(measured, covariances)[0]
-    rows = zip(measured.analysis.measurements, measured.values[0], sd, parts, strict=True)
+        doubts, parts = sign_doubts(measured, covariances)[0], variance_parts(measured, covariances)[0]
+    rows = zip(measured.analysis.measurements, measured.values[0], sd, doubts, parts, strict=True)
     return [
-        _record(measurement, value, error, _drivers(part, list(names)), setting)
+        _record(measurement, value, error, doubt, _drivers(part, list(names)), setting)
         if has_spacing or measurement.unit != "mm"
-        else _record(measurement, math.nan, math.nan, [], setting)
-        for measurement, value, error, part in rows
+        else _record(measurement, math.nan, math.nan, 0.0, [], setting)
+        for measurement, value, error, doubt, part in rows
     ]
 
 
 def _record(
-    measurement: Measurement, value: float, sd: float, drivers: list[dict[str, Any]], setting: Setting
+    measurement: Measurement,
+    value: float,
+    sd: float,
+    doubt: float,
+    drivers: list[dict[str, Any]],
+    setting: Setting,
 ) -> dict[str, Any]:
     known = math.isfinite(value) and math.isfinite(sd)
     norm = _norm(measurement, value, setting)
@@ -84,7 +90,7 @@ def _record(
         "value": _number(value),
         "sd": _number(sd),
         "interval95": [value - INTERVAL95 * sd, value + INTERVAL95 * sd] if known else None,
-        "class": _class(measurement, value, sd) if known else None,
+        "class": _class(measurement, value, sd, doubt) if known else None,
         "norm": norm,
         "sign": measurement.sign,
         "note": measurement.note,
@@ -124,12 +130,12 @@ def _norm(measurement: Measurement, value: float, setting: Setting) -> dict[str,
     }
 
 
-def _class(measurement: Measurement, value: float, sd: float) -> dict[str, Any] | None:
+def _class(measurement: Measurement, value: float, sd: float, doubt: float) -> dict[str, Any] | None:
     """The likeliest class, or the two between which it lies, and the chance of each."""
     classes = measurement.classes
     if classes is None or not sd > 0:
         return None
-    chances = classes.probabilities(np.array(value), np.array(sd)).tolist()
+    chances = classes.probabilities(np.array(value), np.array(sd), doubt).tolist()
     first, second = sorted(range(len(chances)), key=lambda k: -chances[k])[:2]
     name = classes.names[first]
     text = f"{name}, {_percent(chances[first])}"

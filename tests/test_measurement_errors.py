@@ -102,11 +102,12 @@ def test_an_uncertainty_that_is_right_is_found_right() -> None:
     noise_px = 1.2 / np.sqrt(2) / SPACING  # rms radial error 1.2 mm
     errors = predictions(truth + rng.normal(0, noise_px, truth.shape), truth, uncertainty=1.2)
     parts = measurement_errors(errors, load_analysis("isbi2015"), INDEX, isotropic(ISBI19.abbreviations))
-    for part in parts[:7]:  # MW passes through 0, where first order does not hold
+    for part in parts:
         found = part.to_dict()
         assert found["as_labelled"]["rms_z"] == pytest.approx(1.0, abs=0.12)
         assert found["without_offset"]["rms_z"] == pytest.approx(1.0, abs=0.12)
-        assert found["as_labelled"]["within_95_percent"] == pytest.approx(95, abs=3.5)
+        if part.measurement.code != "MW ISBI":  # whose errors are of two kinds, by its sign
+            assert found["as_labelled"]["within_95_percent"] == pytest.approx(95, abs=3.5)
         low, high = found["mean_absolute_error_ci95"]
         assert low < found["mean_absolute_error"] < high
     for group in class_reliability(parts):

@@ -11,7 +11,7 @@ from measurements.norm import Norm, Patient, choose
 from measurements.records import FLAGS, Setting, inferred_names, measurement_records
 from measurements.shapes import SHRINK, LandmarkShapes, isotropic, shapes_of_readers, shipped_shapes
 from measurements.table import row, text_table
-from measurements.uncertainty import standard_deviations, variance_parts
+from measurements.uncertainty import sign_doubts, standard_deviations, variance_parts
 from tests.support.faces import E1, E2, LANDMARKS, SDS
 
 NAMES = tuple(LANDMARKS)
@@ -43,8 +43,29 @@ def test_first_order_is_what_many_draws_give() -> None:
         sd = standard_deviations(measure(load_analysis(name), E2[None], LANDMARKS), covariances[None])[0]
         many = measure(load_analysis(name), drawn, LANDMARKS).values.std(0)
         codes = [m.code for m in load_analysis(name).measurements]
-        near = [code != "MW ISBI" for code in codes]  # a distance that passes through 0 is not linear
+        near = [code != "MW ISBI" for code in codes]  # a distance that passes through 0: the test below
         np.testing.assert_allclose(many[near], sd[near], rtol=0.05)
+
+
+def test_a_sign_in_doubt_is_said() -> None:
+    """MW takes its sign from the overjet: edge to edge, a distance of 4 mm is as likely -4 mm."""
+    rng = np.random.default_rng(0)
+    upper, lower = LANDMARKS["UIT"], LANDMARKS["LIT"]
+    for shift in (0.2, 1.0, 6.0):
+        face = E1.copy()
+        face[upper] = face[lower] + [shift, -4.0]
+        drawn = face + rng.normal(0, 0.8 / np.sqrt(2), (8000, 38, 2))
+        measured = measure(load_analysis("isbi2015"), face[None], LANDMARKS)
+        (index,) = [j for j, m in enumerate(measured.analysis.measurements) if m.code == "MW ISBI"]
+        covariances = isotropic(NAMES).covariances(face[None], np.full((1, 38), 0.8))
+        sd, doubt = (of(measured, covariances)[0, index] for of in (standard_deviations, sign_doubts))
+        many = measure(load_analysis("isbi2015"), drawn, LANDMARKS).values[:, index]
+        assert sd == pytest.approx(many.std(), rel=0.08)
+        classes = measured.analysis.measurements[index].classes
+        assert classes is not None
+        found = classes.probabilities(measured.values[0, index], sd, doubt)
+        counted = np.bincount(classes.index(many), minlength=3) / len(many)
+        np.testing.assert_allclose(found, counted, atol=0.06)
 
 
 def test_what_is_shared_cancels() -> None:

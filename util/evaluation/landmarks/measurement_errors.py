@@ -10,7 +10,7 @@ from measurements.analysis import Analysis, Measurement
 from measurements.evaluate import measure
 from measurements.rates import Agreement, agreement
 from measurements.shapes import LandmarkShapes
-from measurements.uncertainty import INTERVAL95, standard_deviations
+from measurements.uncertainty import INTERVAL95, sign_doubts, standard_deviations
 from util.evaluation.landmarks.metrics import Errors, json_ready, resamples
 
 CHANCES = (0.6, 0.7, 0.8, 0.9, 0.99)  # bounds of the groups of the likeliest class's probability
@@ -24,6 +24,7 @@ class MeasurementErrors:
     found: np.ndarray  # (N,)
     truth: np.ndarray  # (N,)
     sd: np.ndarray  # (N,) standard deviation that goes with ``found``; NaN where nobody said how sure it is
+    doubt: np.ndarray  # (N,) chance that the sign of ``found`` is the other one
 
     @property
     def errors(self) -> np.ndarray:
@@ -49,7 +50,7 @@ class MeasurementErrors:
         classes = self.measurement.classes
         if classes is None:
             return np.empty(0), np.empty(0, bool)
-        probabilities = classes.probabilities(self.found, self.sd)
+        probabilities = classes.probabilities(self.found, self.sd, self.doubt)
         known = np.isfinite(probabilities).all(-1) & np.isfinite(self.truth)
         likeliest = probabilities[known].argmax(-1)
         return probabilities[known].max(-1), likeliest == classes.index(self.truth)[known]
@@ -92,9 +93,10 @@ def measurement_errors(
     spacing = errors.spacing[:, None]
     points, truth = errors.predicted * spacing, errors.truth * spacing
     found, expected = measure(analysis, points, landmarks), measure(analysis, truth, landmarks)
-    sd = standard_deviations(found, shapes.covariances(points, errors.uncertainty_mm))
+    covariances = shapes.covariances(points, errors.uncertainty_mm)
+    sd, doubts = standard_deviations(found, covariances), sign_doubts(found, covariances)
     return [
-        MeasurementErrors(measurement, found.values[:, j], expected.values[:, j], sd[:, j])
+        MeasurementErrors(measurement, found.values[:, j], expected.values[:, j], sd[:, j], doubts[:, j])
         for j, measurement in enumerate(found.analysis.measurements)
     ]
 
