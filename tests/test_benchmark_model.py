@@ -142,8 +142,12 @@ def test_a_model_without_a_backbone_has_no_ratio_to_it() -> None:
 
 @pytest.fixture
 def graph(tmp_path: Path) -> Path:
+    return graph_in(tmp_path, channels=1)
+
+
+def graph_in(tmp_path: Path, *, channels: int) -> Path:
     """A graph for any batch of 32 x 16 images."""
-    shape = ["batch", 1, 32, 16]
+    shape = ["batch", channels, 32, 16]
     tensors = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("images", "points")]
     node = helper.make_node("Relu", ["images"], ["points"])
     opsets = [helper.make_opsetid("", 18)]
@@ -159,6 +163,11 @@ def test_a_graph_is_timed_beside_the_first_model_in_its_own_precision(graph: Pat
     (found,) = measure(with_graph, Setting("fp32", 2)).graphs
     assert found["p50_ms"] > 0 and found["speed_up"] > 0 and found["batch_size"] == 2
     assert measure(with_graph, Setting("bf16", 2)).graphs == []
+
+
+def test_a_graph_of_colour_images_is_given_such(tmp_path: Path) -> None:
+    subject = OnnxSubject(graph_in(tmp_path, channels=3), threads=1)
+    assert subject.call(2, (32, 16))()[0].shape == (2, 3, 32, 16)
 
 
 def test_a_graph_for_another_size_is_refused(graph: Path) -> None:

@@ -13,7 +13,7 @@ from models.boxes.decoder import Stage
 from models.boxes.detections import Detections, detect
 from models.boxes.outputs import BoxOutputs
 from models.boxes.projection import anchors
-from models.boxes.pyramid import Pyramid
+from models.boxes.pyramid import Pyramid, tokens
 from models.boxes.salience_loss import RANGES, salience_targets
 from tests.support.small_boxes import CLASSES, noise, objects, on_one_canvas, small_boxes
 
@@ -108,6 +108,22 @@ def test_training_has_finite_losses_and_every_parameter_a_gradient(counts, mode)
         still = {name for name, p in model.named_parameters() if not p.grad.any()}
         # a gate of two units may have both of them at rest, and a softmax does not see the bias of its scores
         assert {name for name in still if ".gate." not in name} == set()
+
+
+@pytest.mark.parametrize("size", [(128, 192), (64, 64)])
+def test_the_second_neck_learns_of_one_image_what_it_learns_of_two_alike(size):
+    """Torch's own BatchNorm is wrong on a CPU for a batch of one, and refuses a map of one cell."""
+    neck = small_boxes().second_neck.double()
+    shapes = [(size[0] // stride, size[1] // stride) for stride in (8, 16, 32, 64)]
+    levels = [noise(1, 32, *shape, seed=number).double() for number, shape in enumerate(shapes)]
+    gradients = []
+    for count in (1, 2):
+        neck.zero_grad()
+        features = tokens(neck([level.expand(count, -1, -1, -1) for level in levels], None))
+        (features * noise(*features.shape[1:]).double()).sum().div(count).backward()
+        gradients.append([p.grad.clone() for p in neck.parameters() if p.grad is not None])
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-9)
 
 
 def test_objects_of_a_batch_mate_change_no_loss_of_an_image():

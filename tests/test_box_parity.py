@@ -118,6 +118,42 @@ def test_a_pickle_in_the_folder_is_not_run(tmp_path):
     assert done.returncode == 2 and "no reference numbers" in done.stderr
 
 
+def case_file(folder: Path, meta: object, **arrays: np.ndarray) -> Path:
+    stated = np.frombuffer(json.dumps(meta).encode(), np.uint8)
+    np.savez(folder / "case.npz", meta=stated, **arrays)
+    return folder / "case.npz"
+
+
+def test_a_config_that_is_a_path_is_refused_and_not_run(tmp_path):
+    (tmp_path / "own.py").write_text("raise SystemExit('run')\n")
+    meta = {"kind": "backbone", "seed": 1, "images": [["a", 64, 64]], "prefixes": [""]}
+    path = os.path.relpath(tmp_path / "own", ROOT / "configs" / "salience_detr")
+    file = case_file(tmp_path, meta | {"config": path})
+    with pytest.raises(ValueError, match="expected the name of one of configs/salience_detr"):
+        check_case(read_case(file), model_of, "float64")
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    whole, file = (DATA / "roi_head.npz").read_bytes(), tmp_path / "case.npz"
+    for content in (b"", whole[:3000], whole[:5000] + bytes(100) + whole[5100:]):
+        file.write_bytes(content)
+        with pytest.raises(ValueError, match="case.npz: no reference numbers"):
+            read_case(file)
+    for meta in ([1], {"seed": "1"}, {"images": [["a", 64]]}):
+        with pytest.raises(ValueError, match="case.npz: no reference numbers"):
+            read_case(case_file(tmp_path, meta))
+
+
+def test_a_case_that_lacks_something_names_it(tmp_path):
+    with pytest.raises(ValueError, match="case.npz: no 'seed'"):
+        check_case(read_case(case_file(tmp_path, {"kind": "eval", "images": []})), model_of, "float64")
+    given = dict(np.load(DATA / "roi_head.npz"))
+    del given["hs"]
+    np.savez(tmp_path / "case.npz", **given)
+    with pytest.raises(ValueError, match="case.npz: no 'hs'"):
+        check_case(read_case(tmp_path / "case.npz"), model_of, "float64")
+
+
 def test_the_rule_gives_norms_near_one_and_no_buffers():
     assert weight("transformer.encoder.layers.0.norm1.weight", (256,), 1).mean() == pytest.approx(
         1.0, abs=0.02

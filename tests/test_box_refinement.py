@@ -44,9 +44,10 @@ def test_the_best_boxes_by_sigmoid_move_and_the_others_stay():
     assert (refined.boxes[..., 2:] > 0).all()
 
 
-def test_padding_and_batch_mates_change_no_refined_box():
+@pytest.mark.parametrize("size", [(70, 90), (96, 128)])
+def test_padding_and_batch_mates_change_no_refined_box(size):
     model = with_refinement(awake=True).double()
-    image, larger = noise(1, 70, 90).double(), noise(1, 130, 150, seed=1).double()
+    image, larger = noise(1, *size).double(), noise(1, 130, 150, seed=1).double()
     results = []
     for images, extra in (([image], 0), ([image], 64), ([image, larger], 0)):
         canvas, sizes = on_one_canvas(*images, extra=extra)

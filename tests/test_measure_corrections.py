@@ -36,3 +36,6 @@ def test_the_unsure_landmark_comes_first_and_all_corrections_leave_nothing(tmp_p
         assert steps[-1]["mre_mm"] < 1e-9 and steps[-1]["classes_percent"] == 100.0
         if order != "chance":
             assert steps[1]["mre_mm"] < 1e-9, order
+    more = (*options[:2], "--most", 20)
+    refused = run_tool("tools/measure_corrections.py", *more)
+    assert refused.returncode == 1 and "--most 20: expected 0 to 19" in refused.stderr

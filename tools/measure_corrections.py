@@ -43,6 +43,8 @@ _UNKNOWN = Patient(age=None, sex=None, population=None)
 def main() -> None:
     args = parse_args()
     errors, landmark_set = errors_of_file(args.predictions)
+    if not 0 <= args.most <= len(landmark_set):
+        raise ValueError(f"--most {args.most}: expected 0 to {len(landmark_set)}, the landmarks of a film.")
     measurer = CaseMeasurer(
         Measurer(landmark_set, [load_analysis(args.analysis)], _UNKNOWN, shipped_shapes())
     )

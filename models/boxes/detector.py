@@ -14,7 +14,7 @@ from models.boxes.denoising import Denoising, DenoisingQueries, Draws
 from models.boxes.detections import Detections, detect
 from models.boxes.encoder import SalienceFilter, SalientLayer
 from models.boxes.images import Canvas, on_canvas
-from models.boxes.masked import PaddingMask
+from models.boxes.masked import PaddingMask, masked
 from models.boxes.neck import BoxNeck, level_shapes, level_strides
 from models.boxes.outputs import BoxOutputs, Denoised
 from models.boxes.position import encode_cells
@@ -173,7 +173,8 @@ class SalienceDetr(nn.Module):
         if denoising is not None and started is not None:
             before = tuple(_part(stage, slice(count)) for stage in decoded.stages)
             denoised = Denoised(before, denoising, started)
-        source = RegionSource(levels[0], pyramid.maps(memory)[0], self.strides[0], canvas.sizes)
+        finest = masked(pyramid.maps(memory)[0], covered[0] if covered else None)
+        source = RegionSource(levels[0], finest, self.strides[0], canvas.sizes)
         refined = self._refined(source, decoded.features[:, count:], stages[-1], proposals.real)
         last = stages[-1]
         if refined is not None:

@@ -35,12 +35,19 @@ def group_norm(norm: nn.GroupNorm, maps: Tensor, covered: Tensor | None) -> Tens
 
 
 class ValidBatchNorm(nn.BatchNorm2d):
-    """BatchNorm whose statistics, in training, are those of the covered cells."""
+    """BatchNorm whose statistics, in training, are those of the covered cells.
+
+    A batch of one image never goes through torch's own in training. On a CPU that gives wrong gradients where
+    the gradient that comes back was made by transposing such a batch (torch 2.14), and it refuses a map of
+    one cell.
+    """
 
     def forward(self, input: Tensor, covered: Tensor | None = None) -> Tensor:
         """(B, C, h, w) -> (B, C, h, w); ``covered`` (B, 1, h, w) counts in training only."""
-        if covered is None or not self.training:
+        if not self.training or (covered is None and len(input) > 1):
             return super().forward(input)
+        if covered is None:
+            covered = torch.ones_like(input[:, :1])
         values = input.to(torch.promote_types(input.dtype, torch.float32))
         weights = covered.to(values.dtype)
         count = weights.sum()

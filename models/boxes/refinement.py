@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torchvision.ops import roi_align
 
 from models.boxes.geometry import corners
@@ -19,7 +20,7 @@ class RegionSource:
     """What regions can be read from, and where the images lie on it."""
 
     first: Tensor  # (B, C, h, w) finest map of the first neck
-    second: Tensor  # (B, C, h, w) finest map of the second neck
+    second: Tensor  # (B, C, h, w) finest map of the second neck, 0 in the padding unless as published
     stride: int  # pixels of a cell
     sizes: Tensor  # (B, 2) width and height of the images in pixels
 
@@ -73,14 +74,14 @@ class BoxRefinement(nn.Module):
             return Refined(chosen, torch.cat([centre, best[..., 2:] * steps[..., 2:].exp()], -1))
 
     def _cells(self, source: RegionSource, boxes: Tensor) -> Tensor:
-        """(B, n, 49, C) of the regions around (B, n, 4) boxes."""
+        """(B, n, 49, C) of the regions around (B, n, 4) boxes; beyond its image a region reads 0."""
         pixels = torch.cat([source.sizes, source.sizes], -1)[:, None].to(boxes.dtype)
         grown = torch.cat([boxes[..., :2], boxes[..., 2:] * (1.0 + 2.0 * self.margin)], -1)
-        regions = corners(grown) * pixels  # (B, n, 4)
+        regions = corners(grown) * pixels + source.stride  # (B, n, 4), of the map with a border of one cell
         batch, count = boxes.shape[:2]
         image = torch.arange(batch, device=boxes.device, dtype=boxes.dtype).repeat_interleave(count)
         rois = torch.cat([image[:, None], regions.flatten(0, 1)], -1)
-        maps = source.second.to(boxes.dtype)
+        maps = F.pad(source.second.to(boxes.dtype), (1, 1, 1, 1))  # roi_align repeats what is outermost
         cells = roi_align(maps, rois, _CELLS, 1.0 / source.stride, sampling_ratio=2, aligned=True)
         return cells.flatten(2).transpose(1, 2).unflatten(0, (batch, count))
 

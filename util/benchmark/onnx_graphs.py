@@ -30,17 +30,18 @@ class OnnxSubject:
         found = [(item.name, item.type, item.shape) for item in self._inputs]
         if len(found) != 1 or found[0][1] not in _TYPES or len(found[0][2]) not in (2, 4):
             raise ValueError(
-                f"{file}: its inputs are {found}, expected one (B, 1, H, W) or (H, W) of {sorted(_TYPES)}. "
+                f"{file}: its inputs are {found}, expected one (B, C, H, W) or (H, W) of {sorted(_TYPES)}. "
                 "Export it with tools/pytorch2onnx.py."
             )
 
     def call(self, batch_size: int, size: tuple[int, int]) -> Callable[[], Any]:
-        """The graph on random images (B, 1, H, W), or on a raw one (H, W).
+        """The graph on random images (B, C, H, W), grey or RGB as it takes them, or on a raw one (H, W).
 
         Raises ValueError when the graph was made for another batch or size.
         """
         declared = self._inputs[0].shape
-        asked = (batch_size, 1, *size)[-len(declared) :]
+        channels = 3 if list(declared[1:-2]) == [3] else 1
+        asked = (batch_size, channels, *size)[-len(declared) :]
         for own, wanted in zip(declared, asked, strict=True):
             if isinstance(own, int) and own != wanted:
                 raise ValueError(

@@ -1,6 +1,8 @@
 """Files of reference numbers: what a case holds, and how far a candidate's numbers are from it."""
 
 import json
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,17 @@ from util.inspection.boxes.parity_rule import hash_weights, picked_places
 
 _TINY = 1e-12
 _GIVEN = ("meta", "target/", "dn/rand/")  # names of what a case is computed from
+
+
+class Stated(dict[str, Any]):
+    """What a file states by name. Raises ValueError for what is asked for and not there."""
+
+    def __init__(self, file: Path, values: Mapping[str, Any]) -> None:
+        super().__init__(values)
+        self._file = file
+
+    def __missing__(self, name: str) -> Any:
+        raise ValueError(f"{self._file}: no {name!r}, which a case of its kind needs. Get the file anew.")
 
 
 @dataclass(frozen=True)
@@ -43,14 +56,26 @@ class Case:
 def read_case(file: Path) -> Case:
     """Raises ValueError for a file that holds anything but arrays of numbers."""
     try:
-        with np.load(file, allow_pickle=False) as opened:
-            arrays = {name: opened[name] for name in opened.files}
-        meta = json.loads(bytes(arrays["meta"]).decode()) if "meta" in arrays else {}
-    except (OSError, ValueError, KeyError) as error:
+        with zipfile.ZipFile(file):  # of anything else numpy makes something else
+            opened: Any = np.load(file, allow_pickle=False)
+        with opened:
+            arrays = Stated(file, {name: opened[name] for name in opened.files})
+        meta = Stated(file, json.loads(bytes(arrays["meta"]).decode()) if "meta" in arrays else {})
+        _require_sound(meta)
+    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(
             f"{file}: no reference numbers ({error}). Expected arrays written by numpy."
         ) from error
     return Case(file, meta, arrays)
+
+
+def _require_sound(meta: Stated) -> None:
+    """Raise ValueError for a seed or images that the rule has no numbers for."""
+    if not isinstance(meta.get("seed", 0), int):
+        raise ValueError(f"seed {meta['seed']!r}, expected a whole number")
+    for image in meta.get("images", []):
+        if list(map(type, image)) != [str, int, int] or min(image[1:]) < 1:
+            raise ValueError(f"image {image!r}, expected a name, a height and a width")
 
 
 def difference(case: Case, name: str, found: np.ndarray) -> float:

@@ -1,5 +1,6 @@
 """The model that a case of reference numbers asks for, with the weights of the rule."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,9 +35,15 @@ class FedDetector(SalienceDetr):
 
 
 def config_name(case: Case) -> str:
-    """The published config that a case was made with, by its file name without ``.py``."""
+    """The published config that a case was made with, by its file name without ``.py``.
+
+    Raises ValueError for what is more than a name: a path could lead to code that the folder brings.
+    """
     scale = "_5scale" if case.meta.get("five") else ""
-    return case.meta.get("config", f"salience_detr_resnet50{scale}_800_1333")
+    name = case.meta.get("config", f"salience_detr_resnet50{scale}_800_1333")
+    if not re.fullmatch(r"\w+", str(name)):
+        raise ValueError(f"{case.file}: config {name!r}, expected the name of one of configs/salience_detr.")
+    return name
 
 
 def build_model(case: Case, config: Any, dtype: torch.dtype) -> SalienceDetr:

@@ -11,7 +11,7 @@ from models.boxes.published_refinement import PublishedRefinement
 from models.boxes.pyramid import Pyramid, nearest_cells, put, take
 from models.normalisation import PerChannel
 from transforms.published_size import PublishedSize, resized
-from util.inspection.boxes.parity_case import Case
+from util.inspection.boxes.parity_case import Case, Stated
 from util.inspection.boxes.parity_models import set_weights
 from util.inspection.boxes.parity_numbers import Numbers, padded
 from util.inspection.boxes.parity_rule import signed
@@ -64,7 +64,8 @@ def _batch(case: Case) -> Numbers:
     limits = case.arrays["0/min_max"].tolist()
     small = [_resized(case, number, limits) for number in _numbered(case)]
     wanted = [tuple(size) for size in case.arrays["batch/sizes"].tolist()]
-    chosen = [next(image for image in small if tuple(image.shape[1:]) == size) for size in wanted]
+    by_size = Stated(case.file, {str(tuple(image.shape[1:])): image for image in reversed(small)})
+    chosen = [by_size[str(size)] for size in wanted]
     images, sizes = padded([image.float() / 255.0 for image in chosen])
     canvas = on_canvas(images, sizes, PerChannel())
     height, width = canvas.shape
