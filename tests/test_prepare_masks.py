@@ -190,6 +190,24 @@ def test_images_without_annotation_are_left_out_by_name(tmp_path):
     assert_same_masks(tmp_path / "out", [n for n in NUMBERS if n not in (4, 5)])
 
 
+def test_names_that_no_case_may_have_are_changed_and_told(tmp_path):
+    write_images(tmp_path / "images")
+    write_pngs(tmp_path / "masks")
+    for file in list(tmp_path.rglob("chest5.png")):
+        file.rename(file.with_stem("Größe 5"))
+    split = tmp_path / "split.json"
+    names = [f"chest{n}" for n in NUMBERS if n != 5]
+    split.write_text(json.dumps({"train": ["Größe 5", *names[:8]], "val": names[8:]}))
+    done = prepare(tmp_path, "--masks", tmp_path / "masks", "--split", split, "--folds", 3)
+    assert done.returncode == 0, done.stderr
+    assert "changed: 1 (Größe 5 to Gr__e_5)" in done.stdout
+    dataset = MaskDataset(tmp_path / "out", "train")
+    sample = dataset.load(dataset.cases.index("Gr__e_5"))
+    for k, name in enumerate(dataset.class_set.classes):
+        np.testing.assert_array_equal(sample.shapes[k].mask(SIZE), masks_of(5)[name])
+    assert sum("Gr__e_5" in MaskDataset(tmp_path / "out", f"val@{n}/3").cases for n in (1, 2, 3)) == 1
+
+
 def test_names_are_sorted_by_their_numbers():
     assert natural(["finger-10", "finger-2", "Ulna"]) == ("Ulna", "finger-2", "finger-10")
 
