@@ -68,6 +68,10 @@ def main() -> None:
 def matched(args: argparse.Namespace, notes: Notes) -> Preparing:
     """Images and annotations by name. Raises ValueError where not one belongs together."""
     source = source_of(args, notes)
+    if not source.classes:
+        raise ValueError(
+            f"{args.polygons or args.coco}: names no class, expected one or more. Export it anew."
+        )
     images = by_stem(find_images([args.images]).files, args.images, "image")
     both = {stem: file for stem, file in images.items() if stem in source.files}
     if not both:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from datasets.files.kinds import stem_of
 from util.files import printable
 
 
@@ -12,7 +13,7 @@ def case_names(files: Iterable[Path]) -> dict[Path, str]:
     names: dict[Path, str] = {}
     taken: set[str] = set()
     for file in files:
-        stem = re.sub(r"[^A-Za-z0-9._-]", "_", printable(file.stem)).lstrip(".-") or "image"
+        stem = re.sub(r"[^A-Za-z0-9._-]", "_", printable(stem_of(file))).lstrip(".-") or "image"
         name, number = stem, 2
         while name in taken:
             name, number = f"{stem}_{number}", number + 1
