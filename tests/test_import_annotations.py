@@ -9,9 +9,10 @@ import SimpleITK as sitk
 from PIL import Image
 
 from datasets.landmarks.exports.annotated import Annotated
-from datasets.landmarks.exports.matching import case_names, match, numbered_persons, split_files
+from datasets.landmarks.exports.matching import match, numbered_persons, split_files
 from datasets.landmarks.exports.readers import CONVENTIONS, read_export
 from datasets.landmarks.landmark_set import LandmarkSet
+from datasets.prepared.names import case_names
 from datasets.prepared.prepared import PreparedDataset
 from tests.support.run_tool import run_tool
 from tests.support.xray_files import picture

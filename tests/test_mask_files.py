@@ -268,5 +268,7 @@ def test_the_tools_run_as_people_run_them(tmp_path):
     assert done.returncode == 0 and "sound" in done.stdout, done.stderr
     done = run_tool("tools/check_rle.py", written(tmp_path / "t.csv", "a.png,x,0 2"), *check)
     assert done.returncode == 1 and "a start of 0" in done.stderr and "Traceback" not in done.stderr
+    done = run_tool("tools/check_rle.py", written(tmp_path / "t.csv", "a.png,x,20 2"), *check[:4])
+    assert done.returncode == 1 and "ends at pixel 21 of 20" in done.stderr, "of the image's own size"
     done = run_tool("tools/vote_rle.py", file, file, "--output", tmp_path / "out.csv")
     assert done.returncode == 0 and (tmp_path / "out.csv").read_text() == file.read_text()

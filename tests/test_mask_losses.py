@@ -162,6 +162,13 @@ def test_attribute_weights_mean_what_they_say() -> None:
         assert parts["attributes"].item() == pytest.approx(factor * expected, rel=1e-5)
 
 
+def test_heads_that_would_learn_nothing_are_refused() -> None:
+    logits, truth = random_case()
+    sex = torch.zeros(2, 1, dtype=torch.int64)
+    with pytest.raises(ValueError, match="attribute_weight=0: the model's heads"):
+        MaskCriterion({"bce": 1.0})(outputs(logits, torch.zeros(2, 2)), targets(truth, attributes=sex), 0.0)
+
+
 def test_losses_are_float32_under_autocast() -> None:
     logits, truth = random_case()
     criterion = MaskCriterion({"bce": 1.0, "dice": 1.0, "lovasz": 1.0})

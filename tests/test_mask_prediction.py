@@ -220,6 +220,22 @@ def test_what_changed_is_counted_at_the_threshold_of_each_class(monkeypatch, fli
     assert notes["mean_field_changed"] == {"left": 0.25, "right": 0.5, "bright": 0.75}
 
 
+class FaintModel(HalvesModel):
+    """Never more than a probability of 0.27."""
+
+    def forward(self, images: Tensor, targets: None = None) -> MaskOutputs:
+        found = super().forward(images)
+        return replace(found, logits=found.logits - self.gain / 2 - 1.0)
+
+
+def test_the_mean_field_keeps_what_a_low_threshold_finds() -> None:
+    plain, smoothed = (
+        finder(FaintModel(), threshold=0.2, mean_field=field).find(xray()) for field in (None, MeanField())
+    )
+    for without, with_field in zip(plain.masks(), smoothed.masks(), strict=True):
+        assert without.any() and dice(with_field, without) > 0.8
+
+
 def test_memory_holds_one_class_at_source_size() -> None:
     """29 classes in bits and one as float32, whatever the number of looks: numpy's own count."""
     import tracemalloc

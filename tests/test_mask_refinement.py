@@ -2,6 +2,7 @@
 
 import importlib.util
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from models.masks.refined_net import RefinedMaskNet, _around, _read
 from tests.support.run_scripts import run_scripts
 from tests.support.tiny_masks import CHEST, write_chests
 from transforms.augment import EvalTransforms
+from util.export.masks.export import verify
+from util.export.masks.graph import MaskGraphFacts, SmallMaps, export_graph
 from util.training.masks.edge_training import seen_by, train_edges
 
 
@@ -51,6 +54,22 @@ def test_only_the_least_sure_cells_change() -> None:
     torch.testing.assert_close(change.sum(-1), torch.full((2, 4), 150.0), rtol=1e-4, atol=1e-2)
     for found, logits in zip(change.flatten(0, 1), coarse.flatten(2).flatten(0, 1), strict=True):
         assert logits[found > 1.0].abs().max() <= logits[found < 1.0].abs().min()
+
+
+def test_cells_of_equal_rank_are_no_fault_of_an_exported_graph() -> None:
+    """A runtime may choose other ones of them; what is wrong elsewhere is refused all the same."""
+    model = built(RefinedMaskNet, reduction=2, points=50)
+    model.head.weight.data.mul_(300.0)  # untrained, all cells are about equally unsure
+    model.edges.last.bias.data.fill_(3.0)
+    facts = MaskGraphFacts(CHEST, "exact", (64, 64), 1, (0.5,) * 4, 2, False, "none")
+    graph = SmallMaps(model, ()).eval()
+    export = partial(export_graph, graph, torch.rand(1, 1, 64, 64), opset=20, dynamic=False)
+    right = export().SerializeToString()
+    model.edges.last.bias.data.fill_(3.1)
+    with pytest.raises(ValueError, match=r"differ by 0\.1 of a logit"):
+        verify(right, graph, facts, "wrong.onnx", (1,))
+    model.head.weight.data.zero_()
+    assert "of a logit" in verify(export().SerializeToString(), graph, facts, "equal.onnx", (1,))
 
 
 def test_cells_are_read_where_they_lie() -> None:

@@ -12,6 +12,7 @@ from datasets.masks.annotation import Notes
 from datasets.masks.dataset import MaskDataset
 from datasets.masks.mask_files import read_mask
 from datasets.masks.matching import deal_split
+from datasets.masks.polygon_files import by_stem
 from datasets.masks.sources import natural
 from tests.support.mask_sources import (
     NUMBERS,
@@ -24,6 +25,7 @@ from tests.support.mask_sources import (
     write_polygons,
 )
 from tests.support.tiny_masks import CHEST, SIZE, chest_case, ellipse
+from util.prediction.stems import plain_stem
 
 
 def assert_same_masks(folder: Path, numbers=NUMBERS) -> None:
@@ -188,6 +190,40 @@ def test_images_without_annotation_are_left_out_by_name(tmp_path):
     assert "images without annotation, left out: 2 (chest4, chest5)" in done.stdout
     assert "annotations without image, left out: 1 (elsewhere)" in done.stdout
     assert_same_masks(tmp_path / "out", [n for n in NUMBERS if n not in (4, 5)])
+
+
+def test_annotations_without_a_class_are_refused_by_name(tmp_path):
+    write_images(tmp_path / "images")
+    file = tmp_path / "none.json"
+    file.write_text(json.dumps({"images": [], "annotations": [], "categories": []}))
+    done = prepare(tmp_path, "--coco", file)
+    assert done.returncode == 1 and f"{file}: names no class" in done.stderr
+
+
+def test_the_last_figures_of_a_uid_are_no_suffix(tmp_path):
+    """DICOM files often have a UID as their name, and no suffix."""
+    files = [tmp_path / f"1.2.840.{number}" for number in (111, 112)]
+    assert list(by_stem(files, tmp_path, "image")) == ["1.2.840.111", "1.2.840.112"]
+    assert list(by_stem([tmp_path / "1.2.840.111.png"], tmp_path, "mask")) == ["1.2.840.111"]
+    assert plain_stem(files[0], None) == "1.2.840.111"
+
+
+def test_names_that_no_case_may_have_are_changed_and_told(tmp_path):
+    write_images(tmp_path / "images")
+    write_pngs(tmp_path / "masks")
+    for file in list(tmp_path.rglob("chest5.png")):
+        file.rename(file.with_stem("Größe 5"))
+    split = tmp_path / "split.json"
+    names = [f"chest{n}" for n in NUMBERS if n != 5]
+    split.write_text(json.dumps({"train": ["Größe 5", *names[:8]], "val": names[8:]}))
+    done = prepare(tmp_path, "--masks", tmp_path / "masks", "--split", split, "--folds", 3)
+    assert done.returncode == 0, done.stderr
+    assert "changed: 1 (Größe 5 to Gr__e_5)" in done.stdout
+    dataset = MaskDataset(tmp_path / "out", "train")
+    sample = dataset.load(dataset.cases.index("Gr__e_5"))
+    for k, name in enumerate(dataset.class_set.classes):
+        np.testing.assert_array_equal(sample.shapes[k].mask(SIZE), masks_of(5)[name])
+    assert sum("Gr__e_5" in MaskDataset(tmp_path / "out", f"val@{n}/3").cases for n in (1, 2, 3)) == 1
 
 
 def test_names_are_sorted_by_their_numbers():

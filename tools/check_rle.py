@@ -1,6 +1,6 @@
 """Check a file of image_name,class,rle before it is handed in: rows, convention, bounds.
 
-    python tools/check_rle.py submission.csv --images DCM --size 2048 2048
+    python tools/check_rle.py submission.csv --images DCM
 
 Exit code 1 and a line a fault where something is wrong.
 """
@@ -12,6 +12,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # run as a script, from anywhere
 
+from datasets.files.colour import picture_size  # noqa: E402
+from datasets.files.image_files import read_images  # noqa: E402
+from datasets.files.kinds import Kind, kind_of  # noqa: E402
 from datasets.files.search import find_images  # noqa: E402
 from datasets.masks.hand_task import BONES  # noqa: E402
 from util.arguments import TakeAll  # noqa: E402
@@ -20,11 +23,20 @@ from util.prediction.masks.submission import faults  # noqa: E402
 
 def main() -> None:
     args = parse_args()
-    names = [file.name for file in find_images([args.images]).files]
-    found = list(faults(args.file, names, args.classes, tuple(args.size)))
+    images = {file.name: file for file in find_images([args.images]).files}
+    size = tuple(args.size) if args.size else {name: size_of(file) for name, file in images.items()}
+    found = list(faults(args.file, list(images), args.classes, size))
     if found:
         raise ValueError("\n".join([f"{len(found)} faults", *found]))
-    print(f"{args.file}: sound, {len(names)} images of {len(args.classes)} classes")
+    print(f"{args.file}: sound, {len(images)} images of {len(args.classes)} classes")
+
+
+def size_of(image: Path) -> tuple[int, int]:
+    """(width, height). Raises ValueError for what cannot be read."""
+    if kind_of(image) is Kind.PICTURE:
+        return picture_size(image)
+    height, width = next(read_images(image)).image.shape
+    return width, height
 
 
 def parse_args() -> argparse.Namespace:
@@ -37,7 +49,7 @@ def parse_args() -> argparse.Namespace:
         "--classes", nargs="+", action=TakeAll, default=list(BONES), help="default: the 29 bones of the hand"
     )
     parser.add_argument(
-        "--size", type=int, nargs=2, default=[2048, 2048], metavar=("WIDTH", "HEIGHT"), help="(2048 2048)"
+        "--size", type=int, nargs=2, metavar=("WIDTH", "HEIGHT"), help="of the masks (default: each image's)"
     )
     return parser.parse_args()
 

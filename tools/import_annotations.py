@@ -21,7 +21,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from datasets.files.search import find_images
 from datasets.landmarks.exports.matching import (
-    case_names,
     match,
     numbered_persons,
     prepared_case,
@@ -31,6 +30,7 @@ from datasets.landmarks.exports.readers import CONVENTIONS, READERS, read_export
 from datasets.landmarks.landmark_set import LandmarkSet, load_landmark_set
 from datasets.landmarks.unit import LengthUnit
 from datasets.prepared.case import PreparedCase
+from datasets.prepared.names import case_names
 from datasets.prepared.writer import write_prepared
 from util.arguments import add_spacing_argument, escape_on_console, listed_cases
 from util.files import printable, sha256

@@ -32,8 +32,9 @@ from datasets.masks.sources import Source, class_set_of, coco_source, masks_sour
 from datasets.masks.strata import strata_of_columns  # noqa: E402
 from datasets.masks.suspects import Suspect, find_suspects  # noqa: E402
 from datasets.masks.writer import write_masks  # noqa: E402
+from datasets.prepared.names import case_names  # noqa: E402
 from util.arguments import TakeAll, add_spacing_argument  # noqa: E402
-from util.files import sha256, write_atomic  # noqa: E402
+from util.files import printable, sha256, write_atomic  # noqa: E402
 from util.reporting.masks.suspect_pictures import write_suspect_pictures  # noqa: E402
 
 _PICTURES = 40  # of the most suspicious structures
@@ -49,7 +50,8 @@ def main() -> None:
     folds = {}
     if args.folds:
         persons = {stem: preparing.persons[stem] for stem in pool}
-        folds[str(args.folds)] = folds_by_person(persons, args.folds, args.seed, strata)
+        parts = folds_by_person(persons, args.folds, args.seed, strata)
+        folds[str(args.folds)] = [[preparing.cases_of[stem] for stem in part] for part in parts]
     write_masks(
         args.output,
         {name: preparing.cases(stems) for name, stems in split.items()},
@@ -66,6 +68,10 @@ def main() -> None:
 def matched(args: argparse.Namespace, notes: Notes) -> Preparing:
     """Images and annotations by name. Raises ValueError where not one belongs together."""
     source = source_of(args, notes)
+    if not source.classes:
+        raise ValueError(
+            f"{args.polygons or args.coco}: names no class, expected one or more. Export it anew."
+        )
     images = by_stem(find_images([args.images]).files, args.images, "image")
     both = {stem: file for stem, file in images.items() if stem in source.files}
     if not both:
@@ -77,6 +83,11 @@ def matched(args: argparse.Namespace, notes: Notes) -> Preparing:
         notes.add("images without annotation, left out", stem)
     for stem in sorted(source.files.keys() - both.keys()):
         notes.add("annotations without image, left out", stem)
+    names = case_names(both.values())
+    cases_of = {stem: names[file] for stem, file in both.items()}
+    for stem, case in cases_of.items():
+        if case != stem:
+            notes.add("names of other signs than A-Z a-z 0-9 . _ -, changed", f"{printable(stem)} to {case}")
     polygons = {stem: files[0] for stem, files in source.files.items()} if args.polygons else {}
     persons = persons_of(both, polygons, args.images, args.person)
     several = len({file.parent for file in both.values()}) > 1
@@ -89,7 +100,7 @@ def matched(args: argparse.Namespace, notes: Notes) -> Preparing:
     if any(attributes.values()):
         class_set = replace(class_set, attributes={"sex": SEXES, **class_set.attributes})
     spacing = None if args.spacing is None else np.array((args.spacing * 2)[:2], np.float64)
-    return Preparing(source, class_set, both, persons, attributes, spacing, notes)
+    return Preparing(source, class_set, both, cases_of, persons, attributes, spacing, notes)
 
 
 def source_of(args: argparse.Namespace, notes: Notes) -> Source:

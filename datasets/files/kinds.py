@@ -1,7 +1,7 @@
 """What a file is, by its content: names and suffixes of X-ray files say little."""
 
 from enum import Enum, auto
-from pathlib import Path
+from pathlib import Path, PurePath
 
 _HEAD_BYTES = 4096
 _PICTURE_MARKS = (
@@ -52,6 +52,12 @@ def kind_by_suffix(file: Path) -> Kind:
     suffix = file.suffix.lower()
     kinds = {Kind.PICTURE: PICTURE_SUFFIXES, Kind.DICOM: DICOM_SUFFIXES, Kind.STACK: STACK_SUFFIXES}
     return next((kind for kind, suffixes in kinds.items() if suffix in suffixes), Kind.OTHER)
+
+
+def stem_of(file: str | PurePath) -> str:
+    """The name of ``file`` without its suffix. The last figures of a DICOM UID, 1.2.840.113, are none."""
+    path = PurePath(file)
+    return path.name if path.suffix[1:].isdigit() else path.stem
 
 
 def _is_picture(head: bytes) -> bool:

@@ -1,11 +1,12 @@
 """COCO instances: polygons and run lengths of one file for many images."""
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pycocotools import mask as coco
 
+from datasets.files.kinds import stem_of
 from datasets.masks.annotation import Annotation, Outlines
 from datasets.masks.coco_runs import require_filled
 from datasets.prepared.subsets import read_json
@@ -45,7 +46,7 @@ def read_coco(file: Path) -> tuple[tuple[str, ...], dict[str, Annotation]]:
 
 
 def _annotation(image: Any, entries: list[Any], categories: dict[Any, str], file: Path) -> Annotation:
-    stem = PurePosixPath(str(image["file_name"]).replace("\\", "/")).stem
+    stem = stem_of(str(image["file_name"]).replace("\\", "/"))
     size = _size(image, file)
     masks: dict[str, np.ndarray] = {}
     polygons: dict[str, list[np.ndarray]] = {}

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from datasets.files.kinds import stem_of
 from datasets.masks.annotation import Annotation, Outlines
 from datasets.prepared.subsets import read_json
 
@@ -26,11 +27,12 @@ def by_stem(files: list[Path], folder: Path, kind: str) -> dict[str, Path]:
         raise ValueError(f"{folder}: no {kind} in it, expected some. Check the path.")
     found: dict[str, Path] = {}
     for file in files:
-        if file.stem in found:
+        stem = stem_of(file)
+        if stem in found:
             raise ValueError(
-                f"{file} and {found[file.stem]}: the same name, expected names that tell images apart."
+                f"{file} and {found[stem]}: the same name, expected names that tell images apart."
             )
-        found[file.stem] = file
+        found[stem] = file
     return found
 
 

@@ -21,6 +21,7 @@ class Preparing:
     source: Source
     class_set: ClassSet
     images: Mapping[str, Path]  # by stem
+    cases_of: Mapping[str, str]  # by stem, what the case is called
     persons: Mapping[str, str]  # by stem
     attributes: Mapping[str, Mapping[str, str]]  # by person
     spacing: np.ndarray | None  # (2,) mm per pixel in place of what the files say
@@ -39,11 +40,11 @@ class Preparing:
         size = image.shape[1], image.shape[0]
         shapes = self.source.read(stem).shapes(self.class_set.classes, size, self.notes)
         centres, areas = zip(*(_centre_and_area(shape.mask(size)) for shape in shapes), strict=True)
-        self.names.append(stem)
+        self.names.append(self.cases_of[stem])
         self.centres.append(np.array(centres) / size[1])
         self.areas.append(np.array(areas) / (size[0] * size[1]))
         return MaskCase(
-            name=stem,
+            name=self.cases_of[stem],
             image=image,
             shapes=shapes,
             spacing=spacing,

@@ -58,6 +58,12 @@ class MaskCriterion(nn.Module):
             if self.attribute_weight:
                 cost = self._attributes(outputs.attributes, targets.attributes)
                 parts["attributes"] = self.attribute_weight * cost
+            elif outputs.attributes:
+                raise ValueError(
+                    "criterion.attribute_weight=0: the model's heads for attributes would learn nothing, and "
+                    "tell something all the same. Give a weight, such as 0.1, or leave out "
+                    "model.attribute_values."
+                )
             total = torch.stack(list(parts.values())).sum()
         return LossReport(total, {name: value.detach() for name, value in parts.items()})
 

@@ -65,6 +65,13 @@ class MaskModel(nn.Module):
         self.num_classes, self.normalise = num_classes, normalise or FixedScale()
         self.register_buffer("thresholds", torch.full((num_classes,), 0.5), persistent=False)
 
+    def undecided(self, images: Tensor, rounding: float) -> Tensor | None:
+        """(B, K, h, w) bool: cells whose logits may jump where others move by no more than ``rounding``.
+
+        None for a model whose maps are smooth.
+        """
+        return None
+
     def encoder_parameters(self) -> list[nn.Parameter]:
         """The parameters that may have a learning rate of their own: of the part that can be pretrained."""
         raise NotImplementedError

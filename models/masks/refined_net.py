@@ -1,6 +1,7 @@
 """Masks whose edges are looked at again, at full resolution, where each class is least sure."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -58,12 +59,20 @@ class RefinedMaskNet(NeckMaskNet):
         fine, logits, attributes = self.coarse(images)
         with full_precision(images):
             flat = logits.flatten(2)
-            index = (
-                flat.abs().topk(min(self.points, flat.shape[-1]), dim=-1, largest=False, sorted=False).indices
-            )
+            index = self._least_sure(flat).indices
             change = self.edges(fine, images.float().mean(1), logits, index)
             refined = flat.scatter_add(-1, index, change).reshape_as(logits)
         return MaskOutputs(refined, STRIDE, attributes)
+
+    def undecided(self, images: Tensor, rounding: float) -> Tensor:
+        """(B, K, H / 2, W / 2) bool: cells that rounding brings into the least sure ones, or out of them."""
+        logits = self.coarse(images)[1]
+        last = self._least_sure(logits.flatten(2)).values.amax(-1)  # (B, K)
+        return (logits.abs() - last[..., None, None]).abs() <= rounding
+
+    def _least_sure(self, flat: Tensor) -> Any:
+        """Of (B, K, cells) the chosen ones: ``values``, how far from 0, and ``indices``, (B, K, N) each."""
+        return flat.abs().topk(min(self.points, flat.shape[-1]), dim=-1, largest=False, sorted=False)
 
     def coarse(self, images: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
         """(B, C, H, W) images -> the neck's finest map, (B, K, H / 2, W / 2) logits, and the attributes'."""

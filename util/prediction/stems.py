@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from datasets.files.kinds import stem_of
+
 
 class Stems:
     """A stem of its own for every image: numbered where files of two folders share one."""
@@ -21,5 +23,5 @@ class Stems:
 
 def plain_stem(file: str | Path, slice_number: int | None) -> str:
     """STEM, or STEM_slice0001 of a file of several images, whoever shares it."""
-    stem = Path(file).stem
+    stem = stem_of(file)
     return stem if slice_number is None else f"{stem}_slice{slice_number:04d}"

@@ -1,7 +1,7 @@
 """Names, images and splits of an annotation tool's export, matched with a landmark set and a folder."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
@@ -162,20 +162,6 @@ def slicer_spacing(file: Path) -> np.ndarray:
     Raises ValueError naming the file when it cannot be read.
     """
     return np.nan_to_num(next(read_images(file)).spacing, nan=1.0)
-
-
-def case_names(files: Iterable[Path]) -> dict[Path, str]:
-    """A name for each file that may stand in any file system: others become ``_``, doubles a number."""
-    names: dict[Path, str] = {}
-    taken: set[str] = set()
-    for file in files:
-        stem = re.sub(r"[^A-Za-z0-9._-]", "_", printable(file.stem)).lstrip(".-") or "image"
-        name, number = stem, 2
-        while name in taken:
-            name, number = f"{stem}_{number}", number + 1
-        taken.add(name)
-        names[file] = name
-    return names
 
 
 def split_files(

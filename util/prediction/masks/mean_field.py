@@ -31,7 +31,10 @@ class MeanField:
                 raise ValueError(f"mean field {name}={getattr(self, name)}: expected a number above 0.")
 
     def __call__(self, logits: Tensor, images: Tensor) -> Tensor:
-        """(B, K, H, W) logits and (B, C, H, W) images in [0, 1] of one canvas -> (B, K, H, W) logits."""
+        """(B, K, H, W) logits and (B, C, H, W) images in [0, 1] of one canvas -> (B, K, H, W) logits.
+
+        The logits are less those of the thresholds of their classes: 0 is undecided.
+        """
         kernel, offsets = self._kernel(images)
         refined = logits
         for _ in range(self.iterations):

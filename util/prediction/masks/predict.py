@@ -189,9 +189,11 @@ class MaskFinder:
         changed = None
         if self.looks.mean_field is not None:
             before = enlarged(logits.float(), (height, width))
-            logits = self.looks.mean_field(before, images)
             order = self._order if mirrored else range(len(self.class_set))
-            changed = changed_shares(before, logits, [self.thresholds[k] for k in order])
+            thresholds = [self.thresholds[k] for k in order]
+            undecided = before.new_tensor(thresholds).logit()[:, None, None]
+            logits = self.looks.mean_field(before - undecided, images) + undecided
+            changed = changed_shares(before, logits, thresholds)
         if mirrored:
             logits = logits.flip(-1)[:, list(self._order)]
             changed = changed and [changed[k] for k in self._order]

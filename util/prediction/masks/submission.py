@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -79,11 +79,15 @@ class Submission:
 
 
 def faults(
-    file: Path, names: Sequence[str], classes: Sequence[str], size: tuple[int, int] | None
+    file: Path,
+    names: Sequence[str],
+    classes: Sequence[str],
+    size: tuple[int, int] | Mapping[str, tuple[int, int]] | None,
 ) -> Iterator[str]:
     """What is wrong with a file that should hold ``names`` times ``classes`` rows; nothing for a sound one.
 
-    size: (width, height) of the masks, None where unknown. At most 20 rows are told.
+    size: (width, height) of all masks, or of each image by its name; None where unknown. At most 20 rows are
+    told.
     """
     try:
         submission = Submission(file)
@@ -99,7 +103,8 @@ def faults(
     found = 0
     for name, structure in submission.keys:
         try:
-            submission.runs(name, structure, size and size[0] * size[1])
+            own = size.get(name) if isinstance(size, Mapping) else size
+            submission.runs(name, structure, own and own[0] * own[1])
         except ValueError as error:
             found += 1
             if found <= _MOST_FAULTS:
