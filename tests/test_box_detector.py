@@ -222,7 +222,23 @@ def test_anchors_of_six_levels_can_all_move():
     assert largest[[0, -1]].tolist() == pytest.approx([0.05, 0.95])
 
 
+def test_what_salience_learns_does_not_depend_on_the_canvas():
+    """96 pixels hold one and a half cells of the coarsest level; as published, these lie by the canvas."""
+    model, wanted = small_boxes().double(), {True: [], False: []}
+    for extra in (0, 32):
+        canvas, sizes = on_one_canvas(noise(1, 96, 96).double(), extra=extra)
+        targets = objects(3, sizes=sizes)
+        outputs = model(canvas, targets)
+        for padding_counts, found in wanted.items():
+            maps = salience_targets(outputs, targets, [(-1.0, 999.0)] * 4, padding_counts=padding_counts)
+            sides = [-(-96 // stride) for stride in (8, 16, 32, 64)]
+            found.append([m[0, :side, :side] for m, side in zip(maps, sides, strict=True)])
+    assert all(torch.equal(*pair) for pair in zip(*wanted[False], strict=True))
+    assert sum(float(m.sum()) for m in wanted[False][0]) > 0
+    assert not all(torch.equal(*pair) for pair in zip(*wanted[True], strict=True))
+
+
 def test_every_level_needs_a_range_of_sizes():
     outputs: Any = SimpleNamespace(pyramid=SimpleNamespace(shapes=((4, 4),) * 5))
     with pytest.raises(ValueError, match="salience_ranges has 4 pairs, expected 5, one a level"):
-        salience_targets(outputs, objects(1, sizes=torch.tensor([[32, 32]])), RANGES)
+        salience_targets(outputs, objects(1, sizes=torch.tensor([[32, 32]])), RANGES, padding_counts=False)

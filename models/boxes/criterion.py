@@ -23,8 +23,8 @@ class BoxCriterion(nn.Module):
 
     Sums over queries are divided by the number of objects of the batch, at least 1. ``salience_ranges``: the
     pixels from a cell to the farthest side of an object that a level is there for, one pair a level.
-    Refined boxes join in over the first ``refinement_warmup`` of the training. ``padding_counts``: padded
-    cells and queries cost too, as published.
+    Refined boxes join in over the first ``refinement_warmup`` of the training. ``padding_counts``: as
+    published, padded cells and queries cost too, and the salience's cells lie in parts of the canvas.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class BoxCriterion(nn.Module):
                 parts["refined"] = self.refinement_weight * share * loss
         if outputs.denoised is not None:
             parts |= self._denoising(outputs.denoised)
-        wanted = salience_targets(outputs, targets, self.salience_ranges)
+        wanted = salience_targets(outputs, targets, self.salience_ranges, padding_counts=self.padding_counts)
         counted = None if self.padding_counts or outputs.pyramid.whole else ~outputs.pyramid.padded
         parts["salience"] = self.salience_weight * salience_loss(outputs.salience, wanted, counted)
         return parts

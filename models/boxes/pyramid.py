@@ -54,10 +54,14 @@ class Pyramid:
         return torch.cat([torch.arange(h, device=device).repeat_interleave(w) for h, w in self.shapes])
 
     @cached_property
+    def middles(self) -> Tensor:
+        """(S, 2) centres of the cells, in columns and rows of their map."""
+        return torch.stack([self.column, self.row], -1) + self.counts.new_tensor(0.5)
+
+    @cached_property
     def centres(self) -> Tensor:
         """(B, S, 2) centres of the cells, relative to the covered part of their map."""
-        cells = torch.stack([self.column, self.row], -1) + self.counts.new_tensor(0.5)
-        return cells / self.counts[:, self.level]
+        return self.middles / self.counts[:, self.level]
 
     @cached_property
     def references(self) -> Tensor:

@@ -15,42 +15,50 @@ RANGES = ((-1.0, 64.0), (64.0, 128.0), (128.0, 256.0), (256.0, 99999.0))  # pixe
 
 
 def salience_targets(
-    outputs: BoxOutputs, targets: BoxTargets, ranges: Sequence[tuple[float, float]]
+    outputs: BoxOutputs, targets: BoxTargets, ranges: Sequence[tuple[float, float]], *, padding_counts: bool
 ) -> list[Tensor]:
     """L maps (B, rows, columns): 1 at the centre of an object, falling to its corners, 0 outside.
 
     A cell takes the highest value of all objects that hold its centre, provided that one of them has its
-    farthest side in the level's range of pixels. Raises ValueError unless every level has a range.
+    farthest side in the level's range of pixels. Cells lie where the model reads them, in parts of the image;
+    as published (``padding_counts``) in parts of the canvas, whatever it adds to the image. Raises ValueError
+    unless every level has a range.
     """
     if len(ranges) != len(outputs.pyramid.shapes):
         raise ValueError(
             f"criterion.salience_ranges has {len(ranges)} pairs, expected {len(outputs.pyramid.shapes)}, one "
             "a level of the model."
         )
-    maps = []
-    for shape, limits in zip(outputs.pyramid.shapes, ranges, strict=True):
-        images = [
-            _salience(boxes.to(outputs.pyramid.counts.dtype), size, outputs.canvas, shape, limits)
-            for boxes, size in zip(targets.boxes, targets.sizes, strict=True)
-        ]
-        maps.append(torch.stack(images))
-    return maps
+    pyramid = outputs.pyramid
+    if padding_counts:
+        canvas = pyramid.counts.new_tensor(outputs.canvas[::-1])
+        pixels = (pyramid.middles / pyramid.cells[pyramid.level] * canvas).expand(len(targets.boxes), -1, -1)
+    else:
+        pixels = pyramid.centres * targets.sizes[:, None].to(pyramid.counts.dtype)
+    places = pyramid.maps(pixels)
+    return [
+        torch.stack(
+            [
+                _salience(boxes.to(pixels.dtype), size, of_image, limits)
+                for boxes, size, of_image in zip(targets.boxes, targets.sizes, of_level, strict=True)
+            ]
+        )
+        for of_level, limits in zip(places, ranges, strict=True)
+    ]
 
 
-def _salience(
-    boxes: Tensor, size: Tensor, canvas: tuple[int, int], shape: tuple[int, int], limits: tuple[float, float]
-) -> Tensor:
-    """(rows, columns) of one image and level; boxes (N, 4) are relative to the image of ``size`` pixels."""
+def _salience(boxes: Tensor, size: Tensor, places: Tensor, limits: tuple[float, float]) -> Tensor:
+    """(rows, columns) of one image and level.
+
+    boxes: (N, 4), relative to the image of ``size`` pixels; places: (2, rows, columns) x and y of the cells'
+    centres in pixels.
+    """
     if not len(boxes):
-        return boxes.new_zeros(shape)
+        return boxes.new_zeros(places.shape[1:])
     pixels = corners(boxes) * size.repeat(2)
-    rows, columns = (
-        (torch.arange(cells, device=boxes.device, dtype=boxes.dtype) + 0.5) * (side / cells)
-        for cells, side in zip(shape, canvas, strict=True)
-    )
-    x, y = columns[None, :, None], rows[:, None, None]
+    x, y = places[..., None]
     left, top, right, bottom = (x - pixels[:, 0], y - pixels[:, 1], pixels[:, 2] - x, pixels[:, 3] - y)
-    sides = torch.stack(torch.broadcast_tensors(left, top, right, bottom), -1)  # (rows, columns, N, 4)
+    sides = torch.stack((left, top, right, bottom), -1)  # (rows, columns, N, 4)
     across = (sides[..., 0] - sides[..., 2]) / (sides[..., 0] + sides[..., 2])
     down = (sides[..., 1] - sides[..., 3]) / (sides[..., 1] + sides[..., 3])
     centred = 1.0 - (across.square() + down.square()).sqrt() / 2.0

@@ -36,7 +36,9 @@ def training_step(model: SalienceDetr, case: Case, dtype: torch.dtype) -> Traini
     report = criterion(outputs, targets, 0.0)
     numbers |= {f"loss/loss_{name}": value for name, value in report.parts.items()}
     numbers |= {"loss/total": report.total} | _matches(criterion, outputs, targets, case)
-    wanted = salience_targets(outputs, targets, criterion.salience_ranges)
+    wanted = salience_targets(
+        outputs, targets, criterion.salience_ranges, padding_counts=criterion.padding_counts
+    )
     for level, images in enumerate(wanted):
         numbers |= {f"salience/target/{level}/{b}": values.flatten() for b, values in enumerate(images)}
     numbers |= _statistics(model, case)
