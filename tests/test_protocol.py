@@ -163,10 +163,11 @@ def test_what_more_films_would_bring() -> None:
     expected = list(found.expected_mre_mm.values())
     assert list(found.expected_mre_mm) == [0, *MORE_FILMS] and expected == sorted(expected, reverse=True)
     new = adapted(films(60, OFFSET, seed=9), fitted(errors))[0].mean()
-    assert expected[0] == pytest.approx(new, rel=0.25)
+    assert expected[0] == pytest.approx(new, rel=0.2)
     assert json.dumps(found.to_dict(), allow_nan=False)
     alone = films(1, OFFSET)
-    assert gain(alone, fitted(alone)).after is None
+    one = gain(alone, fitted(alone))
+    assert one.after is None and one.expected_mre_mm == {}  # one film cannot tell
 
 
 def module(protocol: ProtocolOffsets) -> Protocol:

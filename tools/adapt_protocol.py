@@ -49,7 +49,8 @@ def main() -> None:
     print_results(found, protocol, made.landmark_set.landmarks, errors)
     for sentence in made.left_out:
         print(f"left out: {sentence}")
-    print(f"{args.output}: {args.checkpoint} following {protocol.films} films of {made.folder}")
+    films = "1 film" if protocol.films == 1 else f"{protocol.films} films"
+    print(f"{args.output}: {args.checkpoint} following {films} of {made.folder}")
     if args.json:
         content = {"protocol": protocol.to_dict(), "gain": found.to_dict()}
         content |= {"cases": list(errors.cases), "left_out": list(made.left_out)}
@@ -93,14 +94,12 @@ def print_results(found: Gain, protocol: ProtocolOffsets, names: Sequence[str], 
     largest = ", ".join(f"{names[k]} {length[k]:.2f} {narrow}" for k in np.argsort(-length)[:3])
     print(f"offsets: largest {largest}; mean {length.mean():.2f} {errors.unit}")
     if not protocol.clear_of_chance():
-        print(
-            "         none is clear of chance: the model differs from these readers by no more on these films"
-        )
+        print("         none is clear of chance: none is longer than twice its standard error")
     print(f"as it was:            {in_words(found.before, errors.unit)}")
     if found.after is None:
         print("each by the others:   one film has no others; mark a second one to see what it brings")
-    else:
-        print(f"each by the others:   {in_words(found.after, errors.unit)}")
+        return
+    print(f"each by the others:   {in_words(found.after, errors.unit)}")
     now, *later = found.expected_mre_mm.items()
     more = ", ".join(f"{films} more {mre:.3f}" for films, mre in later)
     print(f"expected on new films: MRE {now[1]:.3f} {errors.unit}; with {more}")

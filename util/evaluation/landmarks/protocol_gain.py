@@ -4,7 +4,6 @@ Lengths are in the unit of the data, as in ``metrics``: names that end in ``_mm`
 of their unit.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +19,6 @@ from util.prediction.landmarks.protocol import ProtocolOffsets
 
 MORE_FILMS = (1, 2, 5, 10, 20, 40)
 _WITHIN_MM = 2.0
-_GAUSSIAN = math.sqrt(math.pi) / 2.0  # mean by root mean square of a Gaussian's radial errors
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ class Gain:
 
     before: Side
     after: Side | None  # None for one film: there is no other
-    expected_mre_mm: dict[int, float]  # 0 and MORE_FILMS more -> what the error on a new film would come to
+    expected_mre_mm: dict[int, float]  # 0 and MORE_FILMS more -> the error on a new film; empty for one film
     unit: str = MILLIMETRES
 
     def to_dict(self) -> dict[str, Any]:
@@ -63,11 +61,9 @@ def gain(errors: Errors, protocol: ProtocolOffsets) -> Gain:
     """What ``protocol``, fitted on the films of ``errors``, is worth; errors: of the model without it."""
     before = Side.of(errors.radial_mm, errors.uncertainty_mm)
     if len(errors.cases) == 1:
-        return Gain(before, None, _with_more(errors, protocol, _GAUSSIAN), errors.unit)
-    radial, uncertainty = _each_by_the_others(errors, protocol)
-    ratio = float(np.nanmean(radial) / np.sqrt(np.nanmean(np.square(radial))))
-    after = Side.of(radial, uncertainty)
-    return Gain(before, after, _with_more(errors, protocol, ratio), errors.unit)
+        return Gain(before, None, {}, errors.unit)
+    after = Side.of(*_each_by_the_others(errors, protocol))
+    return Gain(before, after, _with_more(errors, protocol, after.mre_mm), errors.unit)
 
 
 def adapted(errors: Errors, protocol: ProtocolOffsets) -> tuple[np.ndarray, np.ndarray]:
@@ -98,18 +94,18 @@ def _each_by_the_others(errors: Errors, protocol: ProtocolOffsets) -> tuple[np.n
     return np.concatenate(radial), np.concatenate(uncertainty)
 
 
-def _with_more(errors: Errors, protocol: ProtocolOffsets, ratio: float) -> dict[int, float]:
-    """The mean error on a new film after 0 and more films, from what the fit says of itself.
+def _with_more(errors: Errors, protocol: ProtocolOffsets, with_one_less: float) -> dict[int, float]:
+    """The mean error on a new film after 0 and more films.
 
-    A landmark's squared error is its own scatter and twice the variance of each axis of its offset; with m
-    films instead of n that variance falls by the share n / m. ``ratio``: mean error by root mean square.
+    It starts at ``with_one_less``, that of each film judged by the others. How it falls from there is the
+    fit's own word: a landmark's squared error is its own scatter and twice the variance of each axis of its
+    offset, which with m films instead of n falls by the share n / m.
     """
-    size = face_size_mm(errors, protocol)
+    size, films = face_size_mm(errors, protocol), protocol.films
     scatter = np.square(protocol.factor) * np.nanmean(np.square(errors.uncertainty_mm), axis=0)  # (K,)
-    films = protocol.films
-    return {
-        more: float(
-            ratio * np.sqrt(np.mean(scatter + 2.0 * size**2 * protocol.variance * films / (films + more)))
-        )
-        for more in (0, *MORE_FILMS)
-    }
+
+    def root_mean_square(more: int) -> float:
+        return float(np.sqrt(np.mean(scatter + 2.0 * size**2 * protocol.variance * films / (films + more))))
+
+    unit = with_one_less / root_mean_square(-1)
+    return {more: unit * root_mean_square(more) for more in (0, *MORE_FILMS)}

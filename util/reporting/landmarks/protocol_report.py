@@ -40,8 +40,9 @@ def write_report(
             "From where the model marks (blue point) to where the readers do (end of the red line), drawn "
             f"{_MAGNIFIED} times as long as it is, on the model's mean face."
         ),
-        more_films_figure(found, protocol.films): _more_films(found),
     }
+    if found.expected_mre_mm:
+        figures[more_films_figure(found, protocol.films)] = _more_films(found)
     pictures = "".join(
         f'<figure><img src="data:image/png;base64,{base64.b64encode(png(figure)).decode()}" alt="">'
         f"<figcaption>{caption}</figcaption></figure>"
