@@ -1,6 +1,7 @@
 """Exported graphs against the PyTorch models that they come from."""
 
 import argparse
+import logging
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +37,7 @@ from util.export.landmarks.onnx_model import OnnxGraph, OnnxPredictor, load_grap
 from util.export.landmarks.precision import halved, quantised
 from util.export.landmarks.verify import verify
 from util.export.operators import TRANSLATIONS, pool_windows
+from util.export.program import advice_unheard
 from util.prediction.landmarks.image_landmarks import canvas_sample
 from util.prediction.landmarks.plausibility import Limits, as_reference
 from util.prediction.landmarks.predict import LandmarkPredictor, Predictor
@@ -372,3 +374,15 @@ def test_a_file_that_is_no_such_graph_is_named(tmp_path: Path, small_proto: onnx
 def test_a_device_that_is_not_there_is_refused(small_proto: onnx.ModelProto, device: str, message: str):
     with pytest.raises(ValueError, match=message):
         OnnxGraph(with_metadata(small_proto, METADATA), Path("model.onnx"), device)
+
+
+def test_an_export_leaves_the_log_as_it_was(caplog) -> None:
+    @advice_unheard()
+    def failing() -> None:
+        logging.getLogger("exporter").warning("advice")
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        failing()
+    logging.getLogger("inference").warning("heard")
+    assert [record.message for record in caplog.records] == ["heard"]

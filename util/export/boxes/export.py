@@ -1,7 +1,6 @@
 """A detector as one verified ONNX file: what tools/pytorch2onnx.py writes."""
 
 import argparse
-import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from util.export.boxes.facts import BoxGraphFacts
 from util.export.boxes.graph import OPSETS, DetectionGraph, export_graph
 from util.export.boxes.onnx_boxes import BoxGraph, model_input
 from util.export.boxes.verify import verify
+from util.export.program import advice_unheard
 from util.training.task import Say, Task
 
 _LARGE = (800, 1344)  # height and width for a model whose images have no canvas of one size
@@ -46,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--subset", default="test", help="of --data (test)")
 
 
+@advice_unheard()
 def exported(args: argparse.Namespace, task: Task, say: Say) -> bytes:
     """The file's content, of ``--checkpoint`` or ``--model-config``; says how far it is from the model.
 
@@ -53,7 +54,6 @@ def exported(args: argparse.Namespace, task: Task, say: Say) -> bytes:
     """
     import onnx
 
-    logging.disable(logging.WARNING)  # the exporters' advice; the result is verified
     loaded = load_described(args.checkpoint, args.model_config) if args.checkpoint else _random(args, task)
     require_salience_detr(loaded, "export")
     size = canvas_of(loaded, args.size)

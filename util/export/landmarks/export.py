@@ -1,7 +1,6 @@
 """A landmark model as one verified ONNX file: what tools/pytorch2onnx.py writes."""
 
 import argparse
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from util.export.landmarks.metadata import INPUT, RAW_INPUT, OnnxMetadata
 from util.export.landmarks.onnx_model import OnnxGraph, OnnxPredictor
 from util.export.landmarks.precision import halved, quantised
 from util.export.landmarks.verify import displacement, verify
-from util.export.program import OPSETS
+from util.export.program import OPSETS, advice_unheard
 from util.prediction.landmarks.image_landmarks import canvas_sample, model_input
 from util.prediction.landmarks.plausibility import limits_of_file
 from util.prediction.landmarks.predict import LandmarkPredictor
@@ -50,12 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--verify", action=argparse.BooleanOptionalAction, default=True)
 
 
+@advice_unheard()
 def exported(args: argparse.Namespace, task: Task, say: Say) -> bytes:
     """The file's content, of ``--checkpoint`` or ``--model-config``; says how far it is from the model.
 
     Raises ValueError when that is more than it may be.
     """
-    logging.disable(logging.WARNING)  # the exporters' advice; the result is verified
     options = GraphOptions(opset=args.opset, dynamic=args.dynamic, raw=args.raw)
     if args.checkpoint:
         loaded = load_model(args.checkpoint)

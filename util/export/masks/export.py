@@ -1,7 +1,6 @@
 """A mask model as one verified ONNX file: what tools/pytorch2onnx.py writes."""
 
 import argparse
-import logging
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from models.masks.mask_model import MaskModel, enlarged
 from util.checkpoints.checkpoint import load_model
 from util.config import instantiate, load_config, require_sections
 from util.export.masks.graph import INPUT, ByteMaps, MaskGraphFacts, SmallMaps, export_graph
-from util.export.program import OPSETS
+from util.export.program import OPSETS, advice_unheard
 from util.export.session import open_session
 from util.training.task import Say, Task
 
@@ -32,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+@advice_unheard()
 def exported(args: argparse.Namespace, task: Task, say: Say) -> bytes:
     """The file's content, of ``--checkpoint`` or ``--model-config``; says how far it is from the model.
 
@@ -39,7 +39,6 @@ def exported(args: argparse.Namespace, task: Task, say: Say) -> bytes:
     """
     import onnx
 
-    logging.disable(logging.WARNING)  # the exporters' advice; the result is verified
     model, facts = _described(args, task)
     attributes = facts.mask_classes.attributes if model.attribute_values else ()
     graph = (ByteMaps if args.uint8 else SmallMaps)(model, tuple(attributes)).eval()
