@@ -40,7 +40,7 @@ class Classes:
         doubt: chance that a value has the other sign, which ``sd`` takes in (``uncertainty.sign_doubts``).
         """
         share = np.broadcast_to(np.asarray(doubt, dtype=float), values.shape)
-        around = np.sqrt(np.square(sd) - 4.0 * np.square(values) * share * (1.0 - share))
+        around = np.sqrt(np.square(sd) - sign_variance(values, share))
         as_is, mirrored = self._about(values, around), self._about(-values, around)
         return (1.0 - share[..., None]) * as_is + share[..., None] * mirrored
 
@@ -72,6 +72,11 @@ class Classes:
 
 
 _erf = np.vectorize(math.erf, otypes=[float])
+
+
+def sign_variance(values: np.ndarray, doubt: np.ndarray) -> np.ndarray:
+    """What not knowing the sign of ``values`` adds to their variance; doubt: chance of the other sign."""
+    return np.where(doubt > 0.0, 4.0 * np.square(values) * doubt * (1.0 - doubt), 0.0)
 
 
 def normal(z: np.ndarray) -> np.ndarray:

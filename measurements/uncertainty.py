@@ -10,7 +10,7 @@ variance of this choice, 4 v^2 p (1 - p) with p as its chance, is added.
 
 import numpy as np
 
-from measurements.classes import normal
+from measurements.classes import normal, sign_variance
 from measurements.evaluate import Measured
 
 INTERVAL95 = 1.96  # standard deviations
@@ -45,6 +45,5 @@ def standard_deviations(
     scale_error: relative standard deviation of the spacing, one or (N,); it acts on lengths alone.
     """
     scale = np.reshape(scale_error, (-1, 1)) * measured.by_scale
-    doubt = sign_doubts(measured, covariances)
-    other_sign = np.where(doubt > 0.0, 4.0 * np.square(measured.values) * doubt * (1.0 - doubt), 0.0)
-    return np.sqrt(variance_parts(measured, covariances).sum(-1) + np.square(scale) + other_sign)
+    of_signs = sign_variance(measured.values, sign_doubts(measured, covariances))
+    return np.sqrt(variance_parts(measured, covariances).sum(-1) + np.square(scale) + of_signs)
