@@ -93,9 +93,18 @@ def assert_same(one, other, where="checkpoint"):
         assert one == other, where
 
 
+@pytest.fixture
+def sigterm_after():
+    """A run that a SIGTERM stopped leaves it ignored; processes that other tests start would inherit that."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
 @pytest.mark.parametrize(
     "changes", [{}, {"accumulate_steps": 2}, {"mixed_precision": "bf16"}, {"select": "sdr2"}]
 )
+@pytest.mark.usefixtures("sigterm_after")
 def test_continuing_equals_not_stopping(tiny_prepared, tmp_path, changes):
     whole = make_run(tiny_prepared, tmp_path / "whole", **changes)
     assert whole.run() == "finished"
@@ -104,6 +113,7 @@ def test_continuing_equals_not_stopping(tiny_prepared, tmp_path, changes):
         stopped.run(lambda progress: progress.iteration == 2 and os.kill(os.getpid(), signal.SIGTERM))
         == "stopped"
     )
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN  # until the process has ended
     content = load_checkpoint(tmp_path / "parts" / "last.pt")
     assert content["iteration"] == 2
     seed_everything(12345)  # whatever the new process drew before must not matter

@@ -9,7 +9,13 @@ import psutil
 import pytest
 import torch
 
-from tests.support.faults import DiskFull, KillAtChange, ListChanges
+from tests.support.faults import (
+    DiskFull,
+    KillAtChange,
+    ListChanges,
+    TerminateAtCheckpoint,
+    run_main_and_terminate,
+)
 from tests.support.forked import finish, run_main, start
 from util.checkpoints.checkpoint import load_checkpoint
 
@@ -151,3 +157,11 @@ def test_signals_to_every_process_stop_a_run_whole(tiny_prepared, tmp_path):
     printed = log.read_text()
     assert "stopped after" in printed and "Traceback" not in printed, printed
     assert load_checkpoint(run / "last.pt")["iteration"] >= 2
+
+
+def test_a_signal_more_does_not_kill_a_run_that_has_stopped_whole(tiny_prepared, tmp_path):
+    run, log = tmp_path / "run", tmp_path / "log.txt"
+    arguments = [f"data.folder={tiny_prepared}", f"train.output_dir={run}", "train.iterations=9"]
+    process = start(run_main_and_terminate, arguments, TerminateAtCheckpoint(run), log=log)
+    assert finish(process) == 0, log.read_text()
+    assert "stopped after 2 of 9 iterations" in log.read_text()

@@ -1,4 +1,4 @@
-"""What goes wrong in a training, at a chosen moment. Objects to give to ``forked.run_main``."""
+"""What goes wrong in a training, at a chosen moment. For ``forked.start`` and ``forked.run_main``."""
 
 import os
 import resource
@@ -6,6 +6,8 @@ import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.support.forked import run_main
 
 
 def _changes(folder: str, event: str, args: tuple) -> bool:
@@ -39,6 +41,28 @@ class KillAtChange:
                 left -= 1
 
         sys.addaudithook(hook)
+
+
+@dataclass(frozen=True)
+class TerminateAtCheckpoint:
+    """SIGTERM to this process as the first whole ``last.pt`` of ``folder`` comes."""
+
+    folder: Path
+
+    def __call__(self) -> None:
+        def hook(event: str, args: tuple) -> None:
+            if event == "os.rename" and str(args[1]) == str(self.folder / "last.pt"):
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        sys.addaudithook(hook)
+
+
+def run_main_and_terminate(arguments, prepare=None) -> None:
+    """``forked.run_main``, and a SIGTERM when the script has come to its end."""
+    try:
+        run_main(arguments, prepare)
+    finally:
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 @dataclass(frozen=True)
