@@ -93,7 +93,10 @@ demo-masks: $(STAMP)
 	$(PY) test.py --checkpoint $(DEMO)_masks/best.pt --data $(PHANTOMS)_hand --subset test \
 		--show-dir $(DEMO)_masks/overlays --json $(DEMO)_masks/test.json --report $(DEMO)_masks/report.html
 
-PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -q -rs -n 2 --dist loadfile --durations=10
+# Bytecode is kept whatever the environment says: compiling PyTorch anew takes half of a process's start. The
+# files come in the order of tests/conftest.py, the long ones first.
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(PY) -m pytest -q -rs -n 2 --dist loadfile \
+	--no-loadscope-reorder --durations=10
 
 test: $(STAMP)
 	$(PYTEST) -m "not slow"

@@ -39,6 +39,12 @@ def tiny_case(number: int) -> PreparedCase:
     )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first: one that started last would run on alone when all others are done."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def tiny_prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Prepared: 5 landmarks, 0.5 mm/px, train tiny1..3, val tiny4, test tiny5..6. Copy before changing."""
