@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from torch import Tensor, nn
 
 from tests.support.run_scripts import run_scripts
-from tests.support.run_tool import run_tool
+from tests.support.run_tool import run_afresh
 from tests.support.small_detr import random_images, small_detr
 from util.benchmark import timing
 from util.benchmark.onnx_graphs import OnnxSubject
@@ -223,7 +223,7 @@ def test_command_writes_what_it_measured(toy: Path, readme: Path, tmp_path: Path
     output = tmp_path / "new" / "report.json"
     other = toy.with_name("other.py")
     other.write_text(CONFIG.replace("channels=4", "channels=8"))
-    run = run_tool(
+    run = run_afresh(
         TOOL,
         *("--model-config", toy, other, "--size", 64, 32, "--batch-size", 2, 1, "--repeats", 2),
         *("--num-outputs", 5, "--threads", 1, "--json", output, "--readme", readme),

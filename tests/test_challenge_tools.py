@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +14,8 @@ from datasets.landmarks.cl_predictions import read_predictions, write_prediction
 from datasets.landmarks.landmark_set import LandmarkSet
 from tests.support.cl_stack import FRAME, SCALES, SIZES, stack_pixels, truth, write_stack
 from tests.support.mean_shape_model import MeanShapeModel, write_mean_shape_checkpoint
-from tests.support.run_script import TRUSTED
-from tests.support.run_tool import ROOT, run_tool
+from tests.support.run_script import TRUSTED, run_trusting
+from tests.support.run_tool import run_tool
 from util.checkpoints.checkpoint import load_model
 from util.evaluation.landmarks.metrics import THRESHOLDS_MM
 from util.prediction.landmarks import predict_stack as stack_prediction
@@ -57,9 +56,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def predict(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Run the tool with the models of the tests allowed."""
-    script = ("-m", "tests.support.run_script", "tools/predict_cl_detection2023.py")
-    command = [sys.executable, *script, *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return run_trusting("tools/predict_cl_detection2023.py", *arguments)
 
 
 def own_predictor(file: Path) -> LandmarkPredictor:

@@ -16,6 +16,7 @@ from datasets.landmarks.cl_predictions import write_predictions
 from datasets.landmarks.landmark_set import load_landmark_set
 from datasets.phantoms.stack import STACK, write_phantom_stack
 from tests.support.mean_shape_model import write_mean_shape_checkpoint
+from tests.support.run_script import run_trusting
 from tests.support.run_tool import ROOT, run_tool
 
 CONTAINER = ROOT / "container"
@@ -72,8 +73,7 @@ def process(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 def process_with_models_of_tests(*arguments: object) -> subprocess.CompletedProcess[str]:
     """For checkpoints of models that tests/support defines."""
-    command = [sys.executable, "-m", "tests.support.run_script", "container/process.py", *arguments]
-    return subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True)
+    return run_trusting("container/process.py", *arguments)
 
 
 @pytest.mark.parametrize("names", [[], ["a.mha", "b.mha"], ["a.png"]])

@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import torch
 from datasets.prepared.prepared import PreparedDataset
 from datasets.prepared.splits import Fold
 from tasks.landmarks import LandmarkTask
-from tests.support.run_tool import ROOT
+from tests.support.run_tool import run_tool
 from util.checkpoints.checkpoint import load_checkpoint
 from util.config import load_config
 from util.training.run_folder import load_resumable
@@ -107,8 +106,7 @@ def test_there_is_no_fold_of_the_test_images(tiny_prepared):
 
 
 def train(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "main.py", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return run_tool("main.py", *arguments)
 
 
 @pytest.fixture(scope="module")

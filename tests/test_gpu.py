@@ -3,15 +3,14 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 
+from tests.support.run_tool import ROOT, run_tool
 from util.benchmark import gpu
 from util.checkpoints.checkpoint import load_model
 
-ROOT = Path(__file__).resolve().parents[1]
 CPU, SIZE = torch.device("cpu"), (96, 96)
 
 
@@ -79,8 +78,7 @@ def test_a_script_that_fails_is_said():
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_without_a_gpu_the_tool_says_so(tmp_path):
-    command = [sys.executable, "tools/check_gpu.py", "--output", str(tmp_path / "out")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = run_tool("tools/check_gpu.py", "--output", tmp_path / "out")
     assert done.returncode == 3 and "no GPU here" in done.stdout and not (tmp_path / "out").exists()
 
 

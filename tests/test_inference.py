@@ -9,7 +9,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,10 @@ from datasets.files.image_files import SourceImage
 from datasets.landmarks.landmark_set import LandmarkSet
 from datasets.landmarks.meaning import LandmarkMeaning
 from tasks.landmarks import LandmarkTask
+from tests.support import forked
 from tests.support.mean_shape_model import SCALE, MeanShapeModel, write_mean_shape_checkpoint
 from tests.support.run_script import run as run_script
+from tests.support.run_script import run_trusting
 from util.checkpoints.checkpoint import LoadedModel
 from util.prediction.landmarks.landmark_files import image_record
 from util.prediction.landmarks.looks import Looks
@@ -34,15 +35,13 @@ from util.prediction.part_file import PartFile
 from util.prediction.predictor import pick_device, stream
 
 FORK = multiprocessing.get_context("fork")
-ROOT = Path(__file__).parent.parent
 CANVAS = (128, 96)  # (height, width)
 SET = LandmarkSet("own", ("first", "second"), ("F", "S"), note="second is inferred")
 SHAPE = torch.tensor([[0.25, 0.5], [0.75, 0.125]])
 
 
 def run(*arguments: str | Path | float) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tests.support.run_script", "inference.py", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return run_trusting("inference.py", *arguments)
 
 
 @pytest.fixture(scope="module")
@@ -155,24 +154,19 @@ def test_several_checkpoints_and_looks_are_combined_and_named(checkpoint: Path, 
     np.testing.assert_allclose(whole.points, (SHAPE + 0.05).numpy() * (192, 256), atol=1e-3)
 
 
-def test_shards_merge_to_what_one_process_writes(inferred, checkpoint: Path, images: Path, tmp_path: Path):
+def test_shards_merge_to_what_one_process_writes(
+    inferred, checkpoint: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     """One shard as given, one as a launcher's rank, at once; the last one merges and reports the failure."""
-    script = [
-        sys.executable,
-        "-m",
-        "tests.support.run_script",
-        "inference.py",
-        "--checkpoint",
-        str(checkpoint),
-    ]
-    script += ["--input", str(images), "--output", str(tmp_path / "o.json"), "--batch-size", "3"]
-    launched = os.environ | {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2"}
-    running = [
-        subprocess.Popen(script + extra, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
-        for extra, environment in ((["--shard", "1/2"], os.environ), ([], launched))
-    ]
-    errors = "".join(process.communicate()[1] for process in running)
-    assert max(process.returncode for process in running) == 1 and "Traceback" not in errors, errors
+    script = ["inference.py", "--checkpoint", str(checkpoint), "--input", str(images), "--batch-size", "3"]
+    script += ["--output", str(tmp_path / "o.json")]
+    logs = [tmp_path / "given.txt", tmp_path / "launched.txt"]
+    running = [forked.start(run_script, [*script, "--shard", "1/2"], log=logs[0])]
+    for name, value in {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    running.append(forked.start(run_script, script, log=logs[1]))
+    codes, printed = [forked.finish(process) for process in running], "".join(log.read_text() for log in logs)
+    assert max(codes) == 1 and "Traceback" not in printed, printed
     assert (tmp_path / "o.json").read_bytes() == (inferred[0] / "landmarks.json").read_bytes()
     assert (tmp_path / "o.csv").read_bytes() == (inferred[0] / "landmarks.csv").read_bytes()
     parts = sorted(file.name for file in (tmp_path / "o.parts").glob("*.jsonl"))

@@ -2,37 +2,28 @@
 
 import json
 import shutil
-import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
 
+from tests.support import forked
+from tests.support.run_tool import run_afresh, run_tool
 from util.checkpoints.checkpoint import load_checkpoint
 from util.training.run_folder import config_beside
 
-ROOT = Path(__file__).resolve().parents[1]
+
+def start(prepared, output, *arguments):
+    """A running ``main.py`` on the tiny model and data, and the files beside ``output`` that it prints to."""
+    arguments = [f"data.folder={prepared}", f"train.output_dir={output}", *arguments]
+    out, err = (output.with_name(f"{output.name}.{name}") for name in ("out", "err"))
+    return forked.start(forked.run_main, arguments, log=out, errors=err), out, err
 
 
-def start(prepared, output, *arguments, launcher=()):
-    """A running ``main.py`` on the tiny model and data."""
-    command = [
-        *(launcher or (sys.executable,)),
-        "main.py",
-        *("--config-file", "tests/support/tiny_config.py"),
-        *(f"data.folder={prepared}", f"train.output_dir={output}"),
-        *arguments,
-    ]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def finish(process):
+def finish(running):
     """(exit code, standard output, standard error)."""
-    out, err = process.communicate(timeout=240)
-    return process.returncode, out, err
+    process, out, err = running
+    return forked.finish(process), out.read_text(), err.read_text()
 
 
 def weights(file):
@@ -59,8 +50,7 @@ def test_train_then_continue_from_the_middle(tiny_prepared, tmp_path):
     assert config_beside(whole) == config_beside(middle) == whole / "config.yaml"
     assert config_beside(tmp_path) is None
     moved = whole.rename(tmp_path / "moved")  # goes on where it lies now
-    command = [sys.executable, "main.py", "--resume-from-checkpoint", str(moved)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+    done = run_tool("main.py", "--resume-from-checkpoint", moved)
     assert done.returncode == 0 and "after 4 of 4 iterations" in done.stdout, done.stderr
     assert not whole.exists() and (moved / "environment.resumed-4.json").is_file()
 
@@ -102,7 +92,7 @@ def test_stopping_saves_and_diverging_names_the_cases(tiny_prepared, tmp_path):
     deadline = time.monotonic() + 120
     while not (long / "metrics.jsonl").is_file() and time.monotonic() < deadline:
         time.sleep(0.1)
-    stopped.send_signal(signal.SIGTERM)
+    stopped[0].terminate()
     code, out, err = finish(stopped)
     assert code == 0, err
     assert f"--resume-from-checkpoint {long}" in out and "Traceback" not in err
@@ -111,11 +101,11 @@ def test_stopping_saves_and_diverging_names_the_cases(tiny_prepared, tmp_path):
 
 @pytest.mark.slow
 def test_two_processes_train_one_model_and_evaluate_every_case_once(tiny_prepared, tmp_path):
-    launcher = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
-    together = start(tiny_prepared, tmp_path / "two", "data.val=train", launcher=launcher)
-    code, out, err = finish(together)
-    assert code == 0, err
-    assert out.count("finished after") == 1
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+    places = (f"data.folder={tiny_prepared}", f"train.output_dir={tmp_path / 'two'}", "data.val=train")
+    done = run_afresh(*launcher, "main.py", "--config-file", "tests/support/tiny_config.py", *places)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("finished after") == 1
     checkpoint = load_checkpoint(tmp_path / "two" / "last.pt")
     assert checkpoint["metrics"]["num_images"] == 3
     lines = [json.loads(line) for line in (tmp_path / "two" / "metrics.jsonl").read_text().splitlines()]

@@ -3,7 +3,6 @@
 import argparse
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -21,6 +20,7 @@ from tasks.landmarks import LandmarkTask
 from tests.support.faces import E2
 from tests.support.mean_shape_model import write_mean_shape_checkpoint
 from tests.support.rulers import film, with_teeth
+from tests.support.run_script import run_trusting
 from tests.support.smoke_checkpoint import write_smoke_checkpoint
 from util.prediction.landmarks.answers import LandmarkAnswers
 from util.prediction.landmarks.image_landmarks import ImageLandmarks
@@ -36,7 +36,6 @@ from util.prediction.landmarks.posed import Posed
 from util.prediction.landmarks.test_time import Ensemble
 from util.prediction.predictor import load_predictor
 
-ROOT = Path(__file__).parent.parent
 CL38 = load_landmark_set("cl38")
 
 
@@ -136,8 +135,7 @@ def test_the_script_measures_by_a_ruler(tmp_path: Path) -> None:
             "--output",
             tmp_path / "found.json",
         )
-        command = [sys.executable, "-m", "tests.support.run_script", "inference.py", *told, *arguments]
-        return subprocess.run([*map(str, command)], cwd=ROOT, capture_output=True, text=True, check=False)
+        return run_trusting("inference.py", *told, *arguments)
 
     pitch_mm = 18.0 * 800 / 700 * 0.5
     done = run("--orientation", "as-is", "--analysis", "steiner", "--ruler", pitch_mm)

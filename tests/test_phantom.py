@@ -3,8 +3,6 @@
 import csv
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,19 +14,13 @@ from datasets.phantoms.phantom import Phantom
 from datasets.phantoms.shape import Face, load_statistics, place
 from datasets.prepared.prepared import PreparedDataset
 from datasets.prepared.splits import split_by_image
-
-ROOT = Path(__file__).resolve().parent.parent
+from tests.support.run_tool import run_tool
 
 
 @pytest.fixture(scope="module")
 def cases():
     phantom = Phantom(size=128, seed=3)
     return [phantom.case(index) for index in range(60)]
-
-
-def run_tool(name: str, *arguments: object) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(ROOT / "tools" / name), *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 def attenuation_of(points_mm: np.ndarray) -> np.ndarray:
@@ -134,7 +126,12 @@ def test_prepared_phantoms_do_not_depend_on_the_number_of_processes(tmp_path):
     counts = ("--train", 5, "--val", 1, "--test", 2, "--size", 128, "--missing", 0.0)
     for processes in (1, 2):
         done = run_tool(
-            "prepare_phantom.py", "--output", tmp_path / f"p{processes}", *counts, "--processes", processes
+            "tools/prepare_phantom.py",
+            "--output",
+            tmp_path / f"p{processes}",
+            *counts,
+            "--processes",
+            processes,
         )
         assert done.returncode == 0, done.stderr
     files = sorted(path.relative_to(tmp_path / "p1") for path in (tmp_path / "p1").rglob("*.*"))
@@ -145,11 +142,11 @@ def test_prepared_phantoms_do_not_depend_on_the_number_of_processes(tmp_path):
     np.testing.assert_array_equal(sample.image, case.image)
     np.testing.assert_allclose(sample.points, case.points, atol=1e-3)
 
-    again = run_tool("prepare_phantom.py", "--output", tmp_path / "p1", *counts)
+    again = run_tool("tools/prepare_phantom.py", "--output", tmp_path / "p1", *counts)
     assert again.returncode != 0 and str(tmp_path / "p1") in again.stderr and "Traceback" not in again.stderr
 
     measured = tmp_path / "statistics.json"
-    done = run_tool("measure_landmark_statistics.py", "--data", tmp_path / "p1", "--output", measured)
+    done = run_tool("tools/measure_landmark_statistics.py", "--data", tmp_path / "p1", "--output", measured)
     assert done.returncode == 0, done.stderr
     points = np.stack([case.points * case.spacing for case in map(Phantom(128, missing=0.0).case, range(8))])
     expected = (points - points.mean(1, keepdims=True)).mean(0)
@@ -158,7 +155,7 @@ def test_prepared_phantoms_do_not_depend_on_the_number_of_processes(tmp_path):
     names = PreparedDataset(tmp_path / "p1", "train").cases[1:4]
     chosen = tmp_path / "cases.txt"
     chosen.write_text("\n".join(names))
-    measure = ("measure_landmark_statistics.py", "--data", tmp_path / "p1", "--cases", chosen)
+    measure = ("tools/measure_landmark_statistics.py", "--data", tmp_path / "p1", "--cases", chosen)
     done = run_tool(*measure, "--output", measured)
     assert done.returncode == 0 and load_statistics(measured).cases == names, done.stderr
     expected = (points - points.mean(1, keepdims=True))[1:4].mean(0)
@@ -190,6 +187,6 @@ def test_the_statistics_hold_no_image_of_the_19_landmarks_test_set():
 
 
 def test_the_tool_refuses_an_empty_split(tmp_path):
-    done = run_tool("prepare_phantom.py", "--output", tmp_path / "p", "--val", 0)
+    done = run_tool("tools/prepare_phantom.py", "--output", tmp_path / "p", "--val", 0)
     assert done.returncode != 0 and "--val 0" in done.stderr and "Traceback" not in done.stderr
     assert not (tmp_path / "p").exists()

@@ -3,8 +3,6 @@
 import json
 import logging
 import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +13,7 @@ import pytest
 from datasets.phantoms.phantom import Phantom
 from datasets.prepared.prepared import PreparedCase, PreparedDataset, write_prepared
 from datasets.prepared.repeats import SAME, find_repeats, fingerprint
-
-ROOT = Path(__file__).resolve().parent.parent
+from tests.support.run_tool import run_tool
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +51,6 @@ def folder(tmp_path, films) -> Path:
     return prepare(
         tmp_path / "data", {"train": [one, two, three, four], "val": [five], "test": [six, *again, *twice]}
     )
-
-
-def run_tool(*arguments: object) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(ROOT / "tools/measure_repeatability.py"), *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 def test_exposure_and_size_hide_no_repeat_and_no_two_heads_are_one(films):
@@ -108,7 +100,7 @@ def test_only_repeats_across_splits_are_warned_of(tmp_path, films, caplog):
 
 
 def test_the_tool_measures_two_markings_of_one_film(folder, tmp_path):
-    done = run_tool("--data", folder, "--json", tmp_path / "numbers.json")
+    done = run_tool("tools/measure_repeatability.py", "--data", folder, "--json", tmp_path / "numbers.json")
     assert done.returncode == 0, done.stderr
     numbers = json.loads((tmp_path / "numbers.json").read_text())
     assert numbers["apart"]["mre_mm"] == pytest.approx(2.0, abs=1e-3)  # 1, 2 and 3 mm
@@ -119,7 +111,7 @@ def test_the_tool_measures_two_markings_of_one_film(folder, tmp_path):
     for repeats, named in (([], "no X-ray comes twice"), (None, "prepare it anew")):
         header["repeats"] = repeats
         (folder / "dataset.json").write_text(json.dumps(header))
-        done = run_tool("--data", folder)
+        done = run_tool("tools/measure_repeatability.py", "--data", folder)
         assert done.returncode != 0 and named in done.stderr and str(folder) in done.stderr
         assert "Traceback" not in done.stderr
 
@@ -128,7 +120,7 @@ def test_the_tool_names_a_repeat_of_unknown_spacing(tmp_path, films):
     one, two, *_ = films
     again = replace(moved(one, "again", 1.0), spacing=np.full(2, np.nan))
     folder = prepare(tmp_path / "data", {"train": [one, two], "test": [again]})
-    done = run_tool("--data", folder)
+    done = run_tool("tools/measure_repeatability.py", "--data", folder)
     assert done.returncode != 0 and "Traceback" not in done.stderr
     assert f"{folder}: spacing of again unknown" in done.stderr
 

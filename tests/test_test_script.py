@@ -15,7 +15,7 @@ from datasets.landmarks.landmark_set import LandmarkSet
 from datasets.prepared.prepared import PreparedDataset
 from tests.support.centroid_model import write_centroid_checkpoint
 from tests.support.mean_shape_model import SCALE, write_mean_shape_checkpoint
-from tests.support.run_script import TRUSTED
+from tests.support.run_script import TRUSTED, run_trusting
 from util.checkpoints.checkpoint import load_model
 from util.evaluation.landmarks.evaluate_predictor import evaluate_predictor
 from util.evaluation.landmarks.metrics import json_ready
@@ -28,8 +28,7 @@ SHAPE = np.array([[0.3, 0.3], [0.7, 0.3], [0.5, 0.5], [0.5, 0.7], [0.5, 0.9]])
 
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tests.support.run_script", "test.py", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return run_trusting("test.py", *arguments)
 
 
 def checkpoint_for(data: Path, file: Path) -> Path:

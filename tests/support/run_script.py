@@ -4,8 +4,10 @@
 """
 
 import runpy
+import subprocess
 import sys
 
+from tests.support import forked
 from util.checkpoints import checkpoint
 
 TRUSTED = {section: (*allowed, "tests") for section, allowed in checkpoint.PACKAGES.items()}
@@ -16,6 +18,11 @@ def run(arguments: list[str]) -> None:
     checkpoint.PACKAGES.update(TRUSTED)
     sys.argv = arguments
     runpy.run_path(sys.argv[0], run_name="__main__")
+
+
+def run_trusting(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """The script to its end in a process of its own (``tests.support.forked``), and what it printed."""
+    return forked.run(run, [script, *map(str, arguments)])
 
 
 if __name__ == "__main__":

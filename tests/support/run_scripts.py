@@ -1,22 +1,21 @@
 """Many runs of scripts in one process, since most of a short run's time goes into imports.
 
-The scripts are still run as files from the root of the repository, each with its own arguments, and may load
-models of the tests (``tests.support.run_script``).
+That process is a fork (``tests.support.forked``). The scripts are still run as files from the root of the
+repository, each with its own arguments, and may load models of the tests (``tests.support.run_script``).
 """
 
 import contextlib
 import io
 import json
-import subprocess
 import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from tests.support import forked
 from tests.support.run_script import run
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = forked.ROOT
 
 
 @dataclass(frozen=True)
@@ -30,9 +29,7 @@ class Ended:
 
 def run_scripts(calls: Sequence[Sequence[object]]) -> list[Ended]:
     """Run each (script, arguments ...) in turn, in one new process."""
-    texts = json.dumps([[str(word) for word in call] for call in calls])
-    command = [sys.executable, "-m", "tests.support.run_scripts", texts]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = forked.run(_run_all, [[str(word) for word in call] for call in calls])
     assert done.returncode == 0, done.stderr
     return [Ended(**one) for one in json.loads(done.stdout)]
 
@@ -52,6 +49,5 @@ def _run(call: list[str]) -> dict[str, str | int]:
     return {"returncode": code, "stdout": out.getvalue(), "stderr": err.getvalue()}
 
 
-if __name__ == "__main__":
-    results = [_run(call) for call in json.loads(sys.argv[1])]
-    sys.stdout.write(json.dumps(results))
+def _run_all(calls: list[list[str]]) -> None:
+    sys.stdout.write(json.dumps([_run(call) for call in calls]))
