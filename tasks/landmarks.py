@@ -35,8 +35,10 @@ if TYPE_CHECKING:
 
 
 # Shares of the shape's size (``datasets.landmarks.shape_size``) that come to the defaults of the landmark
-# DETR on a cephalogram; the last is a share of each half window.
+# DETR on a cephalogram; the last is a share of each half window. The search's window is a fifth of the
+# spacing of vertebrae (``data/spine68``), which need it.
 _WINDOWS, _JITTER, _WINDOW_JITTER = (0.128, 0.0435), 0.109, 0.35
+_SEARCH_WINDOW = 0.036
 
 
 class LandmarkTask(Task):
@@ -94,6 +96,9 @@ class LandmarkTask(Task):
         from datasets.prepared.prepared import mean_shape
 
         model.mean_shape.copy_(torch.as_tensor(mean_shape(data)))
+        search = getattr(model, "search", None)
+        if search is not None:
+            search.learn(data.shape_modes(data.transforms), data.transforms.height)
 
     def restore(self, model: LandmarkModel, checkpoint: Mapping[str, Any], file: Path) -> None:
         """The factor on its uncertainty, and whose protocol it follows."""
@@ -108,12 +113,18 @@ class LandmarkTask(Task):
         from datasets.prepared.prepared import mean_shape
         from transforms.augment import EvalTransforms
 
-        shares = {"model.roi_windows": _WINDOWS, "model.jitter": (_JITTER,)}
+        shares = {
+            "model.roi_windows": _WINDOWS,
+            "model.jitter": (_JITTER,),
+            "model.search_window": (_SEARCH_WINDOW,),
+        }
         if key not in shares:
             return super().automatic(key, data, size)
         upright = self.open_data(data.folder, data.subset, EvalTransforms(size))
         extent = shape_size(mean_shape(upright), size)
         values = [round(share * extent, 5) for share in shares[key]]
+        if key == "model.search_window":
+            return values[0]
         return values if key == "model.roi_windows" else [*values, _WINDOW_JITTER]
 
     # A training step

@@ -206,11 +206,12 @@ rows = {
             "train.eval_every": 200,
         },
     ),
-    # And then on a canvas of 2.8 times the pixels, where end plates can be told apart.
+    # And then on a canvas of 2.8 times the pixels, where end plates can be told apart and counted together.
     "own/spine68_large": Row(
         "own/spine68_long",
         {
             "size": "auto:320",
+            "model.search_window": "auto",
             "optimizer.lr": 3.5e-4,
             "train.init_checkpoint": "runs/own_spine68_long/best.pt",
             "train.batch_size": 4,

@@ -14,6 +14,7 @@ from models.landmarks.heatmap import HeatmapHead, read_peaks, salience_levels
 from models.landmarks.landmark_model import LandmarkModel
 from models.landmarks.prediction import Prediction, Targets
 from models.landmarks.roi import ImageStem, RoiStage
+from models.landmarks.shape_search import ShapeSearch
 from models.neck import UNetNeck
 from models.normalisation import Normalisation
 from models.precision import full_precision
@@ -39,9 +40,12 @@ class LandmarkDetr(LandmarkModel):
     +-5.6 and +-1.9 mm on a 240 mm high X-ray. ``jitter`` is the Laplace scale of the denoising groups,
     as a share of the canvas for the decoder and of the window's half height for the ROI stages; either is
     the same share of the canvas along x and along y. ``fine_dim`` is the width of the neck's finest map.
+    ``search_window``: between decoder and ROI stages, all points go to hills of their heatmaps that lie as a
+    shape does (``models.landmarks.shape_search``); for rows of landmarks that look alike. None: they stay.
     """
 
     output_tensors = ("heatmap.classify.weight", "start.content")
+    data_tensors = ("mean_shape", "search.shape", "search.gains")
 
     def __init__(
         self,
@@ -55,6 +59,7 @@ class LandmarkDetr(LandmarkModel):
         fine_dim: int = 64,
         stem_channels: int = 16,
         jitter: tuple[float, float] = (0.02, 0.35),
+        search_window: float | None = None,
         normalise: Normalisation | None = None,
     ) -> None:
         super().__init__(num_landmarks, normalise)
@@ -65,6 +70,7 @@ class LandmarkDetr(LandmarkModel):
         self.encoder = encoder
         self.start = StartQueries(embed_dim, num_landmarks)
         self.decoder = decoder
+        self.search = None if search_window is None else ShapeSearch(num_landmarks, search_window)
         self.stem = ImageStem(stem_channels)
         self.roi = nn.ModuleList(
             RoiStage(embed_dim, (fine_dim,) if index == 0 else (fine_dim, stem_channels), window)
@@ -89,6 +95,7 @@ class LandmarkDetr(LandmarkModel):
             queries = self.start(self.mean_shape, *read_peaks(heatmaps.detach()))
             queries = self._add_denoising(queries, targets)
             queries, stages = self.decoder(queries, [m.float() for m in levels])
+            queries = self._search(queries, heatmaps.detach())
             for stage in cast(Iterable[RoiStage], self.roi):
                 queries = self._jitter(queries, targets, self.jitter[1] * stage.half_height)
                 queries, prediction = stage(queries, (fine, detail)[: stage.num_maps])
@@ -99,6 +106,13 @@ class LandmarkDetr(LandmarkModel):
             denoised=() if targets is None else tuple(_group(stage, 1) for stage in stages),
             heatmaps=heatmaps,
         )
+
+    def _search(self, queries: Queries, heatmaps: Tensor) -> Queries:
+        """The real group at places that belong together; the denoising one starts at the truth anyway."""
+        if self.search is None:
+            return queries
+        points = self.search(queries.points[:, 0], heatmaps)
+        return Queries(queries.content, torch.cat([points[:, None], queries.points[:, 1:]], 1))
 
     def _add_denoising(self, queries: Queries, targets: Targets | None) -> Queries:
         """Append a group with the same content, started from jittered truth (DN-DETR, Li et al., 2022)."""

@@ -19,7 +19,7 @@ from torch import Tensor
 from util.files import write_atomic
 
 SUFFIX = ".safetensors"
-_EXACT = ("mean_shape",)
+_EXACT = ("mean_shape", "search.shape", "search.gains")
 _TEXT = ("format", "config", "labels")  # the others are JSON
 _NOT_KEPT = ("weights", "training")
 _PLACES = (  # of another machine
