@@ -38,9 +38,11 @@ def test_no_canvas_of_as_many_pixels_shows_the_images_larger():
 
 
 def test_overrides_hold_numbers_and_only_where_auto_stands(tiny_prepared):
-    cfg = load_config(OWN, [f"data.folder={tiny_prepared}", "size=auto:96"])
+    asked = [f"data.folder={tiny_prepared}", "size=auto:96", "model.search_window=auto"]
+    cfg = load_config(OWN, asked)
     found = dict(item.split("=") for item in automatic_overrides(cfg))
-    assert set(found) == {"size", "model.roi_windows", "model.jitter"}
+    assert set(found) == {"size", "model.roi_windows", "model.jitter", "model.search_window"}
+    assert 0.0 < float(found["model.search_window"]) < 0.1
     resolved = load_config(OWN, [f"{key}={value}" for key, value in found.items()])
     assert "auto" not in OmegaConf.to_yaml(resolved)
     assert resolved.eval_transforms.size == resolved.train_transforms.size == resolved.size

@@ -14,7 +14,7 @@ from models.landmarks.losses import LandmarkCriterion
 from models.landmarks.prediction import Targets
 from tests.support.configs import CONFIGS
 from tests.support.run_tool import ROOT
-from tests.support.small_detr import draw_blobs, random_images, random_targets, small_detr, wake
+from tests.support.small_detr import any_modes, draw_blobs, random_images, random_targets, small_detr, wake
 from util.config import instantiate, load_config
 
 DETR_CONFIGS = [file for file in CONFIGS if "landmark_detr" in str(load_config(ROOT / file).get("model"))]
@@ -23,7 +23,9 @@ DETR_CONFIGS = [file for file in CONFIGS if "landmark_detr" in str(load_config(R
 @pytest.fixture
 def model() -> LandmarkDetr:
     """In evaluation mode, with every part at work."""
-    detr = small_detr()
+    detr = small_detr(search_window=0.05)
+    assert detr.search is not None
+    detr.search.learn(any_modes(), 96)
     wake(detr)
     return detr.eval()
 
@@ -48,6 +50,8 @@ def test_the_model_of_every_config_builds_and_runs(file):
     overrides = ["size=[96, 64]"]
     if load_config(file).model.get("roi_windows") == "auto":  # main.py finds these numbers by the data
         overrides += ["model.roi_windows=[0.03, 0.01]", "model.jitter=[0.02, 0.35]"]
+    if load_config(file).model.get("search_window") == "auto":
+        overrides += ["model.search_window=0.01"]
     check_forward(OmegaConf.to_yaml(load_config(file, overrides).model))
 
 
@@ -99,7 +103,12 @@ def test_permuting_the_landmarks_permutes_the_predictions(model):
     model.mean_shape.uniform_(0.2, 0.8, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         before = model(images).final.points
-        for tensor in (model.mean_shape, model.start.content, model.heatmap.classify.weight):
+        search = model.search
+        assert search is not None
+        for tensor in (
+            *(model.mean_shape, model.start.content, model.heatmap.classify.weight),
+            *(search.shape, search.gains.unflatten(1, (5, 2)).unbind()),
+        ):
             tensor.copy_(tensor[order].clone())
         assert torch.allclose(model(images).final.points, before[:, order], atol=1e-5)
     assert not torch.allclose(before, before[:, order], atol=1e-3)

@@ -26,7 +26,7 @@ from tasks.landmarks import LandmarkTask
 from tests.support.centroid_model import centroid_model, write_centroid_checkpoint
 from tests.support.faces import E2
 from tests.support.run_script import TRUSTED
-from tests.support.small_detr import DIM, random_images, small_detr, wake
+from tests.support.small_detr import DIM, any_modes, random_images, small_detr, wake
 from transforms.augment import EvalTransforms
 from util.checkpoints.checkpoint import load_checkpoint, load_model, save_checkpoint
 from util.export.landmarks.export import describe
@@ -64,7 +64,8 @@ def graph_of(proto: onnx.ModelProto, *, raw: bool = False) -> OnnxGraph:
 
 @pytest.fixture(scope="session")
 def detr() -> nn.Module:
-    model = small_detr(len(SET))
+    model = small_detr(len(SET), search_window=0.05)
+    model.search.learn(any_modes(len(SET)), SIZE[0])
     model.encoder = SalienceEncoder(DIM, num_heads=4)
     model.decoder = LandmarkDecoder(DIM, num_heads=4, num_layers=1)
     wake(model, 0.02)

@@ -8,6 +8,7 @@ from transforms.shape_modes import ShapeModes
 _LEAST = 5  # complete shapes
 _EXPLAINED = 0.95  # of the variance; the rest is mostly how exactly readers mark
 _LEAST_RESIDUAL = 1e-3  # of the shape's size
+_WITHOUT = "Train with train_transforms.shape_modes=0 and model.search_window=null"
 
 
 def shape_modes(shapes: np.ndarray, source: object) -> ShapeModes:
@@ -19,12 +20,12 @@ def shape_modes(shapes: np.ndarray, source: object) -> ShapeModes:
     if shapes.shape[1] < LEAST_FOR_ALIGNMENT:
         raise ValueError(
             f"{source}: {shapes.shape[1]} landmarks, expected at least {LEAST_FOR_ALIGNMENT} to tell how "
-            "shapes vary. Train with shape_modes=0; elastic deformation needs no shapes."
+            f"shapes vary. {_WITHOUT}; elastic deformation needs no shapes."
         )
     if len(complete) < _LEAST:
         raise ValueError(
             f"{source}: {len(complete)} of {len(shapes)} images have all {shapes.shape[1]} landmarks, "
-            f"expected at least {_LEAST} to tell how shapes vary. Train with shape_modes=0, or annotate more."
+            f"expected at least {_LEAST} to tell how shapes vary. {_WITHOUT}, or annotate more."
         )
     placed, _ = laid_over(complete, mirrors=(False,))
     mean = placed.mean(0)

@@ -25,7 +25,7 @@ class ShapeSearch(nn.Module):
     """Moves (B, K, 2) points on (B, K, h, w) heatmaps. ``learn`` how shapes vary before; nothing is trained.
 
     ``window`` is the standard deviation of the Gaussian through which a point looks at its heatmap, as a
-    share of the canvas height. With spacing s of alike neighbours, s / 5 tells them apart.
+    share of the canvas height: about a fifth of the distance of neighbours that look alike.
     """
 
     shape: Tensor

@@ -9,11 +9,18 @@ from models.encoder import SalienceEncoder
 from models.landmarks.decoder import LandmarkDecoder
 from models.landmarks.landmark_detr import LandmarkDetr
 from models.landmarks.prediction import Targets
+from transforms.shape_modes import ShapeModes
 
 DIM = 32
 
 
-def small_detr(num_landmarks: int = 5, *, name: str = "resnet10t", norm: str = "native") -> LandmarkDetr:
+def small_detr(
+    num_landmarks: int = 5,
+    *,
+    name: str = "resnet10t",
+    norm: str = "native",
+    search_window: float | None = None,
+) -> LandmarkDetr:
     """Seeded; every part of the large models is there: two encoder and decoder layers, two ROI stages."""
     torch.manual_seed(0)
     return LandmarkDetr(
@@ -23,6 +30,7 @@ def small_detr(num_landmarks: int = 5, *, name: str = "resnet10t", norm: str = "
         encoder=SalienceEncoder(DIM, num_heads=4, layer_ratios=(1.0, 0.5)),
         decoder=LandmarkDecoder(DIM, num_heads=4, num_layers=2),
         fine_dim=16,
+        search_window=search_window,
     )
 
 
@@ -32,6 +40,14 @@ def wake(module: nn.Module, amount: float = 0.1) -> None:
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.add_(amount * torch.randn(parameter.shape, generator=generator))
+
+
+def any_modes(num_landmarks: int = 5) -> ShapeModes:
+    """Seeded: two modes of a shape of some 50 pixels."""
+    rng = np.random.default_rng(4)
+    return ShapeModes(
+        rng.uniform(20, 70, (num_landmarks, 2)), 5 * rng.normal(size=(2, num_landmarks, 2)), 1.0
+    )
 
 
 def random_targets(batch: int, num_landmarks: int = 5) -> Targets:
