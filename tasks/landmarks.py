@@ -94,11 +94,13 @@ class LandmarkTask(Task):
         import torch
 
         from datasets.prepared.prepared import mean_shape
+        from transforms.augment import EvalTransforms
 
         model.mean_shape.copy_(torch.as_tensor(mean_shape(data)))
-        search = getattr(model, "search", None)
+        search, letterbox = getattr(model, "search", None), data.transforms
         if search is not None:
-            search.learn(data.shape_modes(data.transforms), data.transforms.height)
+            assert isinstance(letterbox, EvalTransforms)
+            search.learn(data.shape_modes(letterbox), letterbox.height)
 
     def restore(self, model: LandmarkModel, checkpoint: Mapping[str, Any], file: Path) -> None:
         """The factor on its uncertainty, and whose protocol it follows."""

@@ -103,13 +103,11 @@ def test_permuting_the_landmarks_permutes_the_predictions(model):
     model.mean_shape.uniform_(0.2, 0.8, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         before = model(images).final.points
-        search = model.search
-        assert search is not None
-        for tensor in (
-            *(model.mean_shape, model.start.content, model.heatmap.classify.weight),
-            *(search.shape, search.gains.unflatten(1, (5, 2)).unbind()),
-        ):
+        of_landmarks = (model.mean_shape, model.start.content, model.heatmap.classify.weight)
+        for tensor in (*of_landmarks, model.search.shape):
             tensor.copy_(tensor[order].clone())
+        gains = model.search.gains.unflatten(2, (5, 2)).unflatten(1, (5, 2))
+        model.search.gains.copy_(gains[:, order][:, :, :, order].flatten(3, 4).flatten(1, 2))
         assert torch.allclose(model(images).final.points, before[:, order], atol=1e-5)
     assert not torch.allclose(before, before[:, order], atol=1e-3)
 
