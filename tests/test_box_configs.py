@@ -41,3 +41,12 @@ def test_the_benchmark_builds_the_small_detectors(name):
     model = Source("model_config", file, (SIZE, SIZE), 3).build(torch.device("cpu"))
     assert isinstance(model, SalienceDetr)
     assert model.num_classes == 3
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50"])
+def test_coco_as_it_lies_trains_a_model_of_our_own(name):
+    model = f"configs/boxes/models/salience_detr_{name}.py"
+    config = load_config(ROOT / "configs/boxes/train_config.py", [f"model_path={ROOT / model}"])
+    alone = load_config(ROOT / model)
+    assert config.model.embed_dim == alone.model.embed_dim
+    assert config.model.backbone.name == alone.model.backbone.name

@@ -214,7 +214,8 @@ def _take_model(cfg: DictConfig, file: str) -> None:
     other = _read(Path(file))
     cfg[_MODEL_FILE] = file
     for section in (name for name in _MODEL_SECTIONS if name in other):
-        cfg[section] = OmegaConf.merge(other[section], cfg.get(section) or {})
+        own, its = cfg.get(section), other[section]
+        cfg[section] = OmegaConf.merge(its, own or {}) if isinstance(its, DictConfig) else own or its
 
 
 def _set(cfg: DictConfig, key: str, value: Any) -> None:
