@@ -105,7 +105,7 @@ def test_yolo_and_pascal_voc(tmp_path):
         (tmp_path / f"yolo/{name}.txt").write_text("\n".join(rows))
         size = f"<size><width>{SIZE[0]}</width><height>{SIZE[1]}</height></size>"
         (tmp_path / f"voc/{name}.xml").write_text(f"<annotation>{size}{objects}</annotation>")
-    images = ["--images", tmp_path / "train2017", "--output"]
+    images = ["--images", tmp_path, "--output"]  # its folder train2017 is that of the split
     yolo = [TOOL, "--from", "yolo", "--train", tmp_path / "yolo", *images, tmp_path / "a"]
     voc = [TOOL, "--from", "voc", "--train", tmp_path / "voc", *images, tmp_path / "b"]
     for done in run_scripts([[*yolo, "--classes", tmp_path / "names.txt"], voc]):
@@ -373,9 +373,15 @@ def test_text_files_that_are_none_are_named(tmp_path):
     from datasets.boxes.text_labels import read_class_names, read_voc, read_yolo
 
     write_coco(tmp_path)
-    (tmp_path / "data.yaml").write_text("names:\n  0: a\n")
-    with pytest.raises(ValueError, match=r"data\.yaml: a YAML file"):
-        read_class_names(tmp_path / "data.yaml")
+    yaml_faults = {
+        "names: [a": "not valid YAML",
+        "nc: 1": "no class name",
+        "names: {1: a, 2: b}": r"numbers \[1, 2\], expected 0 to 1",
+    }
+    for text, sentence in yaml_faults.items():
+        (tmp_path / "data.yaml").write_text(text)
+        with pytest.raises(ValueError, match=rf"data\.yaml: .*{sentence}"):
+            read_class_names(tmp_path / "data.yaml")
     names = tmp_path / "names.txt"
     names.write_text("a\nb\n", encoding="utf-8-sig")  # as Windows' editor writes it
     classes, folders, faults = read_class_names(names), [tmp_path / "train2017"], Faults("labels")
@@ -393,6 +399,24 @@ def test_text_files_that_are_none_are_named(tmp_path):
         (labels / "a.xml").write_text(f"<annotation>{size}</annotation>")
         with pytest.raises(ValueError, match=rf"a\.xml: size {width}x30, expected numbers"):
             read_voc(labels, classes, folders, faults)
+
+
+@pytest.mark.parametrize("names", ["[11, tooth, '21']", "{2: '21', 0: 11, 1: tooth}"])
+def test_class_names_of_yolos_own_file(tmp_path, names):
+    from datasets.boxes.text_labels import read_class_names
+
+    file = tmp_path / "data.yaml"
+    file.write_text(f"train: ../train/images\nnc: 3\nnames: {names}\n")
+    assert read_class_names(file).names == ("11", "tooth", "21")
+
+
+@pytest.mark.parametrize("count", [0, 3, 4])
+def test_only_a_part_can_be_held_out(tmp_path, count):
+    write_coco(tmp_path)
+    file = tmp_path / "annotations/instances_train2017.json"
+    (done,) = run_scripts([arguments(file, tmp_path / "out", "--hold-out", count)])
+    assert done.returncode == (count > 0), done.stderr
+    assert count == 0 or f"--hold-out {count}: expected 1 to 2 of the 3 images" in done.stderr
 
 
 def test_coco_folders_that_are_none_are_named(tmp_path):

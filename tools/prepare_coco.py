@@ -1,7 +1,7 @@
 """Prepare images with boxes for training and evaluation: COCO JSON, YOLO text files or Pascal VOC XML.
 
     python tools/prepare_coco.py --train T.json --val V.json --images DIR... --output data/teeth
-    python tools/prepare_coco.py --from yolo --classes names.txt --train labels/train --val labels/val \\
+    python tools/prepare_coco.py --from yolo --classes data.yaml --train labels/train --val labels/val \\
         --images images --output data/cells
 
 What is wrong in the annotations is told, all of it at once. Boxes without an extent and boxes given twice are
@@ -76,7 +76,13 @@ def read_coco_parts(parts: Mapping[str, Path], args: argparse.Namespace) -> Read
             )
     faults = [Faults(str(path)) for path in parts.values()]
     splits = {
-        name: read_coco(data[name], classes, fault, partial(image_of_split, args.images, name), picture_size)
+        name: read_coco(
+            data[name],
+            classes,
+            fault,
+            partial(image_of_split, args.images, split_folders(args.images, name)),
+            picture_size,
+        )
         for name, fault in zip(parts, faults, strict=True)
     }
     return classes, splits, faults
@@ -85,7 +91,9 @@ def read_coco_parts(parts: Mapping[str, Path], args: argparse.Namespace) -> Read
 def read_yolo_parts(parts: Mapping[str, Path], args: argparse.Namespace) -> Read:
     """All splits of folders of YOLO label files, or of lists of images."""
     if args.classes is None:
-        raise ValueError("YOLO's label files hold numbers only. Give --classes FILE with one name a line.")
+        raise ValueError(
+            "YOLO's label files hold numbers only. Give --classes FILE: data.yaml, or a name a line."
+        )
     classes = read_class_names(args.classes)
     faults = [Faults(str(path)) for path in parts.values()]
     splits = {
@@ -106,20 +114,21 @@ def read_voc_parts(parts: Mapping[str, Path], args: argparse.Namespace) -> Read:
     return classes, splits, faults
 
 
-def image_of_split(folders: list[Path], split: str, name: str) -> Path:
-    """The image ``name``: where several folders have one, that of the folder called after the split."""
+def image_of_split(folders: list[Path], own: list[Path], name: str) -> Path:
+    """The image ``name`` in ``folders``: where not just one of them has it, in the split's ``own``."""
     try:
         return find_image(folders, name)
     except ValueError:
-        own = split_folders(folders, split)
         if own == folders:
             raise
         return find_image(own, name)
 
 
 def split_folders(folders: list[Path], split: str) -> list[Path]:
-    """The folders called after ``split`` (``train2017``, ``images/train``), or all where none is."""
-    return [folder for folder in folders if folder.name.startswith(split)] or folders
+    """The folders called after ``split`` (``train2017``, ``images/train``), or all and such ones in them."""
+    named = [folder for folder in folders if folder.name.startswith(split)]
+    inside = [place for folder in folders for place in sorted(folder.glob(f"{split}*")) if place.is_dir()]
+    return named or [*folders, *inside]
 
 
 def held_out(splits: dict[str, list[BoxRecord]], count: int, seed: int) -> dict[str, list[BoxRecord]]:
@@ -130,6 +139,10 @@ def held_out(splits: dict[str, list[BoxRecord]], count: int, seed: int) -> dict[
     if len(set(names)) < len(names):  # of several folders: their ids tell them apart
         names = [f"{record.file.name} {record.image_id}" for record in splits["train"]]
     by_name = dict(zip(names, splits["train"], strict=True))
+    if not 0 < count < len(by_name):
+        raise ValueError(
+            f"--hold-out {count}: expected 1 to {len(by_name) - 1} of the {len(by_name)} images."
+        )
     dealt = split_by_image(by_name, {"train": len(by_name) - count, "val": count}, seed)
     parts = {name: [by_name[file] for file in files] for name, files in dealt.items()}
     return {**parts, **{name: records for name, records in splits.items() if name != "train"}}
@@ -168,7 +181,7 @@ def parse_args() -> argparse.Namespace:
         "--images", type=Path, nargs="+", action=TakeAll, required=True, help="folders of the images"
     )
     parser.add_argument("--output", type=Path, required=True, help="folder to make")
-    parser.add_argument("--classes", type=Path, help="text file with a class name a line, needed for yolo")
+    parser.add_argument("--classes", type=Path, help="class names, needed for yolo: data.yaml, or one a line")
     parser.add_argument("--hold-out", type=int, default=0, help="images of train that become val (0)")
     parser.add_argument("--seed", type=int, default=0, help="of the hold-out and of folds (0)")
     parser.add_argument("--size", type=int, default=0, help="longest side in pixels; 0 (default) keeps all")

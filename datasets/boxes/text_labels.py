@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import yaml
 
 from datasets.boxes.class_set import BoxClasses
 from datasets.boxes.faults import Faults
@@ -22,13 +23,16 @@ _FIRST_PIXEL = 1.0  # Pascal VOC counts pixels from 1 and means the last one inc
 
 
 def read_class_names(file: Path) -> BoxClasses:
-    """YOLO's classes, one name a line; their ids count from 0. Raises ValueError for a file without names."""
-    if file.suffix.lower() in (".yaml", ".yml"):
-        raise ValueError(f"{file}: a YAML file, expected a text file with one name a line. Write one.")
+    """YOLO's classes, one name a line or ``names`` of its data.yaml; their ids count from 0.
+
+    Raises ValueError for a file without names.
+    """
     lines = _lines(file) if file.is_file() else []
-    names = tuple(line.strip() for line in lines if line.strip())
+    is_yaml = file.suffix.lower() in (".yaml", ".yml")
+    names = _yaml_names(file, "\n".join(lines)) if is_yaml else [line.strip() for line in lines]
+    names = tuple(name for name in names if name)
     if not names:
-        raise ValueError(f"{file}: no class name, expected a text file with one name a line.")
+        raise ValueError(f"{file}: no class name, expected one a line, or `names` in a data.yaml.")
     try:
         return BoxClasses(names, tuple(range(len(names))), pairs_by_name(names))
     except ValueError as error:
@@ -183,6 +187,22 @@ def _voc_size(root: ElementTree.Element, label: Path) -> tuple[int, int] | None:
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{label}: size {'x'.join(stated)}, expected numbers of pixels.") from error
     return (width, height) if width and height else None
+
+
+def _yaml_names(file: Path, text: str) -> list[str]:
+    """``names`` of YOLO's data.yaml: a list, or a table by number from 0 on without gaps."""
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(f"{file}: not valid YAML ({error}).") from error
+    names = content.get("names") if isinstance(content, dict) else None
+    if isinstance(names, dict):
+        if sorted(names, key=str) != sorted(range(len(names)), key=str):
+            raise ValueError(
+                f"{file}: `names` has the numbers {list(names)}, expected 0 to {len(names) - 1}."
+            )
+        names = [names[number] for number in range(len(names))]
+    return [str(name).strip() for name in names] if isinstance(names, list) else []
 
 
 def _lines(file: Path) -> list[str]:
