@@ -192,16 +192,15 @@ def _voc_size(root: ElementTree.Element, label: Path) -> tuple[int, int] | None:
 def _yaml_names(file: Path, text: str) -> list[str]:
     """``names`` of YOLO's data.yaml: a list, or a table by number from 0 on without gaps."""
     try:
-        content = yaml.safe_load(text)
+        content = yaml.load(text, yaml.BaseLoader)  # all is text: a class may be called 011 or no
     except yaml.YAMLError as error:
         raise ValueError(f"{file}: not valid YAML ({error}).") from error
     names = content.get("names") if isinstance(content, dict) else None
     if isinstance(names, dict):
-        if sorted(names, key=str) != sorted(range(len(names)), key=str):
-            raise ValueError(
-                f"{file}: `names` has the numbers {list(names)}, expected 0 to {len(names) - 1}."
-            )
-        names = [names[number] for number in range(len(names))]
+        numbers = [str(number) for number in range(len(names))]
+        if set(names) != set(numbers):
+            raise ValueError(f"{file}: `names` has the numbers {list(names)}, expected 0 to {numbers[-1]}.")
+        names = [names[number] for number in numbers]
     return [str(name).strip() for name in names] if isinstance(names, list) else []
 
 
