@@ -45,7 +45,7 @@ from util.checkpoints.one_of_several import content_of
 from util.files import printable
 from util.prediction.archive import Archive
 from util.prediction.predict_files import FilePredictor, Found, list_files
-from util.prediction.predictor import load_predictor, task_of_file
+from util.prediction.predictor import load_predictor, require_one_task, task_of_file
 from util.prediction.protocols import Answers, Looks, Predictor
 from util.prediction.shard import ALONE, Shard, num_gpus, take_own_gpu
 from util.prediction.stems import Stems
@@ -202,6 +202,7 @@ def progress(shard: Shard | None) -> tqdm:
 
 def load(looks: Looks, task: Task, args: argparse.Namespace) -> Predictor:
     """What ``looks`` asks for, ready to predict."""
+    require_one_task(task, looks.checkpoints, args.model_config)
     members = [load_predictor(file, args.device, args.model_config) for file in looks.checkpoints]
     return task.inferring(looks.predictor(members), args)
 

@@ -31,7 +31,7 @@ from util.checkpoints.described import load_described, task_of_described
 from util.evaluation.data import open_dataset
 from util.evaluation.report import Evaluation
 from util.files import write_atomic
-from util.prediction.predictor import pick_device
+from util.prediction.predictor import pick_device, require_one_task
 from util.prediction.protocols import Looks
 from util.reporting.visualise import write_png
 from util.training.engine import evaluate_shared
@@ -47,6 +47,7 @@ def main() -> None:
     if processes.num_processes > 1:
         device = processes.device or device
         require_plain(looks, processes.num_processes)
+    require_one_task(task, looks.checkpoints, args.model_config)
     models = [load_described(file, args.model_config, device) for file in looks.checkpoints]
     dataset = open_dataset(models[0], args.data, args.subset)
     if looks.plain:

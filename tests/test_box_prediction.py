@@ -12,13 +12,16 @@ import torch
 from datasets.boxes.batch import collate_boxes, with_channels
 from datasets.boxes.class_set import BoxClasses
 from datasets.files.image_files import read_images
+from tasks.boxes import BoxTask
 from tests.support.box_data import SIZE, picture
+from tests.support.run_scripts import ROOT
 from tests.test_box_batch import box_sample
 from transforms.augment import EvalTransforms
 from transforms.multiscale import ShortSideTransforms
 from util.prediction.boxes.image_boxes import image_id
 from util.prediction.boxes.looks import BoxLooks
 from util.prediction.boxes.predict import BoxPredictor
+from util.prediction.predictor import require_one_task
 from util.reporting.visualise import PREDICTION
 
 CLASSES = BoxClasses(("cat", "dog"), (17, 18))
@@ -140,3 +143,10 @@ def test_channels_follow_the_model():
     grey = collate_boxes([box_sample(32, 32)]).to("cpu").images
     assert torch.equal(with_channels(grey, 3)[:, 1], grey[:, 0])
     torch.testing.assert_close(with_channels(with_channels(grey, 3), 1), grey)
+
+
+def test_an_ensemble_of_two_tasks_is_refused():
+    landmarks = ROOT / "weights/cephdetr19.safetensors"
+    require_one_task(BoxTask(), [landmarks])  # the first one's is known already
+    with pytest.raises(ValueError, match="finds landmarks, the first checkpoint boxes"):
+        require_one_task(BoxTask(), [landmarks, landmarks])

@@ -5,7 +5,7 @@ PyTorch is imported only where a PyTorch model is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +45,17 @@ def load_predictor(file: Path, device: str = "auto", model_config: Path | None =
 
     loaded = load_described(file, model_config, pick_device(device))
     return loaded.task.predictor(loaded)
+
+
+def require_one_task(task: Task, files: Sequence[Path], model_config: Path | None = None) -> None:
+    """Raise ValueError unless all models of an ensemble are of ``task``, that of the first."""
+    for file in files[1:]:
+        other = task_of_file(file, model_config)
+        if other.name != task.name:
+            raise ValueError(
+                f"{file}: finds {other.name}, the first checkpoint {task.name}. An ensemble needs models of "
+                "one task."
+            )
 
 
 def stream(
