@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ from tests.support.box_data import picture
 from tests.support.run_scripts import ROOT, run_scripts
 from tests.support.smoke_checkpoint import random_detector, write_smoke_box_checkpoint
 from util.checkpoints.boxes.published import published_state
-from util.export.boxes.verify import difference
+from util.export.boxes.verify import difference, verify
 
 CLASSES = BoxClasses(("tooth", "plate"), (3, 90))
 WITHOUT_TORCH = """
@@ -144,3 +145,33 @@ def test_equal_scores_may_change_places():
     order = [1, 0, 2, 3, 4, 5]
     turned = boxes[:, order], scores[:, order], labels[:, order]
     assert difference(turned, (boxes, scores, labels), (50, 100)) == 0.0
+
+
+class ByRounding(torch.nn.Module):
+    """Stands in for a detector: on bright images what it finds hangs on the last digit of a number."""
+
+    def forward(self, images):
+        moved = (images.mean((1, 2, 3)) > 0.5) & (images.dtype == torch.float64)
+        boxes = torch.tensor([[1.0, 1.0, 9.0, 9.0], [5.0, 5.0, 8.0, 8.0]]) + 9.0 * moved[:, None, None]
+        scores = torch.tensor([[0.9, 0.1]]).expand(len(images), -1)
+        return boxes, scores, torch.zeros(scores.shape, dtype=torch.int64)
+
+
+def test_images_on_which_rounding_decides_are_left_out_and_told():
+    dark, bright = torch.zeros(1, 1, 50, 100), torch.ones(1, 1, 50, 100)
+
+    def exported(images):  # it decides otherwise on bright images
+        boxes, scores, labels = (array.numpy() for array in ByRounding()(torch.from_numpy(images)))
+        return boxes + 9.0 * (images.mean((1, 2, 3)) > 0.5)[:, None, None], scores, labels
+
+    def wrong(images):
+        boxes, scores, labels = exported(images)
+        return boxes + 3.0, scores, labels
+
+    for graph in (exported, wrong):
+        graph.facts, graph.file = SimpleNamespace(size=(50, 100)), "model.onnx"
+    assert verify(exported, ByRounding(), [torch.cat([dark, bright]), dark]) == (0.0, 1)
+    with pytest.raises(ValueError, match="on all 1 images rounding alone"):
+        verify(exported, ByRounding(), [bright])
+    with pytest.raises(ValueError, match="differ by 0.06"):
+        verify(wrong, ByRounding(), [dark, bright])

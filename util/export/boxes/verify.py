@@ -1,6 +1,7 @@
 """Does an exported detector find what the PyTorch model finds?"""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from copy import deepcopy
 
 import numpy as np
 import torch
@@ -13,18 +14,39 @@ LIMIT = 1e-4  # of a score, and of a coordinate in parts of the canvas
 _BATCH_SIZES = (1, 3)
 
 
-def verify(graph: BoxGraph, model: DetectionGraph, images: Sequence[Tensor]) -> float:
+def verify(graph: BoxGraph, model: DetectionGraph, images: Sequence[Tensor]) -> tuple[float, int]:
     """Largest difference from ``model`` on lone images of ``images`` (n, C, H, W), in batches of two sizes.
 
-    Raises ValueError above ``LIMIT``.
+    And how many images were left out of it: those on which PyTorch finds something else in float64 too, as
+    where two boxes compete whose scores are equal to rounding. Raises ValueError above ``LIMIT``, and where
+    no image is left.
     """
-    largest = float(np.max(list(_differences(graph, model, images))))  # NaN if any is
+    largest, unsteady, count = 0.0, 0, 0
+    for own in images:
+        with torch.inference_mode():
+            alone = [_arrays(model(image[None])) for image in own]
+        batches = [_in_batches(graph, own.numpy(), size) for size in _BATCH_SIZES]
+        for n, expected in enumerate(alone):
+            one = slice(n, n + 1)
+            found = [(boxes[one], scores[one], labels[one]) for boxes, scores, labels in batches]
+            differences = [difference(its, expected, graph.facts.size) for its in found]
+            far = float(np.max(differences))  # NaN if any is
+            if not far <= LIMIT and _is_unsteady(model, own[n], expected, graph.facts.size):
+                unsteady += 1
+            else:
+                largest = float(np.max([largest, far]))
+            count += 1
     if not largest <= LIMIT:
         raise ValueError(
             f"{graph.file}: ONNX Runtime and PyTorch differ by {largest:.2g} of a score or of the canvas, "
             f"expected at most {LIMIT:g}. Nothing is written. Try another --opset, or another onnxruntime."
         )
-    return largest
+    if unsteady == count:
+        raise ValueError(
+            f"{graph.file}: on all {count} images rounding alone changes what the model finds, so the file "
+            "cannot be verified. Nothing is written. Train longer, or give images by --data."
+        )
+    return largest, unsteady
 
 
 def difference(found: Arrays, expected: Arrays, size: tuple[int, int]) -> float:
@@ -50,13 +72,19 @@ def _farthest(found: Sequence[np.ndarray], expected: Sequence[np.ndarray], canva
     return float(np.where(found[2][None] == expected[2][:, None], far, np.inf).min(1).max())
 
 
-def _differences(graph: BoxGraph, model: DetectionGraph, images: Sequence[Tensor]) -> Iterable[float]:
-    for own in images:
-        with torch.inference_mode():
-            alone = [[tensor.numpy() for tensor in model(image[None])] for image in own]
-        boxes, scores, labels = (np.concatenate(arrays) for arrays in zip(*alone, strict=True))
-        for size in _BATCH_SIZES:
-            for start in range(0, len(own), size):
-                part = slice(start, start + size)
-                found = graph(own[part].numpy())
-                yield difference(found, (boxes[part], scores[part], labels[part]), graph.facts.size)
+def _in_batches(graph: BoxGraph, images: np.ndarray, size: int) -> Arrays:
+    found = [graph(images[start : start + size]) for start in range(0, len(images), size)]
+    boxes, scores, labels = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
+    return boxes, scores, labels
+
+
+def _is_unsteady(model: DetectionGraph, image: Tensor, expected: Arrays, size: tuple[int, int]) -> bool:
+    """Whether PyTorch in float64 differs from its ``expected`` answer as well."""
+    exact = deepcopy(model).double()
+    with torch.inference_mode():
+        return difference(_arrays(exact(image[None].double())), expected, size) > LIMIT
+
+
+def _arrays(found: tuple[Tensor, Tensor, Tensor]) -> Arrays:
+    boxes, scores, labels = (tensor.numpy() for tensor in found)
+    return boxes, scores, labels
