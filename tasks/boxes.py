@@ -6,6 +6,7 @@ PyTorch and matplotlib are imported where they are used.
 from __future__ import annotations
 
 import argparse
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from util.evaluation.boxes.box_results import BoxEvaluator, BoxResults
     from util.export.boxes.onnx_boxes import GraphBoxPredictor
     from util.prediction.boxes.predict import BoxPredictor
+
+logger = logging.getLogger(__name__)
 
 
 class BoxTask(Task):
@@ -75,6 +78,16 @@ class BoxTask(Task):
 
     def build_model(self, config: Any, meaning: BoxMeaning) -> Any:
         return instantiate(config, num_classes=len(meaning.classes))
+
+    def begin(self, model: Any, data: BoxDataset) -> None:
+        """Say so where a model of grey images is to learn from images in colour."""
+        from datasets.files.colour import shows_colour
+
+        if _channels(model) == 1 and shows_colour(data.load(0).image):
+            logger.warning(
+                "%s: images in colour, which the model sees grey; model.backbone.in_channels=3 keeps colour",
+                data.folder,
+            )
 
     def take_foreign_weights(
         self, model: Any, file: Path, meaning: BoxMeaning, parts: Sequence[str] | None = None

@@ -1,5 +1,8 @@
 """A detector that starts from other weights: published ones, and those of a training on other classes."""
 
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 import torch
 
@@ -123,3 +126,13 @@ def test_other_files_are_left_to_the_checkpoints_reader(tmp_path):
     config = {"_target_": "tests.support.small_boxes:small_boxes"}
     with pytest.raises(ValueError, match=r"other\.pth: format None, expected .* not written by main\.py"):
         starting_model(config, settings, TASK, BoxMeaning(TWO), resumed=False)
+
+
+@pytest.mark.parametrize(("shape", "told"), [((4, 4), False), ((4, 4, 3), True)])
+def test_a_grey_model_of_images_in_colour_is_told(caplog, shape, told):
+    image = np.zeros(shape, np.uint8)
+    image[..., :1] = 200
+    data = SimpleNamespace(load=lambda index: SimpleNamespace(image=image), folder="data/cells")
+    backbone = SimpleNamespace(parameters=lambda: iter([torch.zeros(8, 1, 3, 3)]))
+    BoxTask().begin(SimpleNamespace(backbone=backbone), data)
+    assert ("images in colour, which the model sees grey" in caplog.text) is told
