@@ -94,10 +94,12 @@ def test_the_tool_tells_boxes_from_landmarks(tmp_path):
         written(tmp_path, name, found) for name, found in (("a", results), ("b", worse(results, 6)))
     )
     (tmp_path / "points.json").write_text("{}")
+    (tmp_path / "masks.json").write_text('{"task": "masks"}')
     calls = [["tools/compare.py", one, other, "--output", tmp_path / "out"]]
     calls += [
         ["tools/compare.py", one, tmp_path / "points.json"],
         ["tools/compare.py", one, tmp_path / "none"],
+        ["tools/compare.py", tmp_path / "masks.json"],
     ]
     done = run_scripts(calls)
     assert done[0].returncode == 0, done[0].stderr
@@ -107,3 +109,4 @@ def test_the_tool_tells_boxes_from_landmarks(tmp_path):
     assert (tmp_path / "out/compare.md").read_text().startswith("| run | AP |")
     assert done[1].returncode == 1 and "expected one task" in done[1].stderr
     assert done[2].returncode == 1 and "Evaluate first" in done[2].stderr
+    assert done[3].returncode == 1 and "compare_masks.py" in done[3].stderr

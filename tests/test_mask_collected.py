@@ -132,6 +132,7 @@ def test_what_a_mean_field_did_to_the_numbers_is_said(batch, tmp_path) -> None:
         evaluations[False].to_dict()["mean_field"] is None and "mean field" not in evaluations[False].text()
     )
     found = evaluations[True].to_dict()
+    assert found["task"] == "masks"
     assert found["dice"]["mean"] == pytest.approx(0.75, abs=1e-3)
     change = found["mean_field"]["dice"]
     assert change["heart"]["first"] == pytest.approx(1.0, abs=1e-3)

@@ -104,6 +104,7 @@ def test_the_tool_prints_and_writes_or_says_what_is_wrong(tmp_path):
     first, other = written(tmp_path / "a.json", values), written(tmp_path / "b.json", values + 0.05)
     done = run_tool("tools/compare_masks.py", first, other, "--json", tmp_path / "c.json")
     assert done.returncode == 0 and "+0.0500" in done.stdout and "4 images of 2 persons" in done.stdout
+    assert "Differences are of the images that have the number in both" in done.stdout
     record = json.loads((tmp_path / "c.json").read_text())
     assert record["dice"]["mean"]["difference"] == pytest.approx(0.05)
     (tmp_path / "d.json").write_text("{}")

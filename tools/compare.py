@@ -47,6 +47,8 @@ def main() -> None:
         raise ValueError(
             f"{', '.join(map(str, args.runs))}: evaluations of {sorted(tasks)}, expected one task."
         )
+    if tasks == {"masks"}:
+        raise ValueError("evaluations of masks: compare them by tools/compare_masks.py, two at a time.")
     if tasks == {"boxes"}:
         compare_detectors(args)
     else:

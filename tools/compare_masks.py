@@ -31,6 +31,7 @@ def main() -> None:
     for measure in args.measures:
         print(f"{measure}\n{comparison_table(found, measure)}\n")
     print(f"{len(first.cases)} images of {len(set(first.persons))} persons. {unit_in_words(first)}")
+    print("Differences are of the images that have the number in both, means of all that have it.")
     if args.json:
         files = {"first": str(args.first), "other": str(args.other)}
         record = {**files, "lengths": unit_in_words(first), **found}

@@ -57,6 +57,7 @@ class MaskEvaluation:
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: ``dice``, ``iou``, ``assd_mm`` and the other numbers at the top."""
         return {
+            "task": "masks",
             **summary(self.collected.results),
             "mean_field": self.mean_field_changes,
             "attributes": {one.name: attribute_summary(one) for one in self.attributes},
