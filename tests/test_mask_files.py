@@ -131,6 +131,11 @@ def test_faults_of_a_submission_are_told(tmp_path, rows, named):
     assert len(found) == 1 and named in found[0]
 
 
+def test_a_file_of_other_classes_is_told_what_to_name(tmp_path):
+    found = list(faults(written(tmp_path / "s.csv", "a.png,heart,1 2"), ["a.png"], ["x"], (5, 4)))
+    assert len(found) == 3 and found[-1].endswith("Name them: --classes A B ...")
+
+
 def test_a_file_of_another_kind_is_told(tmp_path):
     (tmp_path / "s.csv").write_text("image,label\n")
     assert "expected image_name,class,rle" in next(faults(tmp_path / "s.csv", [], [], None))

@@ -100,6 +100,8 @@ def faults(
         if rows:
             shown = "; ".join(map(", ".join, sorted(rows)[:3])) + ("; ..." if len(rows) > 3 else "")
             yield f"{file}: {len(rows)} rows {kind}, of {len(expected)} expected ({shown})"
+    if there and not {structure for _, structure in there} & set(classes):
+        yield f"{file}: none of its classes is expected. Name them: --classes A B ..."
     found = 0
     for name, structure in submission.keys:
         try:
