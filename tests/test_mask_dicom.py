@@ -50,3 +50,21 @@ def test_what_cannot_be_a_dicom_segmentation_is_refused(tmp_path):
         with pytest.raises(ValueError, match=named):
             write_dicom_seg(tmp_path / "seg.dcm", image, masks)
         assert not (tmp_path / "seg.dcm").exists()
+
+
+def test_an_anonymised_image_will_do_but_not_one_without_identity(tmp_path):
+    pytest.importorskip("highdicom")
+    from util.prediction.masks.dicom_seg import write_dicom_seg
+
+    source, file = a_radiograph(tmp_path / "a.dcm", chest_case(0).image), tmp_path / "seg.dcm"
+    image, masks = pydicom.dcmread(source), {"x": np.ones((HEIGHT, WIDTH), bool)}
+    for name in ("PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyTime", "Modality"):
+        if name in image:
+            delattr(image, name)
+    image.save_as(source)
+    write_dicom_seg(file, source, masks)
+    assert pydicom.dcmread(file).PatientBirthDate == ""
+    del image.StudyInstanceUID
+    image.save_as(source)
+    with pytest.raises(ValueError, match="no StudyInstanceUID, by which a Segmentation refers"):
+        write_dicom_seg(file, source, masks)

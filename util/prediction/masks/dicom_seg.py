@@ -19,13 +19,18 @@ from datasets.files.image_files import SourceImage
 from util.files import printable, write_atomic
 
 _MAKER, _MODEL = "CephDETR", "CephDETR masks"
+_IDENTITY = ("StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID", "SOPInstanceUID")
+_MAY_BE_EMPTY = (  # but highdicom expects them, and anonymised files often lack some
+    *("PatientID", "PatientName", "PatientBirthDate", "PatientSex"),
+    *("AccessionNumber", "StudyID", "StudyDate", "StudyTime"),
+)
 
 
 def write_dicom_seg(file: Path, source: Path, masks: Mapping[str, np.ndarray]) -> None:
     """Write a binary Segmentation that refers to the DICOM image ``source``: a segment a mask (H, W) bool.
 
-    Raises ValueError without highdicom, for a source that is no DICOM image of one frame of the masks' size,
-    and for masks without a pixel, which a Segmentation cannot hold.
+    Raises ValueError without highdicom, for a source that is no DICOM image of one frame of the masks' size
+    or has no identity to refer to, and for masks without a pixel, which a Segmentation cannot hold.
     """
     highdicom = _highdicom()
     empty = [name for name, mask in masks.items() if not mask.any()]
@@ -92,6 +97,15 @@ def _source_image(source: Path, size: tuple[int, int], *, pixels: bool = True) -
             f"{source}: {shape[0]}x{shape[1]} pixels in {image.get('NumberOfFrames', 1)} frames, the masks "
             f"have {size[0]}x{size[1]}. A Segmentation needs the very image that was looked at."
         )
+    if absent := [name for name in _IDENTITY if not image.get(name)]:
+        raise ValueError(
+            f"{source}: no {', '.join(absent)}, by which a Segmentation refers to its image. Write PNG or "
+            "COCO instead."
+        )
+    for name in _MAY_BE_EMPTY:
+        if name not in image:
+            setattr(image, name, "")
+    image.Modality = image.get("Modality") or "OT"  # other: the Segmentation is described by it
     return image
 
 
