@@ -47,7 +47,8 @@ def main() -> None:
     loader = eval_loader(val, 2, 0, collate=loaded.task.collate)
     results = evaluate(loaded.task, model, loader, "cpu")
     metrics = loaded.task.headline(results)
-    print(f"val: {loaded.task.words(metrics)}")
+    words = ", ".join(f"{word} {value}" for word, value in loaded.task.words(metrics).items())
+    print(f"val, at a probability of 0.5: {words}")
     weights = {name: tensor.detach() for name, tensor in model.state_dict().items()}
     said = {"config": OmegaConf.to_yaml(config), "weights": weights, "metrics": metrics}
     save_checkpoint(file, {**checkpoint, **said, **loaded.task.beside_weights(results)})
