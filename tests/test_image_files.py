@@ -175,3 +175,8 @@ def test_one_picture_is_wanted_where_one_is_expected(tmp_path):
     pages[0].save(tmp_path / "x.tif", save_all=True, append_images=pages[1:])
     with pytest.raises(ValueError, match="2 images, expected one"):
         read_grey(tmp_path / "x.tif")
+
+
+def test_a_folder_in_place_of_a_file_is_called_one(tmp_path):
+    with pytest.raises(ValueError, match="a folder. Give a file in it"):
+        list(read_images(tmp_path))

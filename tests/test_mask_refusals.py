@@ -78,7 +78,7 @@ def test_the_sound_file_is_read(tmp_path):
         (lambda c: c["annotations"][0].update(segmentation=[[0, 0, 4, 0]]), "polygon of 4 numbers"),
         (lambda c: c["annotations"][0].update(segmentation=[[0, 0, 4, 0, 4, 4, 5]]), "polygon of 7 numbers"),
         (lambda c: c["annotations"][0].update(segmentation=[["x"] * 6]), "annotation 7"),
-        (lambda c: c["annotations"][0].pop("segmentation"), "segmentation"),
+        (lambda c: c["annotations"][0].pop("segmentation"), "A file of boxes"),
         (lambda c: c["annotations"][1]["segmentation"].update(size=[6, 4]), "stated as 6x4"),
         (lambda c: c["annotations"][1]["segmentation"].update(size=[6]), "annotation 8 of a"),
         (lambda c: c["annotations"][1]["segmentation"].update(counts=[4, 8]), "of 12 pixels, expected 24"),

@@ -44,6 +44,8 @@ def read_images(path: str | Path, spacing: Sequence[float] | None = None) -> Ite
     """
     file = Path(path)
     with _naming(file):
+        if file.is_dir():
+            raise ValueError("a folder. Give a file in it")
         if not file.is_file():
             raise ValueError("no such file. Check the path")
         if file.stat().st_size == 0:

@@ -33,6 +33,11 @@ def read_coco(file: Path) -> tuple[tuple[str, ...], dict[str, Annotation]]:
                     f"{file}: annotation {entry.get('id')}: image {entry['image_id']} or category "
                     f"{entry['category_id']} is not listed. Export the file anew."
                 )
+            if "segmentation" not in entry:
+                raise ValueError(
+                    f"{file}: annotation {entry.get('id')} has no segmentation, expected outlines or run "
+                    "lengths. A file of boxes goes to tools/prepare_coco.py."
+                )
             by_image[entry["image_id"]].append(entry)
         found: dict[str, Annotation] = {}
         for number, image in images.items():
