@@ -212,10 +212,11 @@ rows = {
         {
             "size": "auto:320",
             "model.search_window": "auto",
-            "optimizer.lr": 3.5e-4,
+            "optimizer.lr": 4e-4,
             "train.init_checkpoint": "runs/own_spine68_long/best.pt",
             "train.batch_size": 4,
-            "train.iterations": 1200,
+            "train.iterations": 1000,
+            "train.ema_decay": 0.995,
         },
     ),
     "own/spine68_unet": Row("own/spine68", model=_UNET_RESNET18),
