@@ -20,6 +20,7 @@ _CLEAR = 0.6  # chance from which on one class is named first
 FLAGS = {
     "coarse": "the interval is too wide beside the spread of patients to tell them apart",
     "scale-unknown": "the millimetre at the patient is not known",
+    "scale-unlikely": "by this spacing sella and nasion are less than 40 mm or more than 110 mm apart",
     "inferred-landmark": "the name of a landmark was inferred from its place, not taken from its authors",
     "norm-population": "the patient is not known to be of the norm's population, age and sex",
     "norm-unverified": "the norm's figures are from memory, not seen in a source",
@@ -36,6 +37,7 @@ class Setting:
         bool  # mm at the patient; otherwise lengths are nominal, or missing where there is no spacing
     )
     scale_error: float = 0.0  # relative standard deviation of the spacing
+    scale_likely: bool = True  # by it, the head is as large as heads are
 
 
 def inferred_names(landmark_set: str) -> frozenset[str]:
@@ -106,6 +108,7 @@ def _flags(
     found = {
         "coarse": measurement.spread is not None and sd > COARSE * measurement.spread,
         "scale-unknown": measurement.unit == "mm" and not setting.scale_known,
+        "scale-unlikely": measurement.unit == "mm" and not setting.scale_likely,
         "inferred-landmark": bool(measurement.landmarks & setting.inferred),
         "norm-population": norm is not None and not norm["of_patient"],
         "norm-unverified": norm is not None and not norm["verified"],
@@ -120,7 +123,7 @@ def _norm(measurement: Measurement, value: float, setting: Setting) -> dict[str,
     if norm is None:
         return None
     mean = norm.at(setting.patient)
-    applies = norm.applies(measurement.unit, scale_known=setting.scale_known)
+    applies = norm.applies(measurement.unit, scale_known=setting.scale_known and setting.scale_likely)
     deviations = (value - mean) / norm.sd if applies and norm.sd else math.nan
     return {
         **norm.to_dict(),

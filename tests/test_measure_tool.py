@@ -101,6 +101,19 @@ def test_where_the_millimetre_is_the_patients(record: dict, known: bool) -> None
     assert scale_known(record) == known
 
 
+@pytest.mark.parametrize(
+    ("factor", "flags"),
+    [(1.0, []), (2.0, ["scale-unlikely"]), (0.1, ["scale-unlikely"]), (None, ["scale-unknown"])],
+)
+def test_a_spacing_that_makes_no_head_is_flagged(factor: float | None, flags: list[str]) -> None:
+    spacing = None if factor is None else [0.1 * factor] * 2
+    record = image_record(E2 / 0.1, spacing) | {"spacing_source": "--ruler 2" if spacing else "none"}
+    (analysis,) = measurer("jarabak")(record, "x")
+    found = {one["code"]: one["flags"] for one in analysis["measurements"]}
+    assert [flag for flag in found["S-N"] if flag.startswith("scale")] == flags
+    assert not any(flag.startswith("scale") for flag in found["SN-GoMe"])
+
+
 def test_landmarks_of_another_set_are_refused() -> None:
     record = image_record(E1, [1.0, 1.0])
     record["landmarks"].reverse()

@@ -254,11 +254,11 @@ def records(patient: Patient | None = None, **changes: object) -> dict[str, dict
 
 
 def test_every_flag_where_it_belongs() -> None:
-    found = {code: record["flags"] for code, record in records(scale_known=False).items()}
+    found = {code: record["flags"] for code, record in records(scale_known=False, scale_likely=False).items()}
     assert found == {
         "SNB": ["norm-population"],
         "SND": ["coarse", "inferred-landmark", "norm-population", "norm-unverified"],
-        "S-N": ["scale-unknown", "norm-population"],
+        "S-N": ["scale-unknown", "scale-unlikely", "norm-population"],
     }
     assert {flag for flags in found.values() for flag in flags} == FLAGS.keys()
     adult = Patient(age=30, sex="female", population="p")
@@ -276,6 +276,7 @@ def test_a_norm_is_not_applied_where_it_cannot_be() -> None:
     assert found["SND"]["norm"]["deviations"] is None  # unverified
     assert found["S-N"]["norm"]["deviations"] == pytest.approx((67.616 - 80) / 2, abs=1e-4)
     assert records(scale_known=False)["S-N"]["norm"]["deviations"] is None
+    assert records(scale_likely=False)["S-N"]["norm"]["deviations"] is None
     assert "unverified" in row(found["SND"])[3] and "unverified" not in row(found["SNB"])[3]
 
 

@@ -7,6 +7,7 @@ const SIGNS = { predicted: "○", confirmed: "■", moved: "◆", unsure: "△",
 const FLAGS = {
   coarse: "too coarse to tell patients apart",
   "scale-unknown": "the millimetre is not known",
+  "scale-unlikely": "no head is as large or small as the spacing has it",
   "inferred-landmark": "needs a landmark whose name was inferred",
   "norm-population": "the patient may not be of the norm's population",
   "norm-unverified": "the norm's figures are unverified",

@@ -23,6 +23,7 @@ _NOT_AT_PATIENT = (
     *("none", "NominalScannedPixelSpacing", "ImagerPixelSpacing", "nominal"),
     *("XResolution, YResolution", "pHYs", "JFIF density"),  # of the film that was scanned
 )
+_SELLA_NASION = (40.0, 110.0)  # mm on any head, of a child or magnified; ISBI's at 0.1 mm have 47 to 72
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,11 @@ class Measurer:
         spacing = image.get("spacing_mm")
         points, unit, covariances = self.placed(image, where)
         setting = Setting(
-            self.patient, inferred_names(self.landmark_set.name), scale_known(image), self.scale_error
+            self.patient,
+            inferred_names(self.landmark_set.name),
+            scale_known(image),
+            self.scale_error,
+            scale_likely=not spacing or self._of_a_head(points * unit),
         )
         return [
             self._measure(
@@ -123,6 +128,13 @@ class Measurer:
         if point not in names.points:
             return points[self.index[point]]
         return np.mean([self._place(part, names, points) for part in names.points[point]], axis=0)
+
+    def _of_a_head(self, points_mm: np.ndarray) -> bool:
+        """Whether sella and nasion are as far apart as on a head; true where that cannot be told."""
+        if not {"sella", "nasion"} <= self.index.keys():
+            return True
+        length = np.linalg.norm(points_mm[self.index["sella"]] - points_mm[self.index["nasion"]])
+        return not (length < _SELLA_NASION[0] or length > _SELLA_NASION[1])
 
     def _sideless(self, analysis: Analysis, points_mm: np.ndarray) -> bool:
         """Whether the landmarks that say where a face looks are there and say nothing."""
