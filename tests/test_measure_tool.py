@@ -142,6 +142,41 @@ def test_landmark_files_that_are_none(tmp_path: Path) -> None:
         read_landmark_file(landmark_file(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"file": None}, "image 2: file None"),
+        ({"spacing_mm": 0.1}, r"image 2: spacing_mm 0.1, expected \[x, y\]"),
+        ({"spacing_mm": [0.1, -0.1]}, "image 2: spacing_mm"),
+        ({"x": "700"}, "image 2: nasion with x '700'"),
+        ({"x": float("inf")}, "image 2: nasion with x inf"),
+        ({"y": None}, "image 2: nasion with .* y None"),
+        ({"uncertainty_px": -2.0}, "image 2: nasion .* uncertainty_px -2.0"),
+    ],
+)
+def test_what_measurements_cannot_rest_on_is_refused(tmp_path: Path, changed: dict, message: str) -> None:
+    image, other = (image_record(E1, [1.0, 1.0]) for _ in range(2))
+    changed_record = image if "file" in changed or "spacing_mm" in changed else image["landmarks"][1]
+    changed_record |= changed
+    with pytest.raises(ValueError, match=message):
+        read_landmark_file(landmark_file(tmp_path, other, image))
+
+
+def test_a_picture_given_as_landmarks_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_bytes(b"\xff\xd8" * 1000)
+    with pytest.raises(ValueError, match="not the landmarks of images") as refused:
+        read_landmark_file(tmp_path / "x.json")
+    assert len(str(refused.value)) < 300 + len(str(tmp_path))
+
+
+def test_landmarks_left_out_leave_what_the_others_allow(tmp_path: Path) -> None:
+    image = image_record(E2 / 0.5, [0.5, 0.5])
+    del image["landmarks"][CL38.landmarks.index("B point")]
+    landmark_set = landmark_set_of(read_landmark_file(landmark_file(tmp_path, image)))
+    (found,) = Measurer(landmark_set, [load_analysis("steiner")], Patient(), shipped_shapes())(image, "x")
+    assert values(found)["SNA"] == pytest.approx(81.9276, abs=6e-5) and found["not_measured"]["SNB"] == ["B"]
+
+
 def test_a_set_of_ones_own_goes_by_its_names(tmp_path: Path) -> None:
     content = read_landmark_file(landmark_file(tmp_path, image_record(E1, [1.0, 1.0])))
     assert landmark_set_of(content).abbreviations[0] == "S"

@@ -71,7 +71,7 @@ def add_measurement_arguments(parser: argparse.ArgumentParser) -> None:
     add_patient_arguments(parser)
     parser.add_argument(
         "--scale-error",
-        type=_percent,
+        type=percent,
         default=0.0,
         metavar="PERCENT",
         help="standard deviation of the spacing, which widens the intervals of lengths (0)",
@@ -80,7 +80,7 @@ def add_measurement_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_patient_arguments(parser: argparse.ArgumentParser) -> None:
     """What is known of the patient, by which norms are chosen."""
-    parser.add_argument("--age", type=_years, help="of the patient, in years; chooses norms")
+    parser.add_argument("--age", type=years, help="of the patient, in years; chooses norms")
     parser.add_argument("--sex", choices=("female", "male"), help="of the patient; chooses norms")
     parser.add_argument("--population", help='of the patient, in the words of a norm, such as "white adults"')
 
@@ -114,14 +114,14 @@ def measurement_settings(args: argparse.Namespace) -> dict[str, Any]:
     return {**{key: getattr(args, key) for key in keys}, "analysis_sha256": contents}
 
 
-def _years(text: str) -> float:
+def years(text: str) -> float:
     value = float(text)
     if not 0.0 <= value <= _OLDEST:
         raise argparse.ArgumentTypeError(f"{value:g}, expected years from 0 to {_OLDEST}")
     return value
 
 
-def _percent(text: str) -> float:
+def percent(text: str) -> float:
     value = float(text)
     if not 0.0 <= value < 100.0:
         raise argparse.ArgumentTypeError(f"{value:g}, expected percent from 0 to below 100")

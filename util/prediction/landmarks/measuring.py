@@ -13,7 +13,7 @@ from datasets.files.ruler import by_ruler
 from datasets.landmarks.landmark_set import LandmarkSet, load_landmark_set
 from measurements.analysis import Analysis
 from measurements.evaluate import Measured, facing, measure
-from measurements.norm import Patient
+from measurements.norm import Patient, is_number
 from measurements.recipe import Names, lines_of
 from measurements.records import FLAGS, Setting, inferred_names, measurement_records
 from measurements.shapes import LandmarkShapes, shipped_shapes
@@ -150,7 +150,7 @@ class Measurer:
         if names != list(self.landmark_set.landmarks):
             raise ValueError(
                 f"{where}: {len(names)} landmarks that are not those of {self.landmark_set.name!r} in their "
-                "order. Give the file with its own landmark set."
+                "order. Give each image the same ones; missing ones have null for x and y."
             )
         columns = [[row.get(key) for row in rows] for key in ("x", "y", "uncertainty_px")]
         x, y, uncertainty = (np.array(column, np.float64) for column in columns)  # None becomes NaN
@@ -218,23 +218,55 @@ def read_landmark_file(file: Path) -> dict[str, Any]:
         content["model"]["landmark_set"].casefold()
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"{file}: not the landmarks of images ({error!r}). Give the landmarks.json that "
-            "inference.py wrote."
+            f"{file}: not the landmarks of images ({type(error).__name__}: {error}). Give the landmarks.json "
+            "that inference.py wrote."
         ) from error
     if not names:
         raise ValueError(f"{file}: no image in it, expected at least one. Run inference.py again.")
+    for number, image in enumerate(content["images"], start=1):
+        _require_record(image, f"{file}: image {number}")
     return content
 
 
+def _require_record(image: Mapping[str, Any], where: str) -> None:
+    """Raise ValueError, beginning with ``where``, for what measurements cannot rest on."""
+    if not isinstance(image.get("file"), str):
+        raise ValueError(f"{where}: file {image.get('file')!r}, expected the path of the image.")
+    spacing = image.get("spacing_mm")
+    pair = (
+        isinstance(spacing, list) and len(spacing) == 2 and all(is_number(one) and one > 0 for one in spacing)
+    )
+    if spacing is not None and not pair:
+        raise ValueError(
+            f"{where}: spacing_mm {spacing!r}, expected [x, y], two numbers above 0, or null where it is "
+            "unknown."
+        )
+    for row in image["landmarks"]:
+        x, y, uncertainty = (row.get(key) for key in ("x", "y", "uncertainty_px"))
+        numbers = all(one is None or is_number(one) for one in (x, y, uncertainty))
+        if not numbers or (x is None) != (y is None) or (uncertainty or 0) < 0:
+            raise ValueError(
+                f"{where}: {row['name']} with x {x!r}, y {y!r}, uncertainty_px {uncertainty!r}, expected "
+                "numbers, the last not below 0. Missing ones are null."
+            )
+
+
 def landmark_set_of(content: Mapping[str, Any]) -> LandmarkSet:
-    """The landmark set of a landmark file: the shipped one of its name, or else the names in the file."""
+    """The landmark set of a landmark file: the shipped one of its name, or else the names in the file.
+
+    Where these are some of the shipped one's, they keep its abbreviations.
+    """
     name = content["model"]["landmark_set"]
     names = tuple(row["name"] for row in content["images"][0]["landmarks"])
     try:
         shipped = load_landmark_set(name)
     except ValueError:
         return LandmarkSet(name, names, names)
-    return shipped if shipped.landmarks == names else LandmarkSet(name, names, names)
+    if shipped.landmarks == names:
+        return shipped
+    short = dict(zip(shipped.landmarks, shipped.abbreviations, strict=True))
+    known = short.keys() >= set(names)
+    return LandmarkSet(name, names, tuple(short[one] for one in names) if known else names)
 
 
 def shapes_of(model: Mapping[str, Any], where: str) -> LandmarkShapes:
