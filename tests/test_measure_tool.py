@@ -17,6 +17,7 @@ from measurements.shapes import shipped_shapes
 from tests.support.faces import E1, E2, E3_PIXELS, E3_SPACING
 from tests.support.rulers import film, with_teeth
 from tests.support.run_tool import run_tool
+from util.prediction.landmarks.answers import LandmarkAnswers
 from util.prediction.landmarks.measuring import (
     Measurer,
     by_its_ruler,
@@ -177,11 +178,14 @@ def test_landmarks_left_out_leave_what_the_others_allow(tmp_path: Path) -> None:
     assert values(found)["SNA"] == pytest.approx(81.9276, abs=6e-5) and found["not_measured"]["SNB"] == ["B"]
 
 
-def test_a_set_of_ones_own_goes_by_its_names(tmp_path: Path) -> None:
+def test_a_set_of_ones_own_goes_by_its_names_and_abbreviations(tmp_path: Path) -> None:
     content = read_landmark_file(landmark_file(tmp_path, image_record(E1, [1.0, 1.0])))
     assert landmark_set_of(content).abbreviations[0] == "S"
     content["model"]["landmark_set"] = "mine"
     assert landmark_set_of(content).abbreviations[0] == "sella"
+    content["model"] |= LandmarkAnswers(replace(CL38, name="mine"), "mean").about()
+    assert landmark_set_of(content).abbreviations == CL38.abbreviations
+    del content["model"]["abbreviations"]
     content["model"]["landmark_set"] = "isbi19"  # the same name for others
     assert len(landmark_set_of(content)) == 38
 

@@ -23,9 +23,11 @@ class LandmarkAnswers:
 
     def about(self) -> dict[str, Any]:
         shapes = {} if self.landmark_shapes is None else {"landmark_shapes": dict(self.landmark_shapes)}
+        names = self.landmark_set
         return {
-            "landmark_set": self.landmark_set.name,
-            "landmark_names": self.landmark_set.note,
+            "landmark_set": names.name,
+            "abbreviations": dict(zip(names.landmarks, names.abbreviations, strict=True)),
+            "landmark_names": names.note,
             "labels": self.labels,
             **shapes,
         }

@@ -216,6 +216,7 @@ def read_landmark_file(file: Path) -> dict[str, Any]:
         content = json.loads(file.read_text(encoding="utf-8-sig"))
         names = [[row["name"] for row in image["landmarks"]] for image in content["images"]]
         content["model"]["landmark_set"].casefold()
+        content["model"].get("abbreviations", {}).keys()
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{file}: not the landmarks of images ({type(error).__name__}: {error}). Give the landmarks.json "
@@ -254,19 +255,22 @@ def _require_record(image: Mapping[str, Any], where: str) -> None:
 def landmark_set_of(content: Mapping[str, Any]) -> LandmarkSet:
     """The landmark set of a landmark file: the shipped one of its name, or else the names in the file.
 
-    Where these are some of the shipped one's, they keep its abbreviations.
+    The latter have the abbreviations that the file's model says, or that the shipped set has for all of them.
     """
     name = content["model"]["landmark_set"]
     names = tuple(row["name"] for row in content["images"][0]["landmarks"])
+    short = content["model"].get("abbreviations", {})
     try:
         shipped = load_landmark_set(name)
     except ValueError:
-        return LandmarkSet(name, names, names)
-    if shipped.landmarks == names:
-        return shipped
-    short = dict(zip(shipped.landmarks, shipped.abbreviations, strict=True))
-    known = short.keys() >= set(names)
-    return LandmarkSet(name, names, tuple(short[one] for one in names) if known else names)
+        pass
+    else:
+        if shipped.landmarks == names:
+            return shipped
+        short = short or dict(zip(shipped.landmarks, shipped.abbreviations, strict=True))
+    return LandmarkSet(
+        name, names, tuple(short[one] for one in names) if short.keys() >= set(names) else names
+    )
 
 
 def shapes_of(model: Mapping[str, Any], where: str) -> LandmarkShapes:
