@@ -11,7 +11,7 @@ import pytest
 
 from datasets.landmarks.landmark_set import LandmarkSet, load_landmark_set
 from measurements import table
-from measurements.analysis import load_analysis
+from measurements.analysis import analysis_from_dict, load_analysis
 from measurements.norm import Patient
 from measurements.shapes import shipped_shapes
 from tests.support.faces import E1, E2, E3_PIXELS, E3_SPACING
@@ -113,6 +113,16 @@ def test_a_spacing_that_makes_no_head_is_flagged(factor: float | None, flags: li
     found = {one["code"]: one["flags"] for one in analysis["measurements"]}
     assert [flag for flag in found["S-N"] if flag.startswith("scale")] == flags
     assert not any(flag.startswith("scale") for flag in found["SN-GoMe"])
+
+
+def test_an_inferred_landmark_is_flagged_under_its_name_too() -> None:
+    item = {"code": "x", "name": "x", "unit": "mm", "sign": "larger: longer"}
+    recipes = [["length", "S>Sym"], ["length", "sella>symphysis"], ["length", "sella>nasion"]]
+    items = [item | {"code": str(number), "recipe": recipe} for number, recipe in enumerate(recipes)]
+    own = analysis_from_dict({"name": "own", "title": "own", "source": "own", "measurements": items}, "own")
+    (found,) = Measurer(CL38, [own], Patient(), shipped_shapes())(image_record(E1, [1.0, 1.0]), "x")
+    inferred = ["inferred-landmark" in one["flags"] for one in found["measurements"]]
+    assert inferred == [True, True, False]
 
 
 def test_landmarks_of_another_set_are_refused() -> None:

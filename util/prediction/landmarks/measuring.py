@@ -58,7 +58,7 @@ class Measurer:
         points, unit, covariances = self.placed(image, where)
         setting = Setting(
             self.patient,
-            inferred_names(self.landmark_set.name),
+            self._inferred(),
             scale_known(image),
             self.scale_error,
             scale_likely=not spacing or self._of_a_head(points * unit),
@@ -128,6 +128,12 @@ class Measurer:
         if point not in names.points:
             return points[self.index[point]]
         return np.mean([self._place(part, names, points) for part in names.points[point]], axis=0)
+
+    def _inferred(self) -> frozenset[str]:
+        """The landmarks whose names were inferred, by abbreviation and by name, as recipes have either."""
+        short = inferred_names(self.landmark_set.name)
+        both = zip(self.landmark_set.landmarks, self.landmark_set.abbreviations, strict=True)
+        return short | {name for name, abbreviation in both if abbreviation in short}
 
     def _of_a_head(self, points_mm: np.ndarray) -> bool:
         """Whether sella and nasion are as far apart as on a head; true where that cannot be told."""
