@@ -34,7 +34,9 @@ def effects(measurer: Measurer, images: Sequence[Mapping[str, Any]]) -> np.ndarr
         columns = zip(limits, found.values.T, sd.T, strict=True)
         return np.stack([_other_side(*column) for column in columns], axis=1)
 
-    scales = np.array([scale_known(image) for image in images])
+    scales = np.array(
+        [scale_known(image) and measurer.of_a_head(one) for image, one in zip(images, points, strict=True)]
+    )
     chance = np.where(scales[:, None], chances(known=True), chances(known=False))
     has_mm = np.array([bool(image.get("spacing_mm")) for image in images])
     is_known = has_mm[:, None] | np.array([measurement.unit != "mm" for measurement in measurements])

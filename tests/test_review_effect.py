@@ -92,6 +92,12 @@ def test_norms_that_may_not_be_applied_decide_nothing_and_are_not_drawn(
     assert (by_effect == by_uncertainty) == (not compared)
 
 
+def test_a_length_by_a_spacing_that_makes_no_head_decides_nothing(tmp_path: Path) -> None:
+    one = Measurer(LANDMARKS, [load_analysis("ricketts")], Patient(), shipped_shapes())
+    risks = [effects(one, [film(tmp_path, spacing_mm=[mm, mm])]).sum() for mm in (1.0, 10.0)]
+    assert risks[0] > risks[1] == 0.0
+
+
 def test_the_page_is_told_of_which_sex_a_norm_is(tmp_path: Path) -> None:
     shown, _ = on_the_page(tmp_path, "mcnamara", "--spacing")
     norms = {row["code"]: row["norm"] for row in shown["measurements"] if row["norm"]}

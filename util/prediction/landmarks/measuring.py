@@ -61,7 +61,7 @@ class Measurer:
             self._inferred(),
             scale_known(image),
             self.scale_error,
-            scale_likely=not spacing or self._of_a_head(points * unit),
+            scale_likely=not spacing or self.of_a_head(points * unit),
         )
         return [
             self._measure(
@@ -80,6 +80,13 @@ class Measurer:
             (points * unit)[None], (uncertainty * square_side(unit))[None]
         )
         return points, unit, covariances
+
+    def of_a_head(self, points_mm: np.ndarray) -> bool:
+        """Whether sella and nasion are as far apart as on a head; true where that cannot be told."""
+        if not {"sella", "nasion"} <= self.index.keys():
+            return True
+        length = np.linalg.norm(points_mm[self.index["sella"]] - points_mm[self.index["nasion"]])
+        return not (length < _SELLA_NASION[0] or length > _SELLA_NASION[1])
 
     def _measure(
         self,
@@ -134,13 +141,6 @@ class Measurer:
         short = inferred_names(self.landmark_set.name)
         both = zip(self.landmark_set.landmarks, self.landmark_set.abbreviations, strict=True)
         return short | {name for name, abbreviation in both if abbreviation in short}
-
-    def _of_a_head(self, points_mm: np.ndarray) -> bool:
-        """Whether sella and nasion are as far apart as on a head; true where that cannot be told."""
-        if not {"sella", "nasion"} <= self.index.keys():
-            return True
-        length = np.linalg.norm(points_mm[self.index["sella"]] - points_mm[self.index["nasion"]])
-        return not (length < _SELLA_NASION[0] or length > _SELLA_NASION[1])
 
     def _sideless(self, analysis: Analysis, points_mm: np.ndarray) -> bool:
         """Whether the landmarks that say where a face looks are there and say nothing."""
