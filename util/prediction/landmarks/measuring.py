@@ -185,13 +185,21 @@ def scale_known(image: Mapping[str, Any]) -> bool:
 def by_its_ruler(image: Mapping[str, Any], pitch_mm: float) -> dict[str, Any]:
     """An ``image`` record with the spacing that a ruler on its picture tells, teeth ``pitch_mm`` apart.
 
-    The file is read again. Raises ValueError naming it where it cannot be, or no ruler is clear.
+    The file is read again. Raises ValueError naming it where it cannot be, where its picture is of another
+    size than the record's, or no ruler is clear.
     """
     file, number = Path(image["file"]), image.get("slice")
     before = image.get("spacing_mm")
     source = next((one for one in read_images(file, before) if one.slice == number), None)
     if source is None:
         raise ValueError(f"{file}: no slice {number} any more. Find its landmarks again.")
+    height, width = source.image.shape
+    size = image.get("width", width), image.get("height", height)
+    if size != (width, height):
+        raise ValueError(
+            f"{file}: {width}x{height} pixels, but its landmarks were found on {size[0]}x{size[1]}. Find "
+            "them again."
+        )
     found = by_ruler(source, pitch_mm)
     rows = [_in_mm(row, found.spacing, before) for row in image["landmarks"]]
     about = {"spacing_mm": found.spacing.tolist(), "spacing_source": found.spacing_source}
