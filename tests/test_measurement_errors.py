@@ -1,11 +1,14 @@
 """Errors of measurements against readers: rates, calibration, files, commands."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from datasets.landmarks.cl_detection2023 import read_annotations
+from datasets.landmarks.exports.readers import read_export
 from datasets.landmarks.landmark_set import LandmarkSet, load_landmark_set
 from datasets.prepared.prepared import PreparedCase, write_prepared
 from measurements.analysis import load_analysis
@@ -165,6 +168,15 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
         errors_of_file(tmp_path / "u.json")
 
 
+def test_a_picture_in_the_place_of_predictions_or_labels_is_refused_in_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "x.json"
+    file.write_bytes(b"\xff\xd8" * 1000)
+    for read in (errors_of_file, partial(read_export, "coco"), read_annotations):
+        with pytest.raises(ValueError, match="x.json") as refused:
+            read(file)
+        assert len(str(refused.value)) < 300 + len(str(file))
+
+
 def test_readers_case_by_case(tmp_path: Path) -> None:
     first, second = faces(), faces() + OFFSET
     first[0, 2] = np.nan
@@ -199,6 +211,8 @@ def test_the_measurements_tool(tmp_path: Path) -> None:
     ended = run_tool("tools/evaluate_measurements.py", *options, "--json", json_file)
     assert ended.returncode == 0, ended.stderr
     assert "success rate %, the script" in ended.stdout and "| FMA" in ended.stdout
+    rows = [line for line in ended.stdout.splitlines() if line.startswith("|")]
+    assert {line.count("|") for line in rows} == {11, 5, 4}  # ten columns, four and three
     numbers = json.loads(json_file.read_text())
     assert len(numbers["isbi2015"]["measurements"]) == 8 and len(numbers["isbi2015"]["mean"]) == 3
     assert sum(group["decisions"] for group in numbers["isbi2015"]["class_reliability"]) == 8 * 12

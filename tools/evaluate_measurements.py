@@ -48,7 +48,7 @@ _TITLES = (
     "n",
     "mean",
     "SD",
-    "mean |error| (95 %)",
+    "mean absolute error (95 %)",
     "spread",
     "SD said",
     "rms z",

@@ -39,7 +39,9 @@ def read_annotations(file: Path) -> dict[int, SliceAnnotation]:
     try:
         entries = json.loads(file.read_text(encoding="utf-8-sig"))["points"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{file}: {error!r}, expected a JSON object with a list 'points'.") from error
+        raise ValueError(
+            f"{file}: {type(error).__name__}: {error}, expected a JSON object with a list 'points'."
+        ) from error
     if not isinstance(entries, list):
         raise ValueError(f"{file}: 'points' is a {type(entries).__name__}, expected a list.")
     found: dict[int, dict[int, tuple[float, float, float]]] = {}

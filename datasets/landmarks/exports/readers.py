@@ -163,7 +163,7 @@ def read_export(tool: str, path: Path) -> list[Annotated]:
         return READERS[tool](path)
     except (KeyError, TypeError, AttributeError, IndexError, UnicodeDecodeError) as error:
         raise ValueError(
-            f"{printable(path)}: not as {tool} writes it ({error!r}). Export it again."
+            f"{printable(path)}: not as {tool} writes it ({type(error).__name__}: {error}). Export it again."
         ) from error
 
 

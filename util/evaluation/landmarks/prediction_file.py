@@ -48,7 +48,8 @@ def read_prediction_file(file: Path) -> dict[str, Any]:
         content["landmark_set"]["landmarks"]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
-            f"{file}: not the landmarks of an evaluation ({error!r}). Give a file that test.py --json wrote."
+            f"{file}: not the landmarks of an evaluation ({type(error).__name__}: {error}). Give a "
+            "file that test.py --json wrote."
         ) from error
     if count == 0 or any(len(array) != count for array in arrays):
         raise ValueError(f"{file}: {count} cases, but its arrays are of other lengths. Evaluate again.")
