@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from util.arguments import TakeAll, add_spacing_argument, checkpoints_of, listed_cases
+from util.arguments import TakeAll, add_spacing_argument, checkpoint_name, checkpoints_of, listed_cases
 
 ROOT = Path(__file__).parent.parent
 
@@ -71,3 +71,12 @@ def test_every_script_takes_all_of_a_repeated_option():
         calls = re.findall(r"\(\s*\"--[^()]*?nargs=\"\+\"(?:,\s*action=\S+)?", file.read_text("utf-8"))
         dropping = [call for call in calls if "action=" not in call and '"--unit"' not in call]
         assert not dropping, f"{file}: {dropping}"
+
+
+def test_a_checkpoint_is_not_written_under_the_name_of_another_kind_of_file(capsys):
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--output", type=checkpoint_name)
+    assert parser.parse_args(["--output", "a/clinic.pt"]).output == Path("a/clinic.pt")
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--output", "weights/cephdetr19.safetensors"])
+    assert "cephdetr19.safetensors, expected a name that ends in .pt" in capsys.readouterr().err

@@ -282,9 +282,9 @@ def test_a_script_for_landmarks_refuses_a_model_of_boxes(tmp_path):
     file = write_smoke_box_checkpoint(tmp_path / "boxes.pt", BoxClasses(("cell",), (1,)))
     loaded = load_model(file)
     assert loaded.of("boxes") is loaded
-    for tool in ("export_weights", "calibrate_uncertainty"):
-        done = run_tool(f"tools/{tool}.py", "--checkpoint", file, "--output", tmp_path / "out.safetensors")
+    for tool, out in (("export_weights", "out.safetensors"), ("calibrate_uncertainty", "out.pt")):
+        done = run_tool(f"tools/{tool}.py", "--checkpoint", file, "--output", tmp_path / out)
         assert done.returncode != 0
         assert "boxes.pt: a model of boxes, expected one of landmarks." in done.stderr
         assert "Traceback" not in done.stderr
-    assert not (tmp_path / "out.safetensors").exists()
+        assert not (tmp_path / out).exists()

@@ -316,3 +316,7 @@ def test_the_tool(tmp_path: Path, tiny_prepared: Path) -> None:
     assert again.returncode == 0, again.stderr
     other = load_checkpoint(tmp_path / "b.pt")  # a protocol is replaced, not piled up
     assert other["labels"] == content["labels"] and other["protocol"] == content["protocol"]
+    weights = tmp_path / "weights.safetensors"
+    refused = run_tool("tools/adapt_protocol.py", "--checkpoint", plain, *options, "--output", weights)
+    assert refused.returncode == 2 and "expected a name that ends in .pt" in refused.stderr
+    assert not weights.exists()

@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))  # run as a script, from anywhere
 import numpy as np  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
-from util.arguments import add_data_arguments, positive  # noqa: E402
+from util.arguments import add_data_arguments, checkpoint_name, positive  # noqa: E402
 from util.checkpoints.checkpoint import save_checkpoint  # noqa: E402
 from util.evaluation.landmarks.metrics import Errors  # noqa: E402
 from util.evaluation.landmarks.protocol_adaptation import adapt  # noqa: E402
@@ -80,7 +80,7 @@ def parse_arguments() -> argparse.Namespace:
     add_data_arguments(parser, subset="val")
     parser.add_argument("--batch-size", type=positive(int), default=8)
     parser.add_argument(
-        "--output", type=Path, required=True, help="FILE.pt, the checkpoint with its protocol"
+        "--output", type=checkpoint_name, required=True, help="FILE.pt, the checkpoint with its protocol"
     )
     parser.add_argument("--report", type=Path, help="write a self-contained HTML report")
     parser.add_argument("--json", type=Path, help="write the offsets and every number")

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from datasets.landmarks.batch import collate
 from datasets.loader import eval_loader
-from util.arguments import add_data_arguments, positive
+from util.arguments import add_data_arguments, checkpoint_name, positive
 from util.checkpoints.checkpoint import load_checkpoint, load_model, save_checkpoint
 from util.evaluation.data import open_dataset
 from util.evaluation.landmarks.calibration import SHARES, coverage, fit_factor
@@ -64,7 +64,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--checkpoint", type=Path, required=True, help="RUN/best.pt or RUN/last.pt")
     add_data_arguments(parser, subset="val")
     parser.add_argument("--batch-size", type=positive(int), default=8)
-    parser.add_argument("--output", type=Path, required=True, help="FILE.pt, the checkpoint with its factor")
+    parser.add_argument(
+        "--output", type=checkpoint_name, required=True, help="FILE.pt, the checkpoint with its factor"
+    )
     return parser.parse_args()
 
 

@@ -29,6 +29,17 @@ def positive(kind: type[_Number]) -> Callable[[str], _Number]:
     return number
 
 
+def checkpoint_name(text: str) -> Path:
+    """Reads an argument that names a checkpoint to write, for ``add_argument(type=...)``.
+
+    What it is to be read as, its name says: under ``.safetensors`` nothing could read it.
+    """
+    file = Path(text)
+    if file.suffix != ".pt":
+        raise argparse.ArgumentTypeError(f"{text}, expected a name that ends in .pt")
+    return file
+
+
 def add_data_arguments(parser: argparse.ArgumentParser, *, subset: str = "test") -> None:
     """``--data``, ``--subset``, ``--workers`` and ``--device``: which images are evaluated, and where."""
     parser.add_argument(
