@@ -239,12 +239,13 @@ def test_an_implausible_picture_is_said_beside_its_measurements(tmp_path: Path) 
 def test_a_ruler_on_the_film_tells_the_millimetre(tmp_path: Path) -> None:
     file = tmp_path / "x.png"
     cv2.imwrite(str(file), with_teeth(film(), 20.0))
-    record = image_record(E2 / 0.1, None, str(file)) | {"width": 500, "height": 700}
+    record = {**image_record(E2 / 0.1, None, str(file)), "width": 500, "height": 700}
     found = by_its_ruler(record, 2.0)
     assert found["spacing_mm"] == pytest.approx([0.1, 0.1], rel=0.005) and scale_known(found)
     sn = values(measurer("jarabak")(found, "x")[0])["S-N"]
     assert sn == pytest.approx(67.616, rel=0.005)
-    known = image_record(E2 / 0.1, [0.2, 0.4], str(file)) | {"width": 500, "height": 700}
+    known = image_record(E2 / 0.1, [0.2, 0.4], str(file))
+    known |= {"width": 500, "height": 700}
     for row in known["landmarks"]:
         row |= {"x_mm": 0.2 * row["x"], "y_mm": 0.4 * row["y"], "uncertainty_mm": 0.5, "moved_mm": 1.0}
     known["landmarks"][1] |= dict.fromkeys(("x", "x_mm", "y", "y_mm", "moved_mm"))
