@@ -100,7 +100,8 @@ class LandmarkTask(Task):
         search, letterbox = getattr(model, "search", None), data.transforms
         if search is not None:
             assert isinstance(letterbox, EvalTransforms)
-            search.learn(data.shape_modes(letterbox), letterbox.height)
+            found, height = data.shape_modes(letterbox), letterbox.height
+            search.learn(found.mean / height, found.modes / height, found.residual / height)
 
     def restore(self, model: LandmarkModel, checkpoint: Mapping[str, Any], file: Path) -> None:
         """The factor on its uncertainty, and whose protocol it follows."""

@@ -25,7 +25,7 @@ def model() -> LandmarkDetr:
     """In evaluation mode, with every part at work."""
     detr = small_detr(search_window=0.05)
     assert detr.search is not None
-    detr.search.learn(any_modes(), 96)
+    detr.search.learn(*any_modes())
     wake(detr)
     return detr.eval()
 

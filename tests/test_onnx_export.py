@@ -65,7 +65,7 @@ def graph_of(proto: onnx.ModelProto, *, raw: bool = False) -> OnnxGraph:
 @pytest.fixture(scope="session")
 def detr() -> nn.Module:
     model = small_detr(len(SET), search_window=0.05)
-    model.search.learn(any_modes(len(SET)), SIZE[0])
+    model.search.learn(*any_modes(len(SET)))
     model.encoder = SalienceEncoder(DIM, num_heads=4)
     model.decoder = LandmarkDecoder(DIM, num_heads=4, num_layers=1)
     wake(model, 0.02)

@@ -9,7 +9,6 @@ from tasks.landmarks import LandmarkTask
 from tests.support.small_detr import any_modes, random_images, random_targets, small_detr, wake
 from transforms import geometry
 from transforms.augment import EvalTransforms
-from transforms.shape_modes import ShapeModes
 
 HEIGHT, WIDTH, STEP, COUNT = 160, 64, 20.0, 6  # pixels; a column of landmarks that look alike
 WINDOW = STEP / 5 / HEIGHT
@@ -28,7 +27,7 @@ def lowered(places: np.ndarray, by: float) -> np.ndarray:
 def search() -> ShapeSearch:
     """Of columns that bend and do nothing else."""
     found = ShapeSearch(COUNT, WINDOW)
-    found.learn(ShapeModes(column(), (column(4.0) - column())[None], residual=0.5), HEIGHT)
+    found.learn(column() / HEIGHT, (column(4.0) - column())[None] / HEIGHT, 0.5 / HEIGHT)
     return found
 
 
@@ -98,7 +97,7 @@ def test_a_model_searches_between_decoder_and_windows_but_not_from_the_truth():
     for model in (plain, searching):
         wake(model)
     assert searching.search is not None
-    searching.search.learn(any_modes(), HEIGHT)
+    searching.search.learn(*any_modes())
     outputs = []
     for model in (plain, searching):
         torch.manual_seed(0)

@@ -13,8 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from transforms.shape_modes import ShapeModes
-
 _NOISE = (1.0, 0.67, 0.45, 0.3, 0.2)  # variance of a hill's place, in windows squared: ever less of the shape
 _PASSES = 2  # for each
 _FREE = 1e3  # canvas heights squared: place, turn and size are anyone's
@@ -38,10 +36,14 @@ class ShapeSearch(nn.Module):
         gains = torch.eye(2 * num_landmarks).expand(len(_NOISE), -1, -1).clone()
         self.register_buffer("gains", gains)  # (stages, 2 K, 2 K) of hills to landmarks, both less the shape
 
-    def learn(self, modes: ShapeModes, canvas_height: int) -> None:
-        """Take the variation of ``modes``, which are in pixels of a canvas of this height."""
-        shape, axes = modes.mean / canvas_height, modes.modes.reshape(len(modes.modes), -1) / canvas_height
-        prior = axes.T @ axes + (modes.residual / canvas_height) ** 2 * np.eye(axes.shape[1])
+    def learn(self, shape: np.ndarray, modes: np.ndarray, residual: float) -> None:
+        """Take how shapes vary, all in canvas heights.
+
+        shape: (K, 2) mean; modes: (R, K, 2) principal components, each one standard deviation long; residual:
+        the standard deviation of a coordinate that they leave over.
+        """
+        axes = modes.reshape(len(modes), -1)
+        prior = axes.T @ axes + residual**2 * np.eye(shape.size)
         prior += _FREE * np.stack([np.outer(axis, axis) for axis in _similarity_axes(shape)]).sum(0)
         noises = self.window**2 * np.array(_NOISE)[:, None, None] * np.eye(len(prior))
         gains = np.linalg.solve(prior + noises, np.broadcast_to(prior, noises.shape)).swapaxes(-1, -2)

@@ -9,7 +9,6 @@ from models.encoder import SalienceEncoder
 from models.landmarks.decoder import LandmarkDecoder
 from models.landmarks.landmark_detr import LandmarkDetr
 from models.landmarks.prediction import Targets
-from transforms.shape_modes import ShapeModes
 
 DIM = 32
 
@@ -42,12 +41,10 @@ def wake(module: nn.Module, amount: float = 0.1) -> None:
             parameter.add_(amount * torch.randn(parameter.shape, generator=generator))
 
 
-def any_modes(num_landmarks: int = 5) -> ShapeModes:
-    """Seeded: two modes of a shape of some 50 pixels."""
+def any_modes(num_landmarks: int = 5) -> tuple[np.ndarray, np.ndarray, float]:
+    """Seeded, what a ``ShapeSearch`` learns: two modes of a shape of half a canvas."""
     rng = np.random.default_rng(4)
-    return ShapeModes(
-        rng.uniform(20, 70, (num_landmarks, 2)), 5 * rng.normal(size=(2, num_landmarks, 2)), 1.0
-    )
+    return rng.uniform(0.2, 0.7, (num_landmarks, 2)), rng.normal(0.0, 0.05, (2, num_landmarks, 2)), 0.01
 
 
 def random_targets(batch: int, num_landmarks: int = 5) -> Targets:
