@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 # Shares of the shape's size (``datasets.landmarks.shape_size``) that come to the defaults of the landmark
-# DETR on a cephalogram; the last is a share of each half window. The search's window is a fifth of the
+# DETR on a cephalogram; the last is a share of each half window. The search's window is a sixth of the
 # spacing of vertebrae (``data/spine68``), which need it.
 _WINDOWS, _JITTER, _WINDOW_JITTER = (0.128, 0.0435), 0.109, 0.35
 _SEARCH_WINDOW = 0.036

@@ -1,4 +1,4 @@
-"""Points go to hills of their heatmaps that lie as a shape does."""
+"""Points go to peaks of their heatmaps that lie as a shape does."""
 
 import numpy as np
 import pytest
@@ -31,11 +31,11 @@ def search() -> ShapeSearch:
     return found
 
 
-def heatmaps(*hills: tuple[np.ndarray, np.ndarray]) -> torch.Tensor:
+def heatmaps(*peaks: tuple[np.ndarray, np.ndarray]) -> torch.Tensor:
     """(1, 6, h, w) logits at stride 4: (K, 2) places and how much of each landmark's probability is there."""
     y, x = (np.mgrid[: HEIGHT // 4, : WIDTH // 4] + 0.5) * 4.0
     heat = np.full((COUNT, *x.shape), 1e-9)
-    for places, weights in hills:
+    for places, weights in peaks:
         away = (x - places[:, :1, None]) ** 2 + (y - places[:, 1:, None]) ** 2
         heat += weights[:, None, None] * np.exp(-away / (2 * 3.0**2))
     return torch.from_numpy(np.log(heat)).float()[None]
@@ -48,7 +48,7 @@ def found_from(start: np.ndarray, logits: torch.Tensor) -> np.ndarray:
 
 
 def test_where_the_counting_is_in_doubt_all_points_go_by_one_counting():
-    """Every second landmark has its higher hill one further down, and the points start between both."""
+    """Every second landmark has its higher peak one further down, and the points start between both."""
     truth = column(6.0)
     doubt = np.where(np.arange(COUNT) % 2 == 0, 0.6, 0.4)
     logits = heatmaps((truth, doubt), (lowered(truth, STEP), 1.0 - doubt))
@@ -66,7 +66,7 @@ def test_place_turn_and_size_are_free():
 
 
 def test_what_no_shape_does_is_drawn_back():
-    """A landmark whose hill lies beside the column ends nearer to the column than to its hill."""
+    """A landmark whose peak lies beside the column ends nearer to the column than to its peak."""
     truth = column()
     there = truth.copy()
     there[3, 0] += 8.0
@@ -74,7 +74,7 @@ def test_what_no_shape_does_is_drawn_back():
     assert abs(found[3, 0] - truth[3, 0]) < 4.0
 
 
-def test_a_heatmap_without_a_hill_in_sight_leaves_its_point_to_the_others():
+def test_a_heatmap_without_a_peak_in_sight_leaves_its_point_to_the_others():
     truth = column(3.0)
     logits = heatmaps((truth, np.ones(COUNT)))
     logits[0, 2] = -100.0

@@ -40,7 +40,7 @@ class LandmarkDetr(LandmarkModel):
     +-5.6 and +-1.9 mm on a 240 mm high X-ray. ``jitter`` is the Laplace scale of the denoising groups,
     as a share of the canvas for the decoder and of the window's half height for the ROI stages; either is
     the same share of the canvas along x and along y. ``fine_dim`` is the width of the neck's finest map.
-    ``search_window``: between decoder and ROI stages, all points go to hills of their heatmaps that lie as a
+    ``search_window``: between decoder and ROI stages, all points go to peaks of their heatmaps that lie as a
     shape does (``models.landmarks.shape_search``); for rows of landmarks that look alike. None: they stay.
     """
 

@@ -1,8 +1,8 @@
-"""Landmarks that lie as a shape does: each goes to its heatmap's nearest hill, all of them together.
+"""Landmarks that lie as a shape does: each goes to a peak of its heatmap, all of them together.
 
-Where a row of landmarks can be counted from two of its members, every heatmap has two hills. A regression
+Where a row of landmarks can be counted from two of its members, every heatmap has two peaks. A regression
 lies between them, and the highest cells are of one counting here and of the other there. A mean-shift whose
-every step is drawn back to the training set's shapes settles on hills that belong together (regularised
+every step is drawn back to the training set's shapes settles on peaks that belong together (regularised
 landmark mean-shift, Saragih, Lucey & Cohn, 2011; the shapes are Cootes, Taylor et al.'s, 1995).
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-_NOISE = (1.0, 0.67, 0.45, 0.3, 0.2)  # variance of a hill's place, in windows squared: ever less of the shape
+_NOISE = (1.0, 0.67, 0.45, 0.3, 0.2)  # variance of a peak's place, in windows squared: ever less of the shape
 _PASSES = 2  # for each
 _FREE = 1e3  # canvas heights squared: place, turn and size are anyone's
 _EMPTY = 1e-20  # of the heatmap's peak: a window with less says nothing
@@ -23,7 +23,7 @@ class ShapeSearch(nn.Module):
     """Moves (B, K, 2) points on (B, K, h, w) heatmaps. ``learn`` how shapes vary before; nothing is trained.
 
     ``window`` is the standard deviation of the Gaussian through which a point looks at its heatmap, as a
-    share of the canvas height: about a fifth of the distance of neighbours that look alike.
+    share of the canvas height: about a sixth of the distance of neighbours that look alike.
     """
 
     shape: Tensor
@@ -34,7 +34,7 @@ class ShapeSearch(nn.Module):
         self.window = window
         self.register_buffer("shape", torch.full((num_landmarks, 2), 0.5))  # in canvas heights
         gains = torch.eye(2 * num_landmarks).expand(len(_NOISE), -1, -1).clone()
-        self.register_buffer("gains", gains)  # (stages, 2 K, 2 K) of hills to landmarks, both less the shape
+        self.register_buffer("gains", gains)  # (stages, 2 K, 2 K) of peaks to landmarks, both less the shape
 
     def learn(self, shape: np.ndarray, modes: np.ndarray, residual: float) -> None:
         """Take how shapes vary, all in canvas heights.
@@ -59,11 +59,11 @@ class ShapeSearch(nn.Module):
         places = points * size
         for gain in cast(Iterable[Tensor], self.gains.unbind()):
             for _ in range(_PASSES):
-                away = self._hills(places, heat, across, down) - self.shape
+                away = self._local_means(places, heat, across, down) - self.shape
                 places = self.shape + (away.flatten(1) @ gain.T).unflatten(1, self.shape.shape)
         return places / size
 
-    def _hills(self, places: Tensor, heat: Tensor, across: Tensor, down: Tensor) -> Tensor:
+    def _local_means(self, places: Tensor, heat: Tensor, across: Tensor, down: Tensor) -> Tensor:
         """(B, K, 2) mean place of each heatmap within the window around each place."""
         seen_across = self._seen(places[..., :1], across)  # (B, K, w)
         seen_down = self._seen(places[..., 1:], down)  # (B, K, h)
