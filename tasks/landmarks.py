@@ -116,19 +116,15 @@ class LandmarkTask(Task):
         from datasets.prepared.prepared import mean_shape
         from transforms.augment import EvalTransforms
 
-        shares = {
-            "model.roi_windows": _WINDOWS,
-            "model.jitter": (_JITTER,),
-            "model.search_window": (_SEARCH_WINDOW,),
-        }
-        if key not in shares:
+        if key not in ("model.roi_windows", "model.jitter", "model.search_window"):
             return super().automatic(key, data, size)
         upright = self.open_data(data.folder, data.subset, EvalTransforms(size))
         extent = shape_size(mean_shape(upright), size)
-        values = [round(share * extent, 5) for share in shares[key]]
-        if key == "model.search_window":
-            return values[0]
-        return values if key == "model.roi_windows" else [*values, _WINDOW_JITTER]
+        if key == "model.roi_windows":
+            return [round(share * extent, 5) for share in _WINDOWS]
+        if key == "model.jitter":
+            return [round(_JITTER * extent, 5), _WINDOW_JITTER]
+        return round(_SEARCH_WINDOW * extent, 5)
 
     # A training step
 
