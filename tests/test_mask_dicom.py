@@ -3,6 +3,7 @@
 import numpy as np
 import pydicom
 import pytest
+from pydicom.dataset import FileMetaDataset
 
 from tests.support.radiograph import a_radiograph
 from tests.support.tiny_masks import CHEST, SIZE, chest_case, found_of
@@ -68,3 +69,16 @@ def test_an_anonymised_image_will_do_but_not_one_without_identity(tmp_path):
     image.save_as(source)
     with pytest.raises(ValueError, match="no StudyInstanceUID, by which a Segmentation refers"):
         write_dicom_seg(file, source, masks)
+
+
+def test_an_image_without_preamble_will_do_as_it_does_for_inference(tmp_path):
+    pytest.importorskip("highdicom")
+    from util.prediction.masks.dicom_seg import write_dicom_seg
+
+    source, file = a_radiograph(tmp_path / "a.dcm", chest_case(0).image), tmp_path / "seg.dcm"
+    image = pydicom.dcmread(source)
+    image.preamble = None
+    image.file_meta = FileMetaDataset()
+    image.save_as(source, implicit_vr=True, little_endian=True)
+    write_dicom_seg(file, source, {"x": np.ones((HEIGHT, WIDTH), bool)})
+    assert pydicom.dcmread(file).StudyInstanceUID == image.StudyInstanceUID

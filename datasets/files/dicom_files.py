@@ -58,7 +58,7 @@ class DicomImage:
 
 def open_dicom(file: Path) -> DicomImage:
     """Read all tags but the pixels. Raises ValueError where ``file`` is DICOM without an image."""
-    dataset = _read(file)
+    dataset = read_dicom(file)
     if (reason := _without_pixels(dataset)) is not None:
         raise ValueError(f"{reason}, expected an image. Give the images that belong to it")
     missing = [tag for tag in ("Columns", "BitsAllocated", "PhotometricInterpretation") if tag not in dataset]
@@ -70,21 +70,16 @@ def open_dicom(file: Path) -> DicomImage:
 def dicom_without_pixels(file: Path) -> str | None:
     """What the DICOM ``file`` is if it holds no image; None if it holds one or is not readable at all."""
     try:
-        return _without_pixels(_read(file, stop_before_pixels=True))
+        return _without_pixels(read_dicom(file, stop_before_pixels=True))
     except Exception:  # pydicom raises a dozen kinds
         return None  # for the reader, which names what is wrong
 
 
-def _without_pixels(dataset: "Dataset") -> str | None:
-    if dataset.file_meta.get("MediaStorageSOPClassUID") == _DIRECTORY or "DirectoryRecordSequence" in dataset:
-        return "DICOMDIR"
-    if dataset.get("SOPClassUID") == _SEGMENTATION:
-        return "DICOM segmentation"
-    return None if "Rows" in dataset else "DICOM without pixels"
+def read_dicom(file: Path, *, stop_before_pixels: bool = False) -> "Dataset":
+    """``file`` with its transfer syntax, which a file without preamble does not name.
 
-
-def _read(file: Path, *, stop_before_pixels: bool = False) -> "Dataset":
-    """``file`` with its transfer syntax, which a file without preamble does not name."""
+    A file that is no DICOM gives a dataset without tags.
+    """
     from pydicom import config, dcmread
     from pydicom.uid import UID
 
@@ -95,3 +90,11 @@ def _read(file: Path, *, stop_before_pixels: bool = False) -> "Dataset":
     if "TransferSyntaxUID" not in dataset.file_meta:
         dataset.file_meta.TransferSyntaxUID = UID(_PLAIN.get(dataset.original_encoding, _PLAIN[True, True]))
     return dataset
+
+
+def _without_pixels(dataset: "Dataset") -> str | None:
+    if dataset.file_meta.get("MediaStorageSOPClassUID") == _DIRECTORY or "DirectoryRecordSequence" in dataset:
+        return "DICOMDIR"
+    if dataset.get("SOPClassUID") == _SEGMENTATION:
+        return "DICOM segmentation"
+    return None if "Rows" in dataset else "DICOM without pixels"

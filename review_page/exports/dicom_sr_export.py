@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pydicom
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 from pydicom.uid import generate_uid
 
+from datasets.files.dicom_files import read_dicom
 from review_page.case import Case
 from review_page.exports.prepared_export import file_stem, places, reviewed_cases
 from review_page.films import is_dicom
@@ -56,7 +56,7 @@ def write_report(file: Path, case: Case, rows: Sequence[Mapping[str, Any]], read
     Raises ValueError without highdicom and for a film of several frames.
     """
     sr = _highdicom(file)
-    source = pydicom.dcmread(case.film.file)
+    source = read_dicom(case.film.file)
     if case.film.slice is not None:
         raise ValueError(f"{case.name}: one of several frames; reports are written of films of one frame.")
     if lacking := [tag for tag in _REPEATED if tag not in source]:

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pydicom
-from pydicom.errors import InvalidDicomError
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
+from datasets.files.dicom_files import read_dicom
 from datasets.files.image_files import SourceImage
 from util.files import printable, write_atomic
 
@@ -86,9 +85,9 @@ def _highdicom() -> Any:
 
 def _source_image(source: Path, size: tuple[int, int], *, pixels: bool = True) -> Any:
     try:
-        image = pydicom.dcmread(source, stop_before_pixels=not pixels)
+        image = read_dicom(source, stop_before_pixels=not pixels)
         shape = int(image.Columns), int(image.Rows)
-    except (OSError, InvalidDicomError, AttributeError) as error:
+    except (OSError, AttributeError) as error:
         raise ValueError(
             f"{source}: not a DICOM image, and a Segmentation must refer to one. Write PNG or COCO instead."
         ) from error
