@@ -43,9 +43,13 @@ def whole(data: Mapping[str, Any], key: str, below: int) -> int:
 
 def number(value: Any, key: str) -> float:
     """A finite number."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    try:
+        found = float(value) if type(value) in (int, float) else math.nan
+    except OverflowError:  # a whole number of hundreds of digits
+        found = math.inf
+    if not math.isfinite(found):
         raise RefusedError(400, f"{key}: {_short(value)}, expected a finite number.")
-    return float(value)
+    return found
 
 
 def point(value: Any, key: str, size: tuple[int, int]) -> tuple[float, float]:

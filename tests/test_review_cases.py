@@ -91,6 +91,7 @@ def test_another_landmark_is_merged_and_the_same_one_is_a_conflict(tmp_path: Pat
         ({"kind": "place", "index": True, "x": 1, "y": 1}, "whole number"),
         ({"kind": "place", "index": 1, "x": 1e9, "y": 1}, "not on the film"),
         ({"kind": "place", "index": 1, "x": "1", "y": 1}, "finite number"),
+        ({"kind": "place", "index": 1, "x": 10**400, "y": 1}, "expected a finite number"),
         ({"kind": "state", "index": 1, "state": "lost"}, "expected one of"),
         ({"kind": "state", "index": 1, "state": "unsure", "note": "x" * 501}, "at most 500"),
         ({"kind": "image", "state": "reviewed"}, "not settled yet"),
