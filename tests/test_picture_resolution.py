@@ -1,4 +1,4 @@
-"""Oblong pixels of PNG and JPEG are as long as pHYs and JFIF's density say; TIFF: ``test_tiff_files``."""
+"""Oblong pixels of pictures are as long as their files say; TIFF: ``test_tiff_files``."""
 
 import io
 import zlib
@@ -62,6 +62,30 @@ def test_a_density_that_is_the_same_both_ways_says_nothing(tmp_path, suffix, uni
 @pytest.mark.parametrize(("suffix", "unit"), LENGTHS)
 def test_pixels_of_a_centimetre_are_no_lengths(tmp_path, suffix, unit):
     assert np.isnan(read(write(tmp_path, suffix, (2, 1), unit)).spacing).all()
+
+
+def test_oblong_pixels_of_a_bmp_are_as_long_as_its_header_says(tmp_path):
+    Image.fromarray(UPRIGHT).save(tmp_path / "x.bmp", dpi=(3000, 1500))
+    found = read(tmp_path / "x.bmp")
+    np.testing.assert_allclose(found.spacing, 25.4 / np.array([3000, 1500]), rtol=1e-3)
+    assert found.spacing_source == "PelsPerMeter"
+
+
+def test_oblong_pixels_of_a_jpeg_2000_are_as_long_as_its_capture_resolution_says(tmp_path):
+    stream = io.BytesIO()
+    Image.fromarray(UPRIGHT).save(stream, "JPEG2000", no_jp2=False)
+    data = stream.getvalue()
+    halves = b"".join(number.to_bytes(2, "big") for number in (2000, 1, 4000, 1))  # down, across, each over 1
+    box = b"\0\0\0\x1ares \0\0\0\x12resc" + halves + b"\0\0"  # exponents of 10: a metre's
+    at = data.index(b"jp2h") - 4
+    length = int.from_bytes(data[at : at + 4], "big")
+    grown = (length + len(box)).to_bytes(4, "big")
+    (tmp_path / "x.jp2").write_bytes(
+        data[:at] + grown + data[at + 4 : at + length] + box + data[at + length :]
+    )
+    found = read(tmp_path / "x.jp2")
+    np.testing.assert_allclose(found.spacing, [1000.0 / 4000, 1000.0 / 2000], rtol=1e-6)
+    assert found.spacing_source == "capture resolution" and found.image.shape == UPRIGHT.shape
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg"])

@@ -32,6 +32,7 @@ _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "JPEG2000", "GIF", "WEBP", "PPM")
 _DEEP_MODES = ("I", "F")  # Pillow modes beyond 8 bits: I, I;16, I;16B, F
 _STRIP_ROWS = 1 << 10
 _JFIF_UNITS_MM = {1: INCH_MM, 2: CM_MM}  # by its byte of units; 0 says only how oblong pixels are
+_PER_METRE = {"PNG": "pHYs", "BMP": "PelsPerMeter", "JPEG2000": "capture resolution"}  # fields by format
 _CODESTREAM = b"\xff\x4f\xff\x51"  # JPEG 2000: start, and the marker that says sizes
 _DEPTH_AT = 42  # bytes from there to the depth of the first channel, less one
 
@@ -100,12 +101,12 @@ def _upright_resolution(file: Path) -> Resolution:
 
 
 def _stored_resolution(picture: Image.Image) -> Resolution:
-    """The density of JPEG's JFIF header, or PNG's pHYs, which Pillow turns from metres to inches."""
+    """The density of JPEG's JFIF header, or what others say a metre, which Pillow turns to inches."""
     info = picture.info
     if "jfif_density" in info:
         return Resolution("JFIF density", info["jfif_density"], _JFIF_UNITS_MM.get(info["jfif_unit"]))
-    if picture.format == "PNG" and "dpi" in info:
-        return Resolution("pHYs", info["dpi"], INCH_MM)
+    if picture.format in _PER_METRE and "dpi" in info:
+        return Resolution(_PER_METRE[picture.format], info["dpi"], INCH_MM)
     if picture.format == "PNG" and "aspect" in info:
         return Resolution("pHYs", info["aspect"], None)
     return Resolution("none", (np.nan, np.nan), None)
