@@ -14,12 +14,13 @@ from omegaconf import OmegaConf
 from safetensors.torch import save_file
 
 from datasets.phantoms.phantom import Phantom
+from models.landmarks.landmark_detr import LandmarkDetr
 from tests.conftest import TINY_SET
 from tests.support.run_script import TRUSTED
 from tests.support.run_tool import ROOT, run_tool
 from tests.support.tiny import TinyModel
 from util.checkpoints.checkpoint import FORMAT, config_of, load_checkpoint, load_model, save_checkpoint
-from util.checkpoints.weights_file import write_weights
+from util.checkpoints.weights_file import read_weights, write_weights
 from util.config import instantiate, load_config
 
 
@@ -60,6 +61,13 @@ def test_all_but_precision_and_paths_comes_back(checkpoint, file):
             rtol=0 if exact else 1e-3,
             atol=0 if exact else 1e-7,
         )
+
+
+def test_what_a_model_has_of_its_training_set_keeps_its_digits(checkpoint, tmp_path):
+    kept = {name: torch.full((3, 2), 1.0 / 3.0) for name in LandmarkDetr.data_tensors}
+    write_weights(tmp_path / "w.safetensors", checkpoint | {"weights": kept})
+    for name, tensor in read_weights(tmp_path / "w.safetensors")["weights"].items():
+        assert torch.equal(tensor, kept[name]), name
 
 
 def test_matrices_take_half_the_space(file):
