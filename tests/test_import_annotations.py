@@ -176,7 +176,7 @@ def test_a_wide_table_and_names_as_people_spell_them(tmp_path, images):
 @pytest.mark.parametrize("column", ["label", "name", "point", "landmark"])
 def test_a_wide_table_may_say_more_of_an_image(tmp_path, column):
     (tmp_path / "w.csv").write_text(f"image,{column},S_x,S_y\n1.png,AP,1,2\n")
-    assert [entry.points for entry in read_export("csv", tmp_path / "w.csv")] == [{"s": (1, 2)}]
+    assert [entry.points for entry in read_export("csv", tmp_path / "w.csv")] == [{"S": (1, 2)}]
 
 
 def test_a_table_by_number_as_prepared_folders_have_it(tmp_path, images):
@@ -224,6 +224,19 @@ def test_unknown_names_and_absent_images_are_said(tmp_path, images):
     assert "names that the set has not, left out: Nase (1 of 10)" in report
     assert "nasion (1 of 10), A point (10 of 10)" in report
     assert "1 annotated images are not there: gone.png" in report
+
+
+@pytest.mark.parametrize("table", ["image,PM_x,PM_y\nx,1,2\n", "image,landmark,x,y\nx,PM,1,2\n"])
+def test_capitals_decide_between_two_landmarks(tmp_path, table):
+    two = LandmarkSet("two", ("PM", "Pm", "Gonion"), ("PM", "Pm", "Go"))
+    (tmp_path / "t.csv").write_text(table)
+    matched = match(read_export("csv", tmp_path / "t.csv"), [tmp_path / "x.png"], two, folder=tmp_path)
+    assert pairs_of(matched) == {"x": {"PM": (1, 2)}}
+
+
+def test_a_name_with_a_dot_is_the_file_of_that_name(tmp_path):
+    files = [tmp_path / "patient.1.png", tmp_path / "patient.png"]
+    assert list(match(marked("patient.1"), files, SET, folder=tmp_path).pairs) == files[:1]
 
 
 def test_nothing_that_matches_is_refused_with_both_lists(tmp_path, images):
@@ -337,6 +350,9 @@ def test_slicer_counts_millimetres_of_the_file(tmp_path, landmarks):
         ("coco", "x.json", "not json"),
         ("csv", "x.csv", "a,b\n1,2\n"),
         ("csv", "x.csv", "image,landmark,x,y\na,b,1,two\n"),
+        ("csv", "x.csv", "image,landmark,x,y\na,b,1,\n"),
+        ("csv", "x.csv", "image,landmark,x,y\na,b,10,5,11,5\n"),
+        ("csv", "x.csv", "image,b_x,b_y,b_x,b_y\na,1,2,3,4\n"),
         ("slicer", "x.mrk.json", '{"markups": [{"controlPoints": [{"label": "a"}]}]}'),
         ("slicer", "x.txt", ""),
     ],
@@ -354,6 +370,8 @@ def test_splits_keep_groups_together_and_say_what_cannot_be():
     assert sorted(file for members in split.values() for file in members) == files
     with pytest.raises(ValueError, match="no match in"):
         split_files(files, {"val": 0.2}, 0, r"patient(\d+)")
+    with pytest.raises(ValueError, match="no regular expression"):
+        split_files(files, {"val": 0.2}, 0, r"p(\d")
     with pytest.raises(ValueError, match="too few"):
         split_files(files[:2], {"val": 0.5, "test": 0.5}, 0, None)
 

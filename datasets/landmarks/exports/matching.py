@@ -1,7 +1,7 @@
 """Names, images and splits of an annotation tool's export, matched with a landmark set and a folder."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from datasets.files.image_files import read_images
+from datasets.files.kinds import stem_of
 from datasets.landmarks.exports.annotated import Annotated
 from datasets.landmarks.landmark_set import LandmarkSet
 from datasets.prepared.case import INDEX_TO_CONTINUOUS, PreparedCase
@@ -52,12 +53,12 @@ def match(
     Names of landmarks may differ in case, spaces, dashes and underscores, or be abbreviations of the set.
     Raises ValueError where an image is annotated twice, two images share a name, or nothing matches.
     """
-    known = _known_names(landmark_set)
-    by_name, by_stem = _index(files, lambda file: file.name), _index(files, lambda file: file.stem)
+    own_name = _own_names(landmark_set)
+    by_name, by_stem = _index(files, lambda file: file.name), _index(files, stem_of)
     matched = Matched()
     for entry in entries:
-        of_name = by_name.get(entry.image_name) or by_stem.get(Path(entry.image_name).stem)
-        file = _file_of(entry, of_name or by_stem.get(entry.image_name) or [], folder, matched)
+        of_name = by_name.get(entry.image_name) or by_stem.get(entry.image_name)
+        file = _file_of(entry, of_name or by_stem.get(stem_of(entry.image_name)) or [], folder, matched)
         if file is None:
             continue
         if file in matched.pairs:
@@ -66,7 +67,7 @@ def match(
                 f"{matched.pairs[file].where}, expected once. Remove one of the two."
             )
         if entry.points:
-            matched.pairs[file] = _by_set_names(entry, known, matched)
+            matched.pairs[file] = _by_set_names(entry, own_name, matched)
     matched.without_annotation = [file for file in files if file not in matched.pairs]
     _count_missing(matched, landmark_set)
     return matched
@@ -190,7 +191,10 @@ def numbered_persons(files: Sequence[Path], group_by: str) -> dict[Path, str]:
 def _group(file: Path, expression: str | None) -> str:
     if expression is None:
         return str(file)
-    found = re.search(expression, printable(file))
+    try:
+        found = re.search(expression, printable(file))
+    except re.error as error:
+        raise ValueError(f"--group-by {expression!r}: no regular expression ({error}).") from error
     if found is None:
         raise ValueError(
             f"--group-by {expression!r}: no match in {printable(file)}. It must name every patient."
@@ -198,23 +202,30 @@ def _group(file: Path, expression: str | None) -> str:
     return found[1] if found.re.groups and found[1] is not None else found[0]
 
 
-def _known_names(landmark_set: LandmarkSet) -> dict[str, str]:
-    """Plain spelling -> the set's name; abbreviations and numbers (from 1) where they are no name."""
-    short = [_plain(text) for text in landmark_set.abbreviations]
-    pairs = zip(short, landmark_set.landmarks, strict=True)
-    known = {text: name for text, name in pairs if short.count(text) == 1}
-    numbered = {str(number): name for number, name in enumerate(landmark_set.landmarks, start=1)}
-    return numbered | known | {_plain(name): name for name in landmark_set.landmarks}
+def _own_names(landmark_set: LandmarkSet) -> Callable[[str], str | None]:
+    """Finds the set's name for a spelling, None for none: as the set has it, else plain where that tells.
+
+    Names come before abbreviations, and these before numbers (from 1).
+    """
+    numbers = [str(number) for number in range(1, len(landmark_set) + 1)]
+    exact: dict[str, str] = {}
+    plain: dict[str, str] = {}
+    for spellings in (numbers, landmark_set.abbreviations, landmark_set.landmarks):
+        exact |= zip(spellings, landmark_set.landmarks, strict=True)
+        texts = [_plain(spelling) for spelling in spellings]
+        pairs = zip(texts, landmark_set.landmarks, strict=True)
+        plain |= {text: name for text, name in pairs if texts.count(text) == 1}
+    return lambda spelling: exact.get(spelling) or plain.get(_plain(spelling))
 
 
 def _plain(name: str) -> str:
     return re.sub(r"[\s_-]+", " ", name).strip().lower()
 
 
-def _by_set_names(entry: Annotated, known: Mapping[str, str], matched: Matched) -> Annotated:
+def _by_set_names(entry: Annotated, own_name: Callable[[str], str | None], matched: Matched) -> Annotated:
     named = Annotated(entry.image, entry.where, size=entry.size)
     for name, (x, y) in entry.points.items():
-        own = known.get(_plain(name))
+        own = own_name(name)
         if own is None:
             matched.unknown_names[name] = matched.unknown_names.get(name, 0) + 1
         else:

@@ -102,7 +102,8 @@ def read_csv(path: Path) -> list[Annotated]:
     """Tables with a row a point (image, landmark, x, y) or a row an image (image, NAME_x, NAME_y, ...).
 
     Landmarks may be numbered in place of named, as in the tables of prepared folders (p1x, p1y, ...).
-    Comma, semicolon or tab; with the latter two, a decimal comma too. Empty cells are missing.
+    Comma, semicolon or tab; with the latter two, a decimal comma too. Empty cells are missing. Raises
+    ValueError for a column that comes twice, and for a row of more cells than there are columns.
     """
     entries: dict[str, Annotated] = {}
     for file in files_of(path, ".csv"):
@@ -110,24 +111,35 @@ def read_csv(path: Path) -> list[Annotated]:
         first = text.partition("\n")[0]
         delimiter = max(",;\t", key=first.count)
         rows = csv.DictReader(io.StringIO(text), delimiter=delimiter)
-        columns = {str(name).strip().lower(): name for name in rows.fieldnames or ()}
+        names = list(rows.fieldnames or ())
+        if twice := sorted({name for name in names if name.strip() and names.count(name) > 1}):
+            raise ValueError(
+                f"{printable(file)}: columns {twice} come more than once. Rename or remove them."
+            )
+        columns = {name.strip().lower(): name for name in names}
         image = next((columns[name] for name in _IMAGE if name in columns), None)
         long = {"x", "y"} <= columns.keys()
         named = next((columns[name] for name in _NAME if name in columns), None) if long else None
-        if image is None or not (named or _wide(columns)):
+        if image is None or not (named or _wide(names)):
             raise ValueError(
-                f"{printable(file)}: columns {_some(rows.fieldnames or ())}, expected image, landmark, x, y, "
+                f"{printable(file)}: columns {_some(names)}, expected image, landmark, x, y, "
                 "or image and NAME_x, NAME_y (or p1x, p1y) for each landmark."
             )
         for number, row in enumerate(rows, start=2):
-            entry = entries.setdefault(row[image], Annotated(row[image], f"{printable(file)}, line {number}"))
+            where = f"{printable(file)}, line {number}"
+            if any(cell.strip() for cell in row.get(None, ())):
+                raise ValueError(
+                    f"{where}: more cells than the {len(names)} columns. Are there decimal commas between "
+                    "commas? Write points, or separate the cells by semicolons."
+                )
+            entry = entries.setdefault(row[image], Annotated(row[image], where))
             places = (
                 [(row[named], row[columns["x"]], row[columns["y"]])]
                 if named
-                else [(name, row[x], row[y]) for name, (x, y) in _wide(columns).items()]
+                else [(name, row[x], row[y]) for name, (x, y) in _wide(names).items()]
             )
             for name, x, y in places:
-                if (x or "").strip() and (y or "").strip():
+                if (x or "").strip() or (y or "").strip():
                     entry.add(name, *(_number(cell, delimiter) for cell in (x, y)))
     return list(entries.values())
 
@@ -167,13 +179,13 @@ def read_export(tool: str, path: Path) -> list[Annotated]:
         ) from error
 
 
-def _wide(columns: dict[str, str]) -> dict[str, tuple[str, str]]:
+def _wide(columns: Sequence[str]) -> dict[str, tuple[str, str]]:
     """Landmark -> its two columns, from ``NAME_x`` and ``NAME_y`` (or ``NAME x``), or by number: ``p1x``."""
-    ends = {name[:-2]: column for name, column in columns.items() if name[-2:] in ("_x", " x")}
-    pairs = {name: (x, columns.get(f"{name}_y", columns.get(f"{name} y"))) for name, x in ends.items()}
-    numbered = {number[1]: name for name in columns if (number := re.fullmatch(r"p(\d+)x", name))}
-    pairs |= {number: (columns[name], columns.get(f"p{number}y")) for number, name in numbered.items()}
-    return {name: (x, y) for name, (x, y) in pairs.items() if y is not None}
+    found: dict[str, dict[str, str]] = {"x": {}, "y": {}}
+    for column in columns:
+        if parts := re.fullmatch(r"\s*(?:(.+)[_ ]|p(\d+))([xy])\s*", column, re.IGNORECASE):
+            found[parts[3].lower()][parts[1] or parts[2]] = column
+    return {name: (x, found["y"][name]) for name, x in found["x"].items() if name in found["y"]}
 
 
 def _some(names: Sequence[str]) -> str:
