@@ -44,6 +44,9 @@ GOOD = {"name": "two", "landmarks": ["sella", "nasion"]}
         (GOOD | {"colour": "red"}, r"own\.json: found \['colour', .* at most"),
         (GOOD | {"landmarks": []}, r"names must be present and distinct"),
         (GOOD | {"landmarks": ["sella", "sella"]}, r"names must be present and distinct"),
+        (GOOD | {"landmarks": ["sella", " sella"]}, r"names must be present and distinct"),
+        (GOOD | {"landmarks": ["sella", " "]}, r"names must be present and distinct"),
+        (GOOD | {"name": 2}, r"own\.json: name 2, expected a word"),
         (GOOD | {"abbreviations": ["S"]}, r"1 distinct abbreviations for 2 landmarks"),
         (GOOD | {"abbreviations": ["S", "S"]}, r"1 distinct abbreviations for 2 landmarks"),
         (GOOD | {"pairs": [[0, 2]]}, r"must name distinct indices below 2"),
@@ -61,9 +64,10 @@ def test_a_wrong_file_is_explained(data, message, tmp_path):
 
 
 def test_a_file_that_is_not_json_is_named(tmp_path):
-    (tmp_path / "own.json").write_text("{'name': 1}")
-    with pytest.raises(ValueError, match=r"own\.json: not valid JSON"):
-        load_landmark_set(tmp_path / "own.json")
+    for content in (b"{'name': 1}", '{"name": "Höcker"}'.encode("latin-1")):
+        (tmp_path / "own.json").write_bytes(content)
+        with pytest.raises(ValueError, match=r"own\.json: not valid JSON"):
+            load_landmark_set(tmp_path / "own.json")
 
 
 def test_sides_that_are_no_pair_are_found():

@@ -25,7 +25,7 @@ class LandmarkSet:
 
     def __post_init__(self) -> None:
         count = len(self.landmarks)
-        if count == 0 or len(set(self.landmarks)) != count:
+        if count == 0 or len({name.strip() for name in self.landmarks} - {""}) != count:
             raise ValueError(
                 f"landmark set {self.name!r}: names must be present and distinct, got {self.landmarks}"
             )
@@ -89,6 +89,8 @@ class LandmarkSet:
             )
         names, abbreviations = data["landmarks"], data.get("abbreviations") or data["landmarks"]
         pairs = data.get("pairs", [])
+        if not isinstance(data["name"], str) or not data["name"].strip():
+            raise ValueError(f"{source}: name {data['name']!r}, expected a word for the set.")
         for key, value in (("landmarks", names), ("abbreviations", abbreviations)):
             if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
                 raise ValueError(f"{source}: {key} {value!r}, expected a list of names.")
@@ -119,6 +121,6 @@ def load_landmark_set(name_or_file: str | Path) -> LandmarkSet:
         )
     try:
         data = json.loads(file.read_text(encoding="utf-8-sig"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{file}: not valid JSON ({error}).") from error
+    except ValueError as error:  # of the JSON, or of its encoding
+        raise ValueError(f"{file}: not valid JSON in UTF-8 ({error}).") from error
     return LandmarkSet.from_dict(data, source=str(file))
