@@ -205,12 +205,21 @@ def test_cases_left_out_are_not_trained_on_and_move_no_other(tmp_path, images, l
     arguments = ["--from", "csv", "--landmarks", landmarks, "--images", images, "--annotations", export]
     assert run_tool("tools/import_annotations.py", *arguments, "--output", tmp_path / "all").returncode == 0
     whole = {part: PreparedDataset(tmp_path / "all", part).cases for part in ("train", "val", "test")}
-    wrong = [whole["train"][0], whole["test"][0]]
-    (tmp_path / "wrong.txt").write_text("\n".join(f"{case},looks wrong" for case in wrong) + "\n")
+    wrong = [whole["test"][0], whole["train"][0]]
+    listed = f"{wrong[0]},looks wrong\n{wrong[1]};as Excel has it\np9_99.png\n"
+    (tmp_path / "wrong.txt").write_text(listed)
     arguments += ["--leave-out", tmp_path / "wrong.txt", "--output", tmp_path / "fewer"]
-    assert run_tool("tools/import_annotations.py", *arguments).returncode == 0
+    done = run_tool("tools/import_annotations.py", *arguments)
+    assert done.returncode == 0 and "wrong.txt of no case: p9_99.png\n" in done.stdout, done.stderr
     fewer = {part: PreparedDataset(tmp_path / "fewer", part).cases for part in whole}
     assert fewer == whole | {"train": whole["train"][1:]}
+
+
+def test_a_folder_of_images_that_is_not_there_is_said(tmp_path, landmarks):
+    arguments = ["--from", "csv", "--landmarks", landmarks, "--images", tmp_path / "gone"]
+    arguments += ["--annotations", write_csv(tmp_path / "export"), "--output", tmp_path / "data"]
+    refused = run_tool("tools/import_annotations.py", *arguments)
+    assert refused.returncode == 1 and "gone: no such folder" in refused.stderr
 
 
 def test_unknown_names_and_absent_images_are_said(tmp_path, images):

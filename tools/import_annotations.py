@@ -41,6 +41,8 @@ def main() -> None:
     args = parse_arguments()
     landmark_set = load_landmark_set(args.landmarks)
     unit = LengthUnit.from_json(args.unit if len(args.unit) > 1 else args.unit[0], landmark_set, "--unit")
+    if not args.images.is_dir():
+        raise ValueError(f"--images {args.images}: no such folder. Check the path.")
     files = find_images([args.images]).files
     matched = match(read_export(args.tool, args.annotations), files, landmark_set, folder=args.images)
     for line in matched.report():
@@ -55,6 +57,8 @@ def main() -> None:
     trained_on = [file for file in split["train"] if names[file] not in left_out]
     if args.leave_out is not None:
         print(f"{len(split['train']) - len(trained_on)} of {len(split['train'])} cases left out of train")
+        if unknown := sorted(left_out - set(names.values())):
+            print(f"names in {args.leave_out} of no case: {', '.join(unknown)}")
     split["train"] = trained_on
     persons = numbered_persons(list(matched.pairs), args.group_by) if args.group_by is not None else {}
     written = [file for members in split.values() for file in members]

@@ -3,6 +3,7 @@
 import argparse
 import io
 import math
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -136,7 +137,7 @@ def checkpoints_of(words: Sequence[str], default: Sequence[Path] = ()) -> Sequen
 
 
 def listed_cases(file: Path | None) -> set[str]:
-    """The cases in the first column of a text or CSV file, a line each; none without a file.
+    """The cases in the first column of a text or CSV file (comma, semicolon, tab); none without a file.
 
     Raises ValueError for a file that cannot be read as text.
     """
@@ -146,4 +147,4 @@ def listed_cases(file: Path | None) -> set[str]:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{file}: cannot be read ({error}). Give a text file with a case a line.") from error
-    return {line.split(",")[0].strip() for line in lines if line.strip()}
+    return {re.split("[,;\t]", line)[0].strip() for line in lines if line.strip()}
