@@ -387,7 +387,7 @@ def test_polygons_with_fractions_are_continuous(tmp_path):
     outline = ellipse(30.3, 40.2, 15.0, 20.0)
     edited(folder, lambda a: a[0].update(points=outline.tolist()))
     done = prepare(tmp_path, "--polygons", folder)
-    assert "continuous (with fractions)" in done.stdout
+    assert "all polygons read as continuous (with fractions): 1 (chest3)" in done.stdout
     for name in ("train", "val", "test"):
         dataset = MaskDataset(tmp_path / "out", name)
         if "chest3" in dataset.cases:

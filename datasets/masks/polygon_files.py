@@ -36,13 +36,17 @@ def by_stem(files: list[Path], folder: Path, kind: str) -> dict[str, Path]:
     return found
 
 
-def are_chains(files: dict[str, Path]) -> bool:
-    """Whether all vertices of all files are whole numbers, so that they name pixels.
+def with_fractions(files: dict[str, Path]) -> list[str]:
+    """The stems of the files in which a vertex is no whole number; without one, vertices name pixels.
 
     Tools that follow a brushed mask write the outermost pixels of a structure; those belong to it. Vertices
     with fractions are continuous coordinates.
     """
-    return all((points == np.round(points)).all() for file in files.values() for _, points in _polygons(file))
+    return [
+        stem
+        for stem, file in files.items()
+        if any((points != np.round(points)).any() for _, points in _polygons(file))
+    ]
 
 
 def labels_in(files: dict[str, Path]) -> list[str]:

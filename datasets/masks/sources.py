@@ -48,14 +48,16 @@ def masks_source(folder: Path, notes: Notes) -> Source:
 def polygons_source(folder: Path, notes: Notes) -> Source:
     """Polygons in JSON, in the layout of the hand task."""
     files = polygon_files.find_polygon_files(folder)
-    chains = polygon_files.are_chains(files)
-    kind = "chains of pixels (whole numbers)" if chains else "continuous (with fractions)"
-    notes.add(f"polygons read as {kind}", folder.name)
+    fractions = polygon_files.with_fractions(files)
+    for stem in fractions:  # one decides for all: whole numbers among them are no chains then
+        notes.add("all polygons read as continuous (with fractions)", stem)
+    if not fractions:
+        notes.add("polygons read as chains of pixels (whole numbers)", folder.name)
     return Source(
         folder.name,
         natural(polygon_files.labels_in(files)),
         {stem: (file,) for stem, file in files.items()},
-        lambda stem: polygon_files.read_polygons(stem, files[stem], chains=chains),
+        lambda stem: polygon_files.read_polygons(stem, files[stem], chains=not fractions),
     )
 
 
