@@ -2,6 +2,7 @@
 
 import base64
 import re
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from util.evaluation.masks.mask_summary import table_rows
 from util.prediction.masks.looks import MaskLooks
 from util.reporting.masks.mask_drawing import PREDICTION, TRUTH, compared, outlined, palette
 from util.reporting.masks.mask_figures import edge_reliability, spread_by_class
-from util.reporting.masks.mask_report import write_report
+from util.reporting.masks.mask_report import _headline, write_report
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +70,14 @@ def test_the_report_has_every_number_and_needs_nothing_else(evaluated, tmp_path)
     assert "chest12: mean Dice" in page and "heart: Dice 0.000" in page
     pictures = pictures_of(page)
     assert len(pictures) == 3 + 2 * len(asked) and all(picture is not None for picture in pictures)
+
+
+@pytest.mark.parametrize(("unknown", "band"), [((), "2 mm"), ((0, 1, 2, 3), "6 px"), ((0,), "2 mm or 6 px")])
+def test_the_band_of_the_calibration_is_in_the_unit_it_was_measured_in(evaluated, unknown, band):
+    results = evaluated[1].results
+    spacing = results.spacing.copy()
+    spacing[list(unknown)] = np.nan
+    assert f"error within {band} of edges" in _headline(replace(results, spacing=spacing))
 
 
 def test_true_outlines_are_red_and_predicted_ones_green_where_they_are():

@@ -8,7 +8,7 @@ import numpy as np
 
 NUM_BINS = 10
 BAND_MM = 2.0  # on either side of the true edge
-_BAND_PX = 6.0  # where the spacing is unknown
+BAND_PX = 6.0  # where the spacing is unknown
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class EdgeCalibration:
 
         probability (H, W) float32 and truth (H, W) bool; spacing: (2,) mm per pixel along x and y.
         """
-        radii = np.where(np.isfinite(spacing), BAND_MM / spacing, _BAND_PX)
+        radii = np.where(np.isfinite(spacing), BAND_MM / spacing, BAND_PX)
         window = _window(truth, int(np.ceil(radii.max())) + 1)
         band = _edge_band(truth[window], radii)
         inside, values = truth[window][band], probability[window][band].astype(np.float64)

@@ -8,7 +8,7 @@ import numpy as np
 from util.evaluation.masks.attributes import attribute_table
 from util.evaluation.masks.bootstrap import class_means, intervals
 from util.evaluation.masks.collected import CollectedMasks
-from util.evaluation.masks.edge_calibration import BAND_MM, EdgeCalibration
+from util.evaluation.masks.edge_calibration import BAND_MM, BAND_PX, EdgeCalibration
 from util.evaluation.masks.mask_evaluation import MaskEvaluation
 from util.evaluation.masks.mask_results import MaskResults, worst_images
 from util.evaluation.masks.mask_summary import DEFINITIONS, left_out_of_lengths, table_header, table_rows
@@ -106,7 +106,9 @@ def _headline(results: MaskResults) -> str:
     tiles["missed"] = (str(missed), f"structures; {invented} found that are not there")
     error = sum(results.calibration, EdgeCalibration.nothing()).error
     if np.isfinite(error):
-        tiles["edge calibration"] = (f"{100 * error:.1f} %", f"error within {BAND_MM:g} mm of edges")
+        bands = {f"{BAND_MM:g} mm": results.in_mm.any(), f"{BAND_PX:g} px": not results.in_mm.all()}
+        band = " or ".join(name for name, there in bands.items() if there)
+        tiles["edge calibration"] = (f"{100 * error:.1f} %", f"error within {band} of edges")
     tiles["images"] = (str(len(results.cases)), f"of {len(set(results.persons))} persons")
     return frame.tiles(tiles)
 
