@@ -169,6 +169,17 @@ def test_heads_that_would_learn_nothing_are_refused() -> None:
         MaskCriterion({"bce": 1.0})(outputs(logits, torch.zeros(2, 2)), targets(truth, attributes=sex), 0.0)
 
 
+@pytest.mark.parametrize("heads", [0, 1])
+def test_an_attribute_weight_that_weighs_nothing_is_refused(heads) -> None:
+    """Without heads and attributes it would be passed over; with one of each, weights of two are a slip."""
+    logits, truth = random_case()
+    criterion = MaskCriterion({"bce": 1.0}, attribute_weight=0.1, attribute_class_weights=[[1, 2], [1, 2]])
+    named = "2 lists for 1 attributes" if heads else "0 heads for the 0 attributes"
+    values = torch.zeros(2, heads, dtype=torch.int64)
+    with pytest.raises(ValueError, match=named):
+        criterion(outputs(logits, *[torch.zeros(2, 2)] * heads), targets(truth, attributes=values), 0.0)
+
+
 def test_losses_are_float32_under_autocast() -> None:
     logits, truth = random_case()
     criterion = MaskCriterion({"bce": 1.0, "dice": 1.0, "lovasz": 1.0})

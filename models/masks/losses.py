@@ -79,15 +79,20 @@ class MaskCriterion(nn.Module):
 
     def _attributes(self, logits: Sequence[Tensor], values: Tensor) -> Tensor:
         """Sum over the attributes of their weighted mean cross-entropy over the images where it is known."""
-        if len(logits) != values.shape[1]:
+        if not logits or len(logits) != values.shape[1]:
             raise ValueError(
                 f"criterion.attribute_weight={self.attribute_weight}: the model has {len(logits)} heads for "
-                f"the {values.shape[1]} attributes of the data. Set attribute_weight=0, or let the data name "
-                "attributes."
+                f"the {values.shape[1]} attributes of the data, expected one each, and one at least. Set "
+                "attribute_weight=0, or model.attribute_values to how many values each attribute has."
             )
         weights = self.attribute_class_weights or [None] * len(logits)
+        if len(weights) != len(logits):
+            raise ValueError(
+                f"criterion.attribute_class_weights: {len(weights)} lists for {len(logits)} attributes, "
+                "expected one each."
+            )
         costs = [_cross_entropy(*item) for item in zip(logits, values.T, weights, strict=True)]
-        return torch.stack(costs).sum() if costs else values.new_zeros((), dtype=torch.float32)
+        return torch.stack(costs).sum()
 
 
 def _cross_entropy(logits: Tensor, values: Tensor, weights: Sequence[float] | None) -> Tensor:
