@@ -249,6 +249,23 @@ def test_mean_shape_names_a_landmark_that_is_never_there(tmp_path):
         mean_shape(PreparedDataset(folder, "train"))
 
 
+@pytest.mark.parametrize("pairs", [(), ((0, 1),)])
+def test_sides_that_are_no_pair_are_not_mirrored(tmp_path, pairs):
+    sides = LandmarkSet("sides", ("left lung", "right lung", "left rib", "right rib"), tuple("abcd"), pairs)
+    points = [[3.0, 2.0], [9.0, 2.0], [3.0, 6.0], [9.0, 6.0]]
+    write_prepared(
+        tmp_path / "out",
+        {"train": [case("a", points)]},
+        landmark_set=sides,
+        labels="me",
+        created_by="test",
+        source_files={},
+    )
+    assert len(PreparedDataset(tmp_path / "out", "train", TrainTransforms((96, 64), flip=0.0)))
+    with pytest.raises(ValueError, match=r"left rib and right rib are no pair|left lung and right lung"):
+        PreparedDataset(tmp_path / "out", "train", TrainTransforms((96, 64), flip=0.5))
+
+
 def test_splits_are_disjoint_complete_and_seeded():
     names, sizes = [f"{n:03d}" for n in range(20)], {"train": 12, "val": 3, "test": 5}
     split = split_by_image(names, sizes, seed=1)

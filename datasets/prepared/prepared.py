@@ -76,6 +76,8 @@ class PreparedDataset(DrawnCases[PointSample]):
         self.cases = tuple(record.file.stem for record in self._records)
         self.spacings = tuple(record.spacing for record in self._records)  # mm per pixel, NaN where unknown
         self.repeated = repeated_cases(header, self.cases)
+        if isinstance(transforms, TrainTransforms) and transforms.flip:
+            self._require_sides()
         if isinstance(transforms, TrainTransforms) and transforms.shape_modes:
             transforms.learn(self.shape_modes(transforms.letterbox))
 
@@ -102,6 +104,13 @@ class PreparedDataset(DrawnCases[PointSample]):
         if not np.isfinite(sample.spacing).all():
             raise ValueError(f"{self.folder}: spacing of {sample.case} unknown, expected mm per pixel.")
         return sample
+
+    def _require_sides(self) -> None:
+        for name, other in self.landmark_set.unpaired_sides():
+            raise ValueError(
+                f"{self.folder}: {name} and {other} are no pair of the set, so that a mirror image would not "
+                "exchange them. Add them to its pairs, or train without flips (flip=0)."
+            )
 
     def _sample(self, record: Record, image: np.ndarray) -> PointSample:
         return PointSample(
