@@ -31,6 +31,23 @@ def vertebrae(points: np.ndarray) -> np.ndarray:
     return points.reshape(len(points), -1, CORNERS, 2)
 
 
+def require_order(points: np.ndarray) -> None:
+    """Raise ValueError unless most vertebrae of (N, 4 V, 2) labels have their corners in the order above.
+
+    Both plates run from left to right, and the lower one lies below. Another order turns a plate round, or
+    takes the sides of a vertebra for its plates.
+    """
+    corners = vertebrae(points)
+    down = corners[:, :, 2:].mean(2) - corners[:, :, :2].mean(2)  # (N, V, 2)
+    plates = corners[:, :, 1::2] - corners[:, :, ::2]  # (N, V, upper and lower, 2)
+    cross = plates[..., 0] * down[:, :, None, 1] - plates[..., 1] * down[:, :, None, 0]
+    if (np.nanmedian(cross.reshape(-1, 2), axis=0) <= 0.0).any():
+        raise ValueError(
+            "corners in another order than upper left, upper right, lower left, lower right, as seen in the "
+            "image. Import the labels anew in this order."
+        )
+
+
 def cobb_angles(points: np.ndarray) -> CobbAngles:
     """Main: the largest angle between two end plates. The others: the largest between its upper (lower) end
     plate and one above (below) it; 0 where there is none.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from measurements.chest import HEART, LUNGS, cardiothoracic_ratio
-from measurements.spine import cobb_angles, slips, smape, vertebra_widths
+from measurements.spine import cobb_angles, require_order, slips, smape, vertebra_widths
 from tests.support.run_tool import run_tool
 from util.evaluation.landmarks.metrics import json_ready
 
@@ -73,6 +73,15 @@ def test_a_slip_is_a_centre_nearest_to_another_true_centre():
 def test_no_multiple_of_four_is_refused():
     with pytest.raises(ValueError, match="four corners a vertebra"):
         cobb_angles(np.zeros((1, 10, 2)))
+
+
+@pytest.mark.parametrize("order", [(0, 1, 3, 2), (0, 2, 1, 3), (1, 0, 3, 2), (2, 3, 0, 1)])
+def test_corners_in_another_order_are_refused(order):
+    points = spine([-30, 10, 20, 0, -15]) @ np.array([[0.8, 0.6], [-0.6, 0.8]])
+    points[0, :3] = np.nan
+    require_order(points)
+    with pytest.raises(ValueError, match="another order"):
+        require_order(points.reshape(1, -1, 4, 2)[:, :, order].reshape(points.shape))
 
 
 def test_cardiothoracic_ratio_is_level_and_by_name():

@@ -2,8 +2,9 @@
 
     python tools/evaluate_spine.py one.json [other.json ...] [--leave-out suspects.txt] [--output DIR]
 
-Files of test.py --json, all on the same images. Differences are to the first file, on the same images, with
-95 % intervals from a bootstrap over images.
+Files of test.py --json, all on the same images. Landmarks are vertebrae from the top down, four corners each:
+upper left, upper right, lower left, lower right, as seen in the image. Differences are to the first file, on
+the same images, with 95 % intervals from a bootstrap over images.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from measurements.spine import cobb_angles, slips, smape, vertebra_widths
+from measurements.spine import cobb_angles, require_order, slips, smape, vertebra_widths
 from util.arguments import listed_cases
 from util.evaluation.landmarks.comparison import EvaluatedRun, read_run, require_comparable
 from util.evaluation.landmarks.image_means import interval, told
@@ -66,6 +67,10 @@ def spine_values(run: EvaluatedRun) -> dict[str, np.ndarray]:
     if run.predicted is None:
         raise ValueError(f"{run.file}: no predicted points. Write it anew with test.py --json.")
     truth, predicted = (points * run.spacing[:, None] for points in (run.truth, run.predicted))  # in the unit
+    try:
+        require_order(truth)
+    except ValueError as error:
+        raise ValueError(f"{run.file}: {error}") from error
     apart = np.linalg.norm(predicted - truth, axis=-1)  # (N, K)
     widths = np.repeat(vertebra_widths(truth), 4, axis=1)
     slipped = slips(predicted, truth)
