@@ -9,7 +9,7 @@ import pytest
 from datasets.landmarks.landmark_set import LandmarkSet
 from datasets.landmarks.suspects import label_scores
 from datasets.landmarks.unit import LengthUnit
-from datasets.prepared.prepared import PreparedCase, write_prepared
+from datasets.prepared.prepared import INDEX_TO_CONTINUOUS, PreparedCase, PreparedDataset, write_prepared
 from tests.support.run_tool import run_tool
 
 COUNT, LANDMARKS = 40, 14
@@ -116,19 +116,29 @@ def test_the_tool_writes_a_table_a_record_and_sheets(tmp_path, folder):
     assert again.returncode == 1 and "not empty" in again.stderr
 
 
-def test_a_case_that_two_folds_predict_is_refused(tmp_path, folder):
+@pytest.mark.parametrize(
+    ("truth", "names", "files", "message"),
+    [
+        (1, NAMES, ("a", "b"), "'case1' was predicted before"),
+        (2, NAMES, ("a",), "'case1' has other labels by now"),
+        (1, NAMES[::-1], ("a",), "other landmarks than those of the folder"),
+    ],
+)
+def test_predictions_that_do_not_fit_the_folder_are_refused(tmp_path, folder, truth, names, files, message):
+    labels = PreparedDataset(folder, "train").source_points[truth] - INDEX_TO_CONTINUOUS
     content = {
         "cases": ["case1"],
-        "points": {"predicted": [[[0.0, 0.0]]], "truth": [[[0.0, 0.0]]]},
+        "points": {"predicted": [labels.tolist()], "truth": [labels.tolist()]},
         "spacing_mm": [[1.0, 1.0]],
         "uncertainty_mm": [[1.0]],
         "errors_mm": [[1.0] * LANDMARKS],
-        "landmark_set": {"landmarks": NAMES},
+        "landmark_set": {"landmarks": names},
     }
-    for name in ("a", "b"):
-        (tmp_path / f"{name}.json").write_text(json.dumps(content))
-    predictions = ("--predictions", tmp_path / "a.json", tmp_path / "b.json")
+    predictions = [tmp_path / f"{name}.json" for name in files]
+    for file in predictions:
+        file.write_text(json.dumps(content))
     done = run_tool(
-        "tools/find_suspect_labels.py", "--data", folder, "--output", tmp_path / "o", *predictions
+        *("tools/find_suspect_labels.py", "--data", folder, "--output", tmp_path / "o"),
+        *("--predictions", *predictions),
     )
-    assert done.returncode == 1 and "'case1' was predicted before" in done.stderr
+    assert done.returncode == 1 and message in done.stderr

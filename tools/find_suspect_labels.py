@@ -13,7 +13,7 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from datasets.landmarks.suspects import LabelScores, label_scores
-from datasets.prepared.prepared import PreparedDataset
+from datasets.prepared.prepared import INDEX_TO_CONTINUOUS, PreparedDataset
 from datasets.prepared.subsets import read_header
 from util.arguments import TakeAll
 from util.evaluation.landmarks.prediction_file import read_prediction_file
@@ -34,6 +34,7 @@ _NAMED = 10  # landmarks of an image that the table names, at most
 _TOLD = 15  # images that the console tells of
 _UNUSUAL = 4.0  # robust standard deviations from which a label is named
 _A_SHEET = 15  # images
+_SAME_PX = 0.01  # labels further apart than they are rounded are not the same
 
 
 def main() -> None:
@@ -44,9 +45,10 @@ def main() -> None:
     places = [(part, index) for part in parts for index in range(len(part))]
     cases = [part.cases[index] for part, index in places]
     shapes = np.stack([points for part in parts for points in part.source_points])
-    errors = errors_by_case(args.predictions, cases) if args.predictions else None
+    names, labels = parts[0].landmark_set.landmarks, dict(zip(cases, shapes, strict=True))
+    errors = errors_by_case(args.predictions, labels, names) if args.predictions else None
     scores = label_scores(shapes, errors)
-    ranked, names = scores.ranked()[: args.count], parts[0].landmark_set.landmarks
+    ranked = scores.ranked()[: args.count]
     rows = [["case", "subset", "rank", "score", "labels", "what"]]
     rows += [
         [cases[n], places[n][0].subset, str(rank), f"{scores.of_images[n]:.1f}", *_told(scores, n, names)]
@@ -64,23 +66,32 @@ def main() -> None:
     print(f"\n{len(cases)} images; the first {len(ranked)} with pictures: {args.output}")
 
 
-def errors_by_case(files: Sequence[Path], cases: Sequence[str]) -> np.ndarray:
+def errors_by_case(
+    files: Sequence[Path], labels: Mapping[str, np.ndarray], names: Sequence[str]
+) -> np.ndarray:
     """(N, K) errors of the predictions of ``files``, NaN for a case that none has.
 
-    Raises ValueError for a case that two files have, and where they have none of ``cases``.
+    labels: (K, 2) pixels of the landmarks ``names`` of each of N cases. Raises ValueError for a case that two
+    files have, for errors against other labels, and where the files have none of the cases.
     """
     found: dict[str, list[float]] = {}
     for file in files:
         content = read_prediction_file(file)
-        for case, errors in zip(content["cases"], content["errors_mm"], strict=True):
+        if content["landmark_set"]["landmarks"] != list(names):
+            raise ValueError(f"{file}: other landmarks than those of the folder. Evaluate on this folder.")
+        truths = np.array(content["points"]["truth"], np.float64) + INDEX_TO_CONTINUOUS  # null: NaN
+        for case, errors, truth in zip(content["cases"], content["errors_mm"], truths, strict=True):
             if case in found:
                 raise ValueError(f"{file}: case {case!r} was predicted before. Give each fold once.")
+            if case in labels and not np.allclose(truth, labels[case], atol=_SAME_PX, equal_nan=True):
+                raise ValueError(f"{file}: case {case!r} has other labels by now. Evaluate on this folder.")
             found[case] = errors
-    known = [case for case in cases if case in found]
-    if not known:
-        raise ValueError(f"{[str(file) for file in files]}: none of the {len(cases)} images. Give its folds.")
-    missing = [np.nan] * len(found[known[0]])
-    return np.array([found.get(case, missing) for case in cases], np.float64)
+    if not labels.keys() & found.keys():
+        raise ValueError(
+            f"{[str(file) for file in files]}: none of the {len(labels)} images. Give its folds."
+        )
+    missing = [np.nan] * len(names)
+    return np.array([found.get(case, missing) for case in labels], np.float64)
 
 
 def _told(scores: LabelScores, n: int, names: Sequence[str]) -> tuple[str, str]:
