@@ -1,8 +1,11 @@
 """Edges at full resolution: they change nothing untrained, only doubtful cells, and they learn."""
 
 import importlib.util
+import json
+import shutil
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -121,12 +124,23 @@ def test_the_tool_makes_a_checkpoint_that_test_py_reads(tmp_path) -> None:
         ["test.py", "--checkpoint", out / "best.pt", "--workers", 0, "--json", tmp_path / "test.json"],
         tool,
         ["tools/refine_masks.py", "--checkpoint", out / "best.pt", "--output", tmp_path / "twice"],
+        [*tool[:-1], tmp_path / "other", "--data", with_classes_in_another_order(data, tmp_path / "turned")],
     ]
     ended = run_scripts(calls)
     for one in ended[:3]:
         assert one.returncode == 0, one.stderr[-2000:]
-    for one, message in zip(ended[3:], ("exists already", "expected models.masks.neck_net"), strict=True):
+    refusals = ("exists already", "expected models.masks.neck_net", "in the same order")
+    for one, message in zip(ended[3:], refusals, strict=True):
         assert one.returncode != 0 and message in one.stderr and "Traceback" not in one.stderr
+
+
+def with_classes_in_another_order(data: Path, folder: Path) -> Path:
+    """The same images and masks, the last class first."""
+    shutil.copytree(data, folder)
+    header = json.loads((folder / "dataset.json").read_text())
+    header["mask_classes"] |= {"classes": list(reversed(CHEST.classes)), "pairs": [[2, 3]]}
+    (folder / "dataset.json").write_text(json.dumps(header))
+    return folder
 
 
 def test_of_a_fold_the_tool_takes_the_parts_of_that_fold(tmp_path) -> None:

@@ -43,6 +43,7 @@ def main() -> None:
     model.load_state_dict({**model.state_dict(), **checkpoint["weights"]})
     folder = args.data or config.data.folder
     train, val = opened(folder, config)
+    loaded.task.require_same(loaded.meaning, train, args.checkpoint)
     print(f"trained: last cost {trained(model, train, config, args):.4f}")
     loader = eval_loader(val, 2, 0, collate=loaded.task.collate)
     results = evaluate(loaded.task, model, loader, "cpu")
