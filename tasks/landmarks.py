@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 # spacing of vertebrae (``data/spine68``), which need it.
 _WINDOWS, _JITTER, _WINDOW_JITTER = (0.128, 0.0435), 0.109, 0.35
 _SEARCH_WINDOW = 0.036
+_HEAD = 0.184  # the shape's size of a head; one landmark alone has none, and gets the defaults
 
 
 class LandmarkTask(Task):
@@ -119,7 +120,7 @@ class LandmarkTask(Task):
         if key not in ("model.roi_windows", "model.jitter", "model.search_window"):
             return super().automatic(key, data, size)
         upright = self.open_data(data.folder, data.subset, EvalTransforms(size))
-        extent = shape_size(mean_shape(upright), size)
+        extent = shape_size(mean_shape(upright), size) or _HEAD
         if key == "model.roi_windows":
             return [round(share * extent, 5) for share in _WINDOWS]
         if key == "model.jitter":

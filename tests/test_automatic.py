@@ -1,10 +1,14 @@
 """``auto`` in a config becomes numbers that follow from the training data."""
 
+import ast
+
 import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
+from datasets.landmarks.landmark_set import LandmarkSet
 from datasets.landmarks.shape_size import shape_size
+from datasets.prepared.prepared import PreparedCase, write_prepared
 from tests.support.run_tool import ROOT
 from util.config import load_config
 from util.training.automatic import automatic_overrides, fitting_canvas, load_with_data
@@ -56,6 +60,23 @@ def test_windows_grow_with_the_shape_and_not_with_the_canvas(tiny_prepared):
     wide = square * [0.5, 1.0] + [0.25, 0.0]  # the same pixels in the middle of a canvas of twice the width
     assert shape_size(wide, (100, 200)) == pytest.approx(np.sqrt(2) * 0.2)
     assert shape_size(0.5 * square, (100, 100)) == pytest.approx(np.sqrt(2) * 0.1)
+
+
+def test_one_landmark_alone_has_the_windows_of_a_head(tmp_path):
+    point, size = np.array([[4.0, 6.0]]), (30, 20)
+    image, spacing = np.random.default_rng(0).integers(0, 256, size[::-1], np.uint8), np.ones(2)
+    write_prepared(
+        tmp_path / "one",
+        {"train": [PreparedCase("a", image, point, spacing, "a.png", size)]},
+        landmark_set=LandmarkSet("one", ("tip",), ("tip",)),
+        labels="me",
+        created_by="test",
+        source_files={},
+    )
+    cfg = load_config(OWN, [f"data.folder={tmp_path / 'one'}", "size=auto:96"])
+    found = dict(item.split("=") for item in automatic_overrides(cfg))
+    windows, jitter = (ast.literal_eval(found[f"model.{key}"]) for key in ("roi_windows", "jitter"))
+    np.testing.assert_allclose([*windows, jitter[0]], [0.0235, 0.008, 0.02], rtol=0.01)
 
 
 def test_pictures_of_data_find_the_canvas_of_that_data(tiny_prepared):
