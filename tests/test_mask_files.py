@@ -142,6 +142,12 @@ def test_a_file_of_another_kind_is_told(tmp_path):
     assert "no such file" in next(faults(tmp_path / "none.csv", [], [], None))
 
 
+def test_a_file_in_which_every_cell_is_quoted_is_sound(tmp_path):
+    text = '"image_name","class","rle"\r\n"a.png","Radius","1 2"\r\n"a.png","Ulna",""\r\n'
+    (tmp_path / "s.csv").write_text(text, encoding="utf-8-sig", newline="")
+    assert not list(faults(tmp_path / "s.csv", ["a.png"], ["Radius", "Ulna"], (2, 1)))
+
+
 def test_votes_are_those_of_the_masks():
     rng = np.random.default_rng(1)
     for _ in range(40):

@@ -46,7 +46,7 @@ class Submission:
             raise ValueError(f"{file}: no such file. Check the path.")
         with file.open("rb") as stream:
             header = stream.readline().decode("utf-8-sig", errors="replace").strip()
-            if tuple(header.split(",")) != COLUMNS:
+            if tuple(title.strip('"') for title in header.split(",")) != COLUMNS:
                 raise ValueError(f"{file}: first line {header[:80]!r}, expected {','.join(COLUMNS)}.")
             place = stream.tell()
             for number, line in enumerate(iter(stream.readline, b""), start=2):
