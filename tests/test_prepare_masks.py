@@ -306,6 +306,14 @@ def test_a_class_that_no_image_shows_is_named(tmp_path):
     assert "classes that no image shows: 1 (spine)" in done.stdout, done.stderr
 
 
+def test_a_class_that_no_image_of_train_shows_is_named(tmp_path):
+    write_images(tmp_path / "images")
+    split = {"train": ["chest1", "chest3"], "val": ["chest4"], "test": ["chest6"]}  # odd: no clavicle
+    (tmp_path / "split.json").write_text(json.dumps(split))
+    done = prepare(tmp_path, "--masks", write_pngs(tmp_path / "masks"), "--split", tmp_path / "split.json")
+    assert "classes that no image of train shows: 1 (clavicle)" in done.stdout, done.stderr
+
+
 @pytest.mark.parametrize("share", [-0.1, 1.0, float("nan")])
 def test_a_share_that_is_none_is_refused(share):
     with pytest.raises(ValueError, match="--val .* share of the persons"):

@@ -178,8 +178,10 @@ def report(output: Path, preparing: Preparing, notes: Notes, split: dict[str, li
     """Print what was noticed, and write it down beside the data, with pictures of suspicious labels."""
     classes, areas = preparing.class_set.classes, np.stack(preparing.areas)
     suspects = find_suspects(preparing.names, classes, np.stack(preparing.centres), areas)
-    for k in np.flatnonzero(~areas.any(0)):
-        notes.add("classes that no image shows", classes[k])
+    of_train = np.isin(preparing.names, [preparing.cases_of[stem] for stem in split.get("train", ())])
+    for k in np.flatnonzero(~areas[of_train].any(0)):
+        where = "of train shows" if areas[:, k].any() else "shows"
+        notes.add(f"classes that no image {where}", classes[k])
     persons = len({preparing.persons[stem] for stems in split.values() for stem in stems})
     print(f"{len(classes)} classes: {', '.join(classes)}")
     print(*notes.lines(), sep="\n")
