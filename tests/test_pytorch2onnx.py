@@ -75,6 +75,18 @@ def test_the_graph_is_verified_on_the_data_of_the_checkpoint(exported: tuple[Pat
     assert sorted(file.name for file in exported[0].parent.iterdir()) == ["log.txt", "m.onnx"]
 
 
+def test_a_folder_without_test_verifies_on_val_in_its_unit(tmp_path: Path, tiny_prepared: Path):
+    header = json.loads((shutil.copytree(tiny_prepared, tmp_path / "data") / "dataset.json").read_text())
+    del header["split"]["test"]
+    (tmp_path / "data" / "dataset.json").write_text(json.dumps(header | {"unit": "image height"}))
+    checkpoint = write_centroid_checkpoint(
+        tmp_path / "best.pt", TINY_SET, size=SIZE, folder=tmp_path / "data"
+    )
+    code, printed = export(tmp_path, "--checkpoint", checkpoint, "--output", tmp_path / "m.onnx")
+    assert code == 0 and "1 real and random images" in printed, printed
+    assert "% of the image height (1 images)" in printed and " mm" not in printed
+
+
 def test_the_file_says_what_it_is(exported: tuple[Path, str], checkpoint: Path):
     metadata = load_graph(exported[0]).metadata
     assert metadata.landmark_set == TINY_SET

@@ -12,7 +12,9 @@ from datasets.files.image_files import SourceImage
 from datasets.landmarks.landmark_set import load_landmark_set
 from datasets.landmarks.meaning import LandmarkMeaning
 from datasets.prepared.prepared import PreparedDataset
+from datasets.prepared.subsets import read_header
 from transforms.augment import EvalTransforms
+from transforms.sample import MILLIMETRES
 from util.checkpoints.checkpoint import LoadedModel, load_model
 from util.config import L, instantiate, load_config, require_sections
 from util.export.landmarks.graph import GraphOptions, export_graph, with_metadata
@@ -27,7 +29,8 @@ from util.prediction.landmarks.predict import LandmarkPredictor
 from util.training.reproduce import environment_record
 from util.training.task import Say, Task
 
-LIMIT_MM = 0.1  # mean displacement that int8 or fp16 may cause
+LIMIT = 0.1  # mm or percent of the folder's unit: mean displacement that int8 or fp16 may cause
+_HELD_OUT = ("test", "val", "train")  # on the first of these subsets that a folder has
 _VERIFIED, _MEASURED, _CALIBRATED = 4, 16, 32  # real images
 
 
@@ -45,7 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="int8 convolutions, calibrated on train of this prepared folder",
     )
-    parser.add_argument("--data", type=Path, metavar="DIR", help="prepared folder whose test images verify")
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="prepared folder whose images (test, else val) verify"
+    )
     parser.add_argument("--verify", action=argparse.BooleanOptionalAction, default=True)
 
 
@@ -61,7 +66,7 @@ def exported(args: argparse.Namespace, task: Task, say: Say) -> bytes:
     else:
         loaded = untrained(args.model_config, args.landmark_set, task)
     metadata = describe(loaded, raw=options.raw, precision="fp32")
-    images = real_images(args.data or args.int8 or data_folder(loaded), "test", _MEASURED)
+    images, unit = real_images(args.data or args.int8 or data_folder(loaded), _HELD_OUT, _MEASURED)
     graph = export_graph(loaded.model, metadata.size, options)
     content = with_metadata(graph, metadata)
     if args.verify:
@@ -72,24 +77,27 @@ def exported(args: argparse.Namespace, task: Task, say: Say) -> bytes:
         graph = export_graph(halved(loaded.model), metadata.size, options)
         content = with_metadata(graph, describe(loaded, raw=options.raw, precision="fp16"))
     elif args.int8:
-        feeds = calibration_feeds(real_images(args.int8, "train", _CALIBRATED), metadata)
+        feeds = calibration_feeds(real_images(args.int8, ("train",), _CALIBRATED)[0], metadata)
         graph = quantised(graph, loaded.model, feeds)
         content = with_metadata(graph, describe(loaded, raw=options.raw, precision="int8"))
     if args.verify and images:
-        check_displacement(OnnxGraph(content, args.output), loaded, images, say)
+        check_displacement(OnnxGraph(content, args.output), loaded, images, unit, say)
     return content
 
 
 def check_displacement(
-    graph: OnnxGraph, loaded: LoadedModel, images: Sequence[SourceImage], say: Say
+    graph: OnnxGraph, loaded: LoadedModel, images: Sequence[SourceImage], unit: str, say: Say
 ) -> None:
-    """Say how far the graph moves the landmarks of source images; ValueError beyond the limit."""
-    moved = displacement(LandmarkPredictor(loaded), OnnxPredictor(graph), images)
+    """Say how far the graph moves the landmarks of source images; ValueError beyond the limit.
+
+    ``unit``: what the spacing of ``images`` is in.
+    """
+    moved = displacement(LandmarkPredictor(loaded), OnnxPredictor(graph), images, unit)
     say(f"{graph.metadata.precision} against PyTorch on real images: {moved}")
-    if not moved.mm.mean() <= LIMIT_MM and graph.metadata.precision != "fp32":
+    if not moved.lengths.mean() <= LIMIT and graph.metadata.precision != "fp32":
         raise ValueError(
-            f"{graph.metadata.precision} moves the landmarks by {moved.mm.mean():.3f} mm on average, "
-            f"expected at most {LIMIT_MM} mm on images of known spacing. Nothing is written. Export in fp32."
+            f"{graph.metadata.precision} moves landmarks by {moved.lengths.mean():.3f} {unit} on average, "
+            f"expected at most {LIMIT} {unit} on images of known spacing. Nothing is written. Export in fp32."
         )
 
 
@@ -142,14 +150,18 @@ def data_folder(loaded: LoadedModel) -> Path | None:
     return Path(folder) if folder and (Path(folder) / "dataset.json").is_file() else None
 
 
-def real_images(folder: Path | None, subset: str, count: int) -> list[SourceImage]:
-    """Up to ``count`` images of a prepared folder, evenly spread over the subset."""
+def real_images(folder: Path | None, subsets: Sequence[str], count: int) -> tuple[list[SourceImage], str]:
+    """Up to ``count`` images of a prepared folder, evenly spread over the first of ``subsets`` that it has,
+    and the unit that their spacing is in.
+    """
     if folder is None:
-        return []
-    dataset = PreparedDataset(folder, subset)
+        return [], MILLIMETRES
+    there = [subset for subset in subsets if subset in read_header(folder)["split"]]
+    dataset = PreparedDataset(folder, (there or subsets)[0])
     chosen = np.unique(np.linspace(0, len(dataset) - 1, count).astype(int))
     samples = [dataset.load(index) for index in chosen]
-    return [SourceImage(sample.image, sample.spacing, Path(sample.case), None) for sample in samples]
+    images = [SourceImage(sample.image, sample.spacing, Path(sample.case), None) for sample in samples]
+    return images, dataset.unit.name
 
 
 def calibration_feeds(images: Sequence[SourceImage], metadata: OnnxMetadata) -> list[dict[str, np.ndarray]]:

@@ -71,21 +71,25 @@ class Displacement:
     """How far landmarks move when one predictor takes the place of another."""
 
     px: np.ndarray  # (N, K) pixels of the images
-    mm: np.ndarray  # (N, K); NaN where the spacing is unknown
+    lengths: np.ndarray  # (N, K) in ``unit``; NaN where the spacing is unknown
+    unit: str
 
     def __str__(self) -> str:
-        mm = f", mean {self.mm.mean():.4f} mm, largest {self.mm.max():.4f} mm"
+        lengths = f", mean {self.lengths.mean():.4f}, largest {self.lengths.max():.4f} {self.unit}"
         return (
             f"mean {self.px.mean():.4f} px, largest {self.px.max():.4f} px of the image"
-            f"{mm if np.isfinite(self.mm).all() else ''} ({len(self.px)} images)"
+            f"{lengths if np.isfinite(self.lengths).all() else ''} ({len(self.px)} images)"
         )
 
 
-def displacement(reference: Predictor, predictor: Predictor, images: Sequence[SourceImage]) -> Displacement:
-    """Distances between the landmarks of two predictors on the same N images."""
+def displacement(
+    reference: Predictor, predictor: Predictor, images: Sequence[SourceImage], unit: str
+) -> Displacement:
+    """Distances between the landmarks of two predictors on the same N images of a spacing in ``unit``."""
     before, after = (
         np.stack([found.points for _, found in stream(one, images, 4)]) for one in (reference, predictor)
     )
     spacing = np.stack([image.spacing for image in images])[:, None]  # (N, 1, 2)
     moved = after - before  # (N, K, 2)
-    return Displacement(np.linalg.norm(moved, axis=-1), np.linalg.norm(moved * spacing, axis=-1))
+    lengths = np.linalg.norm(moved * spacing, axis=-1)
+    return Displacement(np.linalg.norm(moved, axis=-1), lengths, unit)
