@@ -6,12 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datasets.boxes import geometry
+from datasets.boxes.box_dataset import BoxDataset
 from datasets.boxes.class_set import BoxClasses
+from datasets.prepared.subsets import read_png
 from tests.test_box_batch import box_sample
 from transforms.augment import EvalTransforms, TrainTransforms
 from transforms.geometry import flip_x, rotate, scale, translate, warp_points
 from transforms.intensity import Intensity
 from transforms.move import Move
+from transforms.multiscale import MultiScaleTransforms
 
 SIDES = BoxClasses(("11", "21", "47"), (1, 9, 31), ((0, 1),))
 
@@ -144,3 +147,9 @@ def test_ids_are_mapped_and_mapped_back():
     assert BoxClasses.from_dict(classes.to_dict(), "a.json") == classes
     with pytest.raises(ValueError, match="category 5 is unknown"):
         classes.label(5)
+
+
+def test_flips_are_refused_before_a_training_where_the_pairs_are_not_known(tmp_path):
+    classes = BoxClasses(("left", "right", "left hand"), (1, 2, 3), None)
+    with pytest.raises(ValueError, match="no image is mirrored"):
+        BoxDataset([], classes, read_png, folder=tmp_path, subset="train", transforms=MultiScaleTransforms())

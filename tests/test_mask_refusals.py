@@ -27,6 +27,7 @@ from datasets.masks.polygon_files import find_polygon_files, read_polygons
 from models.masks.losses import MaskCriterion
 from tasks.masks import MaskTask
 from tests.support.tiny_masks import CHEST, write_chests
+from transforms.augment import TrainTransforms
 from util.evaluation.masks.mask_comparison import MEASURES, read_evaluation
 from util.prediction.masks.clean import Cleaning
 from util.prediction.masks.submission import Submission
@@ -293,3 +294,13 @@ def test_a_batch_of_two_class_sets_is_refused(tmp_path):
 def test_a_criterion_of_nothing_is_refused():
     with pytest.raises(ValueError, match=r"criterion\.losses is empty"):
         MaskCriterion({})
+
+
+def test_flips_are_refused_before_a_training_where_the_pairs_are_not_known(tmp_path: Path) -> None:
+    folder = write_chests(tmp_path)
+    header = json.loads((folder / "dataset.json").read_text())
+    header["mask_classes"]["pairs"] = None
+    (folder / "dataset.json").write_text(json.dumps(header))
+    assert len(MaskDataset(folder, "train", TrainTransforms((64, 96)))) == 8
+    with pytest.raises(ValueError, match="not mirrored"):
+        MaskDataset(folder, "train", TrainTransforms((64, 96), flip=0.5))

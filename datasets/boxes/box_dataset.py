@@ -54,6 +54,8 @@ class BoxDataset(DrawnCases[BoxSample]):
         self.transforms, self.seed = transforms, seed
         self.cases = _names(records)
         self.repeated = repeated  # the cases whose picture train or val has too, under another name
+        if getattr(transforms, "flip", 0):
+            classes.mirrored()  # raises where that is not known
 
     def __len__(self) -> int:
         return len(self.records)

@@ -41,6 +41,8 @@ class MaskDataset(DrawnCases[MaskSample]):
         self._records = read_subset(self.folder, subset, header, read)
         self.cases = tuple(record.file.stem for record in self._records)
         self.repeated = repeated_cases(header, self.cases)
+        if getattr(transforms, "flip", 0):
+            self.class_set.mirrored()  # raises where that is not known
 
     def __len__(self) -> int:
         return len(self._records)

@@ -111,6 +111,11 @@ class PreparedDataset(DrawnCases[PointSample]):
                 f"{self.folder}: {name} and {other} are no pair of the set, so that a mirror image would not "
                 "exchange them. Add them to its pairs, or train without flips (flip=0)."
             )
+        if not self.landmark_set.pairs:
+            raise ValueError(
+                f"{self.folder}: its landmark set names no pairs, so that a mirror image's left and right "
+                "are not told. Add them to the set ('pairs', docs/data.md), or train without flips (flip=0)."
+            )
 
     def _sample(self, record: Record, image: np.ndarray) -> PointSample:
         return PointSample(
