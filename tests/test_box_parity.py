@@ -11,8 +11,8 @@ from tests.support.run_tool import run_tool
 from transforms.published_size import PublishedSize
 from util.checkpoints.boxes.published_names import ALIASES, published_names, published_shape
 from util.config import instantiate, load_config
-from util.inspection.boxes.parity import check_case
-from util.inspection.boxes.parity_case import difference, read_case
+from util.inspection.boxes.parity import StageResult, check_case
+from util.inspection.boxes.parity_case import difference, parameter_differences, read_case
 from util.inspection.boxes.parity_rule import hash_weights, picked_places, weight
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -110,6 +110,28 @@ def test_a_wrong_number_is_found(tmp_path):
     unpicked = large.copy()
     unpicked[np.setdiff1d(np.arange(30000), places)[0]] += 1.0
     assert difference(case, "large", unpicked) > 1e-6
+
+
+def test_a_nan_is_found_wherever_it_is(tmp_path):
+    """Neither a place that is not picked nor a gradient may hide one."""
+    large = np.ones(30000)
+    places = picked_places("large", large.size, 16)
+    arrays = {"large#shape": [30000], "large#sums": [3e4, 3e4, 0.0], "large#at": large[places]}
+    case = read_case(case_file(tmp_path, {}, **arrays, **{"grad/names": np.frombuffer(b"a", np.uint8)}))
+    large[np.setdiff1d(np.arange(30000), places)[0]] = np.nan
+    table = np.ones((1, 2))
+    for found in (
+        difference(case, "large", large),
+        parameter_differences(case, {"a": np.array([np.nan])}, table),
+        parameter_differences(case, {"a": np.array([1.0])}, table * np.nan),
+    ):
+        assert not StageResult("stage", found, 1e-4).within
+
+
+def test_a_case_without_numbers_is_refused(tmp_path):
+    file = case_file(tmp_path, {"kind": "eval", "seed": 1, "images": [["a", 64, 64]]})
+    with pytest.raises(ValueError, match="case.npz: no numbers to compare with"):
+        check_case(read_case(file), model_of, "float64")
 
 
 def test_a_pickle_in_the_folder_is_not_run(tmp_path):

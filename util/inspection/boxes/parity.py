@@ -48,6 +48,8 @@ def check_case(case: Case, config_of: ConfigOf, precision: str) -> list[StageRes
 
     Raises ValueError for a case of an unknown kind, or with numbers that the product does not compute.
     """
+    if not case.names:
+        raise ValueError(f"{case.file}: no numbers to compare with. Get the file anew.")
     dtype = getattr(torch, precision)
     tolerance = _PREPROCESSED if case.kind == "preprocess" else TOLERANCES[precision]
     if case.kind == "train":
@@ -94,4 +96,4 @@ def _stages(case: Case, numbers: Numbers, tolerance: float) -> list[StageResult]
     stages: dict[str, list[float]] = {}
     for name in wanted:
         stages.setdefault(stage_of(name), []).append(difference(case, name, arrays[name]))
-    return [StageResult(stage, max(found), tolerance) for stage, found in stages.items()]
+    return [StageResult(stage, float(np.max(found)), tolerance) for stage, found in stages.items()]

@@ -92,12 +92,13 @@ def difference(case: Case, name: str, found: np.ndarray) -> float:
     flat = found.reshape(-1).astype(np.float64)
     total, squares, weighted = arrays[f"{name}#sums"]
     norm = max(float(np.sqrt(squares * flat.size)), _TINY)  # bounds any sum with weights up to 1
-    return max(
+    differences = (
         _difference(wanted, flat[picked_places(name, flat.size, wanted.size)]),
         abs(float(flat.sum()) - total) / norm,
         abs(float(flat @ hash_weights(name, flat.size)) - weighted) / norm,
         abs(float(flat @ flat) - squares) / max(abs(float(squares)), _TINY),
     )
+    return float(np.max(differences))  # Python's max passes over a NaN
 
 
 def parameter_differences(case: Case, arrays: Mapping[str, np.ndarray], table: np.ndarray) -> float:
@@ -114,8 +115,8 @@ def parameter_differences(case: Case, arrays: Mapping[str, np.ndarray], table: n
             abs(float(np.linalg.norm(flat)) - norm),
             abs(float(flat @ hash_weights(name, flat.size)) - weighted),
         )
-        worst = max(worst, max(sums) / max(norm, least))
-    return worst
+        worst = np.maximum(worst, np.max(sums) / max(norm, least))
+    return float(worst)
 
 
 def stage_of(name: str) -> str:
