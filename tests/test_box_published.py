@@ -63,11 +63,14 @@ def test_what_is_missing_unused_or_misshapen_is_said(file):
     content = torch.load(path, weights_only=True)["model"]
     content.pop("transformer.level_embeds")
     content["transformer.alpha"] = torch.zeros(7)
+    narrow = "transformer.encoder.layers.0.linear2.weight"
+    wide, own = tuple(content[narrow].shape[::-1]), tuple(content[narrow].shape)
+    content[narrow] = content[narrow].T.contiguous()
     content["roi_head.extra"] = torch.zeros(2)
     torch.save(content, path)
     taken = take_published(small_boxes(), path)
     assert taken.missing == ("transformer.level_embeds",)
-    assert taken.misshapen == {"transformer.alpha": "(7,) for (3,)"}
+    assert taken.misshapen == {"transformer.alpha": "(7,) for (3,)", narrow: f"{wide} for {own}"}
     assert taken.unused == ("roi_head.extra",)
     assert all(name in str(taken) for name in ("level_embeds", "alpha", "roi_head.extra"))
 

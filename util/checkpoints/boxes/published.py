@@ -72,10 +72,10 @@ def take_published(
         weights.pop(own_names.pop(ours), None)
     whole, rows, misshapen, missing = [], {}, {}, []
     for ours, name in own_names.items():
-        found = weights.pop(name, None)
+        found, wanted = weights.pop(name, None), published_shape(name, tuple(state[ours].shape))
         if found is None or (found.numel() == 0 and state[ours].numel()):
             missing.append(name)
-        elif found.numel() == state[ours].numel() and not (ours.startswith(_BY_CLASS) and places):
+        elif tuple(found.shape) == wanted and not (ours.startswith(_BY_CLASS) and places):
             state[ours] = found.to(state[ours]).reshape(state[ours].shape)
             whole.append(name)
         elif ours.startswith(_BY_CLASS) and found.shape[1:] == state[ours].shape[1:]:
@@ -83,7 +83,7 @@ def take_published(
         elif ours in _BY_ROW and found.shape[1:] == state[ours].shape[1:]:
             state[ours], rows[name] = _by_row(state[ours], found)
         else:
-            misshapen[name] = f"{tuple(found.shape)} for {tuple(state[ours].shape)}"
+            misshapen[name] = f"{tuple(found.shape)} for {wanted}"
     if not whole:
         raise ValueError(f"{file}: no tensor fits the detector. Give a published Salience-DETR checkpoint.")
     model.load_state_dict(state)
