@@ -137,6 +137,8 @@ def test_what_differs_is_seen():
     assert difference((moved, scores, labels), (boxes, scores, labels), (50, 100)) == pytest.approx(0.01)
     assert difference((boxes, scores, 1 - labels), (boxes, scores, labels), (50, 100)) > 0.05
     assert difference((boxes, scores + 0.3, labels), (boxes, scores, labels), (50, 100)) == pytest.approx(0.3)
+    boxes_with_nan = boxes + np.where(np.arange(6) == 2, np.float32(np.nan), np.float32(0.0))[:, None]
+    assert np.isnan(difference((boxes_with_nan, scores, labels), (boxes, scores, labels), (50, 100)))
 
 
 def test_equal_scores_may_change_places():

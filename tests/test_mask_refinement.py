@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,16 @@ def test_cells_of_equal_rank_are_no_fault_of_an_exported_graph() -> None:
         verify(right, graph, facts, "wrong.onnx", (1,))
     model.head.weight.data.zero_()
     assert "of a logit" in verify(export().SerializeToString(), graph, facts, "equal.onnx", (1,))
+
+
+def test_a_nan_of_an_exported_graph_is_a_fault_in_any_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    export = "util.export.masks.export"
+    monkeypatch.setattr(f"{export}.open_session", lambda *_: None)
+    monkeypatch.setattr(f"{export}._differences", lambda *given: [np.nan if given[-1] == 3 else 0.0])
+    graph: Any = SimpleNamespace(outputs=("logits",))
+    facts = MaskGraphFacts(CHEST, "exact", (64, 64), 1, (0.5,) * 4, 2, False, "none")
+    with pytest.raises(ValueError, match="differ by nan"):
+        verify(b"", graph, facts, "wrong.onnx", (1, 3))
 
 
 def test_cells_are_read_where_they_lie() -> None:

@@ -61,7 +61,8 @@ def difference(found: Arrays, expected: Arrays, size: tuple[int, int]) -> float:
     for one, other in zip(zip(*found, strict=True), zip(*expected, strict=True), strict=True):
         counted = other[1] > other[1].min() + LIMIT
         if counted.any():
-            largest = max(largest, _farthest(one, [array[counted] for array in other], canvas))
+            farthest = _farthest(one, [array[counted] for array in other], canvas)
+            largest = float(np.maximum(largest, farthest))  # NaN if either is
     return largest
 
 

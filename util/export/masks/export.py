@@ -62,7 +62,7 @@ def verify(
     by_size = [_differences(session, graph, facts, size) for size in sizes]
     said = []
     for number, (output, *found) in enumerate(zip(graph.outputs, *by_size, strict=True)):
-        largest = max(found)
+        largest = float(np.max(found))  # NaN if any is
         limit, unit = (1.0, "of 255") if facts.bytes_out and not number else (LIMIT, "of a logit")
         if not largest <= limit:
             raise ValueError(
