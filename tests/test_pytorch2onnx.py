@@ -180,6 +180,7 @@ def test_a_config_exports_with_random_weights(tmp_path: Path):
     arguments = ("--model-config", tmp_path / "model.py", "--landmark-set", "isbi19")
     code, printed = export(tmp_path, *arguments, "--output", tmp_path / "new" / "m.onnx", "--fp16")
     assert code == 0, printed
+    assert "fp16 is not compared without real images" in printed
     metadata = load_graph(tmp_path / "new" / "m.onnx").metadata
     assert (len(metadata.landmark_set), metadata.size) == (19, (64, 96))
     assert (metadata.precision, metadata.raw) == ("fp16", False)

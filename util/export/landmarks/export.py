@@ -82,6 +82,8 @@ def exported(args: argparse.Namespace, task: Task, say: Say) -> bytes:
         content = with_metadata(graph, describe(loaded, raw=options.raw, precision="int8"))
     if args.verify and images:
         check_displacement(OnnxGraph(content, args.output), loaded, images, unit, say)
+    elif args.verify and args.fp16:
+        say("that was the graph in fp32: fp16 is not compared without real images, give --data DIR")
     return content
 
 
