@@ -11,10 +11,10 @@ from util.training.precision import precision_here
 
 @pytest.mark.parametrize("fast", [True, False])
 @pytest.mark.parametrize("asked", ["no", "bf16", "fp16"])
-def test_bf16_only_where_it_is_fast(monkeypatch, caplog, asked, fast):
+def test_without_a_gpu_bf16_only_where_it_is_fast_and_no_fp16(monkeypatch, caplog, asked, fast):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(precision, "_fast_bfloat16", lambda: fast)
-    replaced = asked == "bf16" and not fast
+    replaced = asked == "fp16" or (asked == "bf16" and not fast)
     with caplog.at_level(logging.WARNING):
         assert precision_here(asked) == ("no" if replaced else asked)
     assert ("runs in float32" in caplog.text) == replaced

@@ -8,17 +8,20 @@ _log = logging.getLogger(__name__)
 
 
 def precision_here(asked: str) -> str:
-    """``train.mixed_precision`` as this machine runs it: "bf16" becomes "no" where it would be slower.
+    """``train.mixed_precision`` as this machine runs it: without a GPU "fp16" is "no", and so is slow "bf16".
 
     A CPU without bfloat16 instructions computes it number by number. Measured on one with AVX2 only, a 3x3
-    convolution takes 60 times as long as in float32, and a matrix product 40 times. The change is logged.
+    convolution takes 60 times as long as in float32, and a matrix product 40 times. Accelerate leaves fp16
+    out on any CPU. The change is logged.
     """
-    if asked != "bf16" or torch.cuda.is_available() or _fast_bfloat16():
+    if asked == "no" or torch.cuda.is_available() or (asked == "bf16" and _fast_bfloat16()):
         return asked
+    slow = f"this CPU ({torch.backends.cpu.get_cpu_capability()}) has no fast bfloat16"
     _log.warning(
-        "train.mixed_precision=bf16: this CPU (%s) has no fast bfloat16, so the training runs in float32. "
-        "Give --mixed-precision no to ask for that.",
-        torch.backends.cpu.get_cpu_capability(),
+        "train.mixed_precision=%s: %s, so the training runs in float32. Give --mixed-precision no to ask for "
+        "that.",
+        asked,
+        slow if asked == "bf16" else "fp16 needs a GPU",
     )
     return "no"
 
