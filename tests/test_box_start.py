@@ -8,6 +8,7 @@ import torch
 
 from datasets.boxes.class_set import BoxClasses
 from datasets.boxes.meaning import BoxMeaning
+from models.boxes.corrections import for_published_weights
 from models.boxes.refinement import BoxRefinement
 from tasks.boxes import BoxTask
 from tests.support.small_boxes import small_boxes
@@ -80,6 +81,17 @@ def test_published_weights_start_a_training_of_other_classes(published, trained)
     assert torch.equal(model.proposals.classify.weight[0], trained.proposals.classify.weight[2])
     assert not model.denoising.labels.weight[1].any()
     assert torch.equal(model.neck.norms[0].weight, trained.neck.norms[0].weight)
+
+
+def test_what_published_weights_were_not_trained_with_is_told(published):
+    told = TASK.take_foreign_weights(blank(3), published, BoxMeaning(THREE))
+    assert told is not None and (
+        "not what these weights were trained with: border_cells, bounded_priority, normed_references, "
+        "add_scores; model.corrections=L(for_published_weights)() leaves them out" in told
+    )
+    as_trained = small_boxes(refinement=BoxRefinement(embed_dim=32), corrections=for_published_weights())
+    told = TASK.take_foreign_weights(as_trained, published, BoxMeaning(THREE))
+    assert told is not None and "not what these weights" not in told
 
 
 def test_a_file_without_names_gives_rows_by_category_id(tmp_path, trained):

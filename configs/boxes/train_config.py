@@ -25,7 +25,8 @@ else:
     _backbone = {"pretrained": True} if backbone_weights == "hub" else {"weights": backbone_weights}
 task = L(BoxTask)()
 # In the right mode (docs/boxes.md). From published weights (train.init_checkpoint) on, corrections should be
-# L(for_published_weights)() of models.boxes.corrections, which keeps what these weights were trained to.
+# L(for_published_weights)() of models.boxes.corrections, which keeps what these weights were trained to, and
+# _backbone {}, which keeps their frozen stages and norms.
 model = dict(backbone=_backbone, corrections=None, most_denoised=100, clip=True)
 criterion = dict(padding_counts=False)
 train_transforms = L(MultiScaleTransforms)(flip=0.5)

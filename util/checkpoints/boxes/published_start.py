@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from datasets.boxes.class_set import BoxClasses, unnamed
 from datasets.boxes.meaning import BoxMeaning
+from models.boxes.corrections import for_published_weights
 from util.checkpoints.boxes.published import (
     CLASS_ROWS,
     Taken,
@@ -41,7 +43,8 @@ def take_start(
             top = [name for name in modules if "." not in name]
             raise ValueError(f"train.init_parts names {part!r}, no module of the model; {nearest(part, top)}")
     taken = take_published(model, file, class_names=classes.names, category_ids=classes.ids, parts=parts)
-    return f"{file}: starting from published weights: {taken}\n  {_classes(taken, classes)}"
+    said = [str(taken), f"  {_classes(taken, classes)}", *([] if parts else _computed_otherwise(model))]
+    return f"{file}: starting from published weights: " + "\n".join(said)
 
 
 def published_model(task: Task, config: Any, file: Path) -> tuple[nn.Module, BoxMeaning] | None:
@@ -83,6 +86,14 @@ def _named(names: Sequence[str], count: int) -> BoxClasses:
     called = (given.get(number, "").strip() for number in range(count))
     words = tuple(unnamed(n) if name in spare else name for n, name in enumerate(called))
     return BoxClasses(words, tuple(range(count)), None)
+
+
+def _computed_otherwise(model: Any) -> list[str]:
+    """What of ``model.corrections`` published weights were not trained with, in words."""
+    kept = asdict(for_published_weights())
+    other = [name for name, on in asdict(model.corrections).items() if on and not kept[name]]
+    advice = "model.corrections=L(for_published_weights)() leaves them out"
+    return [f"  not what these weights were trained with: {', '.join(other)}; {advice}"] if other else []
 
 
 def _classes(taken: Taken, classes: BoxClasses) -> str:
