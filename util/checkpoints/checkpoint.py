@@ -103,7 +103,8 @@ def read_checkpoint(file: str | Path) -> dict[str, Any]:
     found = checkpoint.get("format") if isinstance(checkpoint, dict) else None
     if found != FORMAT or not checkpoint.keys() >= KEYS:
         raise ValueError(
-            f"{file}: format {found!r}, expected {FORMAT!r} with {sorted(KEYS)}: not written by main.py."
+            f"{file}: format {found!r}, expected {FORMAT!r} with {sorted(KEYS)}: not written by main.py. "
+            "Published weights of a detector are read with their --model-config."
         )
     return checkpoint
 
