@@ -73,15 +73,20 @@ class SalienceEncoder(nn.Module):
         return tuple(_maps(tokens, sizes))
 
     def select(self, salience: Sequence[Tensor]) -> Tensor:
-        """(B, S) indices into the T concatenated tokens, sorted by falling salience."""
+        """(B, S) indices into the T concatenated tokens, sorted by falling salience.
+
+        Among equals the first, on every device and in an exported graph: the peaks of many landmarks are all
+        at 1, and can be more than the tokens that a level keeps.
+        """
         chosen, scores, start = [], [], 0
         for score, ratio in zip(salience, self.level_ratios, strict=True):
             flat = score.flatten(1)
-            top = flat.topk(_share(flat.shape[1], ratio), dim=1)
-            chosen.append(top.indices + start)
-            scores.append(top.values)
+            count = _share(flat.shape[1], ratio)
+            values, indices = flat.sort(dim=1, descending=True, stable=True)
+            chosen.append(indices[:, :count] + start)
+            scores.append(values[:, :count])
             start += flat.shape[1]
-        order = torch.cat(scores, 1).argsort(dim=1, descending=True)
+        order = torch.cat(scores, 1).sort(dim=1, descending=True, stable=True).indices
         return torch.cat(chosen, 1).gather(1, order)
 
     def _level_embeddings(self, sizes: Sequence[torch.Size]) -> Tensor:

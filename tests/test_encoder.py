@@ -64,6 +64,14 @@ def test_the_most_salient_of_every_level_are_kept_in_falling_order(salience):
         start = stop
 
 
+def test_of_equally_salient_tokens_the_first_are_kept(salience):
+    """As in an exported graph. The peaks of many landmarks can be more than a level keeps: 12 of 30 here."""
+    finest = salience[0].clone()
+    finest.flatten(1)[:, 7:37] = 1.0
+    kept = encoder().select([finest, *salience[1:]])
+    assert kept[:, :12].tolist() == [list(range(7, 19))] * 2
+
+
 def test_a_later_layer_updates_the_more_salient_share(levels, salience):
     first, both = encoder(layer_ratios=(1.0,)), encoder(layer_ratios=(1.0, 0.5))
     both.load_state_dict(first.state_dict(), strict=False)
