@@ -129,7 +129,7 @@ def test_a_nan_is_found_wherever_it_is(tmp_path):
 
 
 def test_a_case_without_numbers_is_refused(tmp_path):
-    file = case_file(tmp_path, {"kind": "eval", "seed": 1, "images": [["a", 64, 64]]})
+    file = case_file(tmp_path, {"kind": "preprocess", "seed": 1, "images": [["a", 64, 64]]})
     with pytest.raises(ValueError, match="case.npz: no numbers to compare with"):
         check_case(read_case(file), model_of, "float64")
 
