@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +140,14 @@ def test_a_pickle_in_the_folder_is_not_run(tmp_path):
     (tmp_path / "case.npy").rename(tmp_path / "case.npz")
     done = run_tool("tools/check_box_parity.py", tmp_path)
     assert done.returncode == 2 and "no reference numbers" in done.stderr
+
+
+def test_a_case_that_cannot_be_read_does_not_hide_the_others(tmp_path):
+    (tmp_path / "a.npz").write_bytes(b"")
+    shutil.copy(DATA / "preprocess.npz", tmp_path)
+    done = run_tool("tools/check_box_parity.py", tmp_path)
+    assert done.returncode == 2 and "a.npz: no reference numbers" in done.stderr
+    assert "1 of 2 cases agree. 1 could not be checked." in done.stdout
 
 
 def case_file(folder: Path, meta: object, **arrays: np.ndarray) -> Path:
