@@ -23,6 +23,7 @@ from models.masks.refined_net import RefinedMaskNet, _around, _read
 from tests.support.run_scripts import run_scripts
 from tests.support.tiny_masks import CHEST, write_chests
 from transforms.augment import EvalTransforms
+from util.checkpoints.checkpoint import config_of, load_checkpoint
 from util.export.masks.export import verify
 from util.export.masks.graph import MaskGraphFacts, SmallMaps, export_graph
 from util.training.masks.edge_training import seen_by, train_edges
@@ -128,14 +129,15 @@ def test_the_tool_makes_a_checkpoint_that_test_py_reads(tmp_path) -> None:
     data = write_chests(tmp_path / "data")
     run = ["main.py", "--config-file", "configs/masks/smoke.py", f"data.folder={data}"]
     made, out = tmp_path / "run" / "best.pt", tmp_path / "refined"
-    tool = ["tools/refine_masks.py", "--checkpoint", made, "--steps", 3, "--output", out]
+    moved = shutil.copytree(data, tmp_path / "moved")
+    tool = ["tools/refine_masks.py", "--checkpoint", made, "--steps", 3, "--data", moved, "--output", out]
     calls = [
         [*run, f"train.output_dir={tmp_path / 'run'}"],
         tool,
         ["test.py", "--checkpoint", out / "best.pt", "--workers", 0, "--json", tmp_path / "test.json"],
         tool,
         ["tools/refine_masks.py", "--checkpoint", out / "best.pt", "--output", tmp_path / "twice"],
-        [*tool[:-1], tmp_path / "other", "--data", with_classes_in_another_order(data, tmp_path / "turned")],
+        [*tool[:-3], with_classes_in_another_order(data, tmp_path / "b"), "--output", tmp_path / "other"],
     ]
     ended = run_scripts(calls)
     for one in ended[:3]:
@@ -143,6 +145,8 @@ def test_the_tool_makes_a_checkpoint_that_test_py_reads(tmp_path) -> None:
     refusals = ("exists already", "expected models.masks.neck_net", "in the same order")
     for one, message in zip(ended[3:], refusals, strict=True):
         assert one.returncode != 0 and message in one.stderr and "Traceback" not in one.stderr
+    config = config_of(load_checkpoint(out / "best.pt"), out / "best.pt")
+    assert config.data.folder == str(moved), "where its images lie, not where the first training's did"
 
 
 def with_classes_in_another_order(data: Path, folder: Path) -> Path:
@@ -160,8 +164,8 @@ def test_of_a_fold_the_tool_takes_the_parts_of_that_fold(tmp_path) -> None:
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
     folder = write_chests(tmp_path / "data")
-    data = OmegaConf.create({"size": [64, 64], "data": {"train": "train@1/2", "val": "val@1/2"}})
-    train, val = tool.opened(folder, data)
+    data = {"folder": str(folder), "train": "train@1/2", "val": "val@1/2"}
+    train, val = tool.opened(OmegaConf.create({"size": [64, 64], "data": data}))
     assert train.cases == MaskDataset(folder, "train@1/2").cases and not set(train.cases) & set(val.cases)
 
 

@@ -41,8 +41,7 @@ def main() -> None:
     config = refined_config(config_of(checkpoint, args.checkpoint), args)
     model = loaded.task.build_model(config.model, loaded.meaning)
     model.load_state_dict({**model.state_dict(), **checkpoint["weights"]})
-    folder = args.data or config.data.folder
-    train, val = opened(folder, config)
+    train, val = opened(config)
     loaded.task.require_same(loaded.meaning, train, args.checkpoint)
     print(f"trained: last cost {trained(model, train, config, args):.4f}")
     loader = eval_loader(val, 2, 0, collate=loaded.task.collate)
@@ -57,7 +56,7 @@ def main() -> None:
 
 
 def refined_config(config: DictConfig, args: argparse.Namespace) -> DictConfig:
-    """The checkpoint's with the refined model, on a canvas ``--reduction`` times as long."""
+    """The checkpoint's with the refined model, on a canvas ``--reduction`` times as long, and ``--data``."""
     if config.model["_target_"] != _PLAIN:
         raise ValueError(
             f"{args.checkpoint}: a model of {config.model['_target_']}, expected {_PLAIN}, as "
@@ -67,13 +66,14 @@ def refined_config(config: DictConfig, args: argparse.Namespace) -> DictConfig:
     size = [side * args.reduction for side in config.size]
     config.model = {**config.model, "_target_": _REFINED, "reduction": args.reduction}
     config.size, config.eval_transforms.size, config.train_transforms.size = size, size, size
+    config.data.folder = str(args.data or config.data.folder)
     return config
 
 
-def opened(folder: str | Path, config: Any) -> tuple[MaskDataset, MaskDataset]:
+def opened(config: Any) -> tuple[MaskDataset, MaskDataset]:
     """What the checkpoint was trained on, and what it was chosen by: of a fold the parts of that fold."""
-    val = MaskDataset(folder, config.data.val, EvalTransforms(config.size))
-    return MaskDataset(folder, config.data.train), val
+    val = MaskDataset(config.data.folder, config.data.val, EvalTransforms(config.size))
+    return MaskDataset(config.data.folder, config.data.train), val
 
 
 def trained(model: RefinedMaskNet, train: MaskDataset, config: Any, args: argparse.Namespace) -> float:
