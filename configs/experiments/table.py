@@ -228,4 +228,6 @@ rows = {
     "own/chest10_unet": Row("own/chest10", model=_UNET_RESNET18),
     # The 19 points of ISBI 2015 on as small a canvas, beside spines and chests in one model.
     "own/isbi19": Row("own/chest10", {"data.folder": "data/isbi2015"}),
+    # And the 38 of CL-Detection 2023, whose first 19 are the same points by other hands.
+    "own/cl38": Row("own/chest10", {"data.folder": "data/cl38"}),
 }
