@@ -43,9 +43,9 @@ def test_the_hand_tasks_layout_is_read_by_person_with_its_metadata(tmp_path):
     write_hands(tmp_path)
     book = Workbook()
     book.active.append(["ID", "나이", "성별", "체중(몸무게)", "키(신장)", None])
-    spellings = ["여", "_남", "F", "male ", "Female", "남자", "woman", "M", "?", "남성"]
+    spellings = ["여", "_x0008_남", "F", "male ", "Female", "남자", "woman", "M", "?", "남성", "of no image"]
     for person, spelling in enumerate(spellings, start=1):
-        book.active.append([f"ID{person:03d}", 30, spelling, 60, 170, None])
+        book.active.append([person, 30, spelling, 60, 170, None])
     book.save(tmp_path / "meta_data.xlsx")
     done = run_tool(
         "tools/prepare_masks.py",
@@ -53,7 +53,7 @@ def test_the_hand_tasks_layout_is_read_by_person_with_its_metadata(tmp_path):
         *("--metadata", tmp_path / "meta_data.xlsx", "--output", tmp_path / "out", "--folds", 4),
     )
     assert done.returncode == 0, done.stderr
-    assert "sex not understood: 1 (ID009 ('?'))" in done.stdout
+    assert "sex not understood: 1 (ID009 ('?'))\n" in done.stdout
     persons: dict[str, str] = {}
     for name in ("train", "val", "test"):
         dataset = MaskDataset(tmp_path / "out", name)
@@ -97,14 +97,22 @@ def test_the_sex_is_told_from_any_usual_spelling(text, sex):
 def test_metadata_as_csv_and_what_is_wrong_with_it(tmp_path):
     file = tmp_path / "m.csv"
     file.write_text("ID,sex\nID001,F\nID002,x\n")
-    assert read_metadata(file) == ({"ID001": {"sex": "female"}, "ID002": {}}, ["ID002 ('x')"])
+    persons = ["ID001", "ID002", "ID003"]
+    assert read_metadata(file, persons) == ({"ID001": {"sex": "female"}, "ID002": {}}, ["ID002 ('x')"])
     for text, named in (("ID,age\n1,2\n", "sex"), ("ID,sex\nA,F\nA,M\n", "two rows"), ("ID,sex\n", "1 rows")):
         file.write_text(text)
         with pytest.raises(ValueError, match=named):
-            read_metadata(file)
+            read_metadata(file, persons)
     (tmp_path / "m.xlsx").write_bytes(b"no workbook")
     with pytest.raises(ValueError, match="not a readable .xlsx"):
-        read_metadata(tmp_path / "m.xlsx")
+        read_metadata(tmp_path / "m.xlsx", persons)
+
+
+def test_a_table_may_number_the_persons(tmp_path):
+    file = tmp_path / "m.csv"
+    file.write_text("ID,sex\n1,F\n10,M\n100,F\nID001,M\n")
+    found, _ = read_metadata(file, ["ID001", "ID010", "ID100", "ID101"])
+    assert found == {"ID001": {"sex": "male"}, "ID010": {"sex": "male"}, "ID100": {"sex": "female"}}
 
 
 def test_the_side_is_told_by_thumb_and_little_finger():

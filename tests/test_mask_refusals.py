@@ -113,7 +113,7 @@ def test_compressed_run_lengths_are_those_that_were_written():
 
 
 def test_a_table_may_have_empty_and_short_lines(tmp_path):
-    found, unclear = read_metadata(written(tmp_path / "m.csv", "sex,ID\n\nF,P1\nM\n,P2\n"))
+    found, unclear = read_metadata(written(tmp_path / "m.csv", "sex,ID\n\nF,P1\nM\n,P2\n"), ["P1", "P2"])
     assert found == {"P1": {"sex": "female"}, "P2": {}} and unclear == ["P2 ('')"]
 
 
@@ -184,16 +184,17 @@ def test_an_unsound_split_is_refused(tmp_path, text):
         ("m.csv", "ID,height\nP1,170\n", "expected one named"),
         ("m.csv", "ID,sex,sex\nP1,F,M\n", "expected one named"),
         ("m.csv", "ID,sex\nP1,F\nP1,M\n", "P1 has two rows"),
+        ("m.csv", "ID,sex\nP2,F\n", "rows of P2, ..., expected persons of the images, such as P1. Correct"),
         ("m.csv", b"ID,sex\n\xff\xfe,F\n", "not text in UTF-8"),
         ("m.xlsx", "no table", "m.xlsx"),
     ],
 )
 def test_an_unsound_table_of_persons_is_refused(tmp_path, name, text, named):
     with pytest.raises(ValueError, match=name) as refused:
-        read_metadata(written(tmp_path / name, text))
+        read_metadata(written(tmp_path / name, text), ["P1"])
     assert named in str(refused.value)
     with pytest.raises(ValueError, match=r"absent\.csv: no such file"):
-        read_metadata(tmp_path / "absent.csv")
+        read_metadata(tmp_path / "absent.csv", ["P1"])
 
 
 @pytest.mark.parametrize(
@@ -273,7 +274,7 @@ def test_an_image_of_unknown_spacing_is_refused_where_areas_are_measured():
 def test_xlsx_without_openpyxl_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "openpyxl", None)
     with pytest.raises(ValueError, match=r"needs openpyxl.*pip install openpyxl.*as CSV"):
-        read_metadata(written(tmp_path / "m.xlsx", "any"))
+        read_metadata(written(tmp_path / "m.xlsx", "any"), ["P1"])
 
 
 def test_a_model_is_refused_for_data_of_other_classes(tmp_path):

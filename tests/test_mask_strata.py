@@ -19,7 +19,7 @@ def table(folder: Path, text: str) -> Path:
 
 def test_columns_are_read_by_person_whatever_the_case_of_their_titles(tmp_path):
     file = table(tmp_path, "Hospital,id,Gender,age\n North ,P1,F,31\nSouth,P2,?,\n\n")
-    assert read_columns(file, ["hospital", "sex", "Age"]) == {
+    assert read_columns(file, ["P1", "P2"], ["hospital", "sex", "Age"]) == {
         "P1": ("North", "female", "31"),
         "P2": ("South", "", ""),
     }
@@ -29,7 +29,7 @@ def test_columns_are_read_by_person_whatever_the_case_of_their_titles(tmp_path):
 def test_a_column_that_is_not_there_is_refused(tmp_path, name):
     file = table(tmp_path, "ID,sex,age\nP1,F,31\n")
     with pytest.raises(ValueError, match=rf"persons\.csv: columns \['id', 'sex', 'age'\], .* named {name}"):
-        read_columns(file, [name])
+        read_columns(file, ["P1"], [name])
 
 
 def test_persons_of_the_same_values_are_one_group():

@@ -119,12 +119,12 @@ def chosen_classes(source: Source, names: list[str] | None, notes: Notes) -> Cla
 
 def metadata_of(args: argparse.Namespace, persons: set[str], notes: Notes) -> dict[str, dict[str, str]]:
     """By person, the attributes that the table tells: it must have sex unless other columns are named."""
-    found, unclear = read_metadata(args.metadata, needs_sex=not args.stratify)
+    found, unclear = read_metadata(args.metadata, persons, needs_sex=not args.stratify)
     for row in unclear:
         notes.add("sex not understood", row)
     for person in sorted(persons - found.keys()):
         notes.add("no row in the metadata", person)
-    return {person: found[person] for person in persons & found.keys()}
+    return found
 
 
 def split_of(
@@ -154,7 +154,8 @@ def strata_of(args: argparse.Namespace, preparing: Preparing) -> dict[str, str]:
             "one of the two out, or add --folds 5."
         )
     persons = sorted(set(preparing.persons.values()))
-    strata = strata_of_columns(args.stratify, read_columns(args.metadata, args.stratify), persons)
+    values = read_columns(args.metadata, persons, args.stratify)
+    strata = strata_of_columns(args.stratify, values, persons)
     return {stem: strata[person] for stem, person in preparing.persons.items()}
 
 

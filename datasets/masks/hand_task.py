@@ -6,7 +6,7 @@ Images lie in ``DCM/ID001/``, their polygons in ``outputs_json/ID001/`` under th
 
 import csv
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +41,17 @@ def side_of_hand(centres: Mapping[str, tuple[float, float]]) -> str | None:
     return "right" if thumb[0] < little[0] else "left"
 
 
-def read_metadata(file: Path, *, needs_sex: bool = True) -> tuple[dict[str, dict[str, str]], list[str]]:
-    """Attributes by person, and the persons whose sex cannot be told from what is written.
+def read_metadata(
+    file: Path, persons: Iterable[str], *, needs_sex: bool = True
+) -> tuple[dict[str, dict[str, str]], list[str]]:
+    """Attributes of those of ``persons`` that have a row, and whose sex cannot be told from what is written.
 
-    file: .xlsx (needs openpyxl) or .csv with a column ``ID`` and one of sex, in any usual spelling. Raises
-    ValueError for a file without them, or with a person twice. ``needs_sex``: otherwise a table may lack that
-    column, and its persons have no attributes.
+    file: .xlsx (needs openpyxl) or .csv with a column ``ID`` and one of sex, in any usual spelling. The
+    task's own table numbers the persons: 1 is ``ID001``. Raises ValueError for a file without these columns,
+    with a person twice or with none of ``persons``. ``needs_sex``: otherwise a table may lack that column,
+    and its persons have no attributes.
     """
-    header, rows = _by_person(file)
+    header, rows = _by_person(file, persons)
     if not needs_sex and not set(header) & set(_SEX):
         return {person: {} for person in rows}, []
     sex = _column(header, _SEX, file)
@@ -57,13 +60,13 @@ def read_metadata(file: Path, *, needs_sex: bool = True) -> tuple[dict[str, dict
     return {person: {} if value is None else {"sex": value} for person, value in values.items()}, unclear
 
 
-def read_columns(file: Path, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """What the columns ``names`` of a table of persons say, as text, by person; sex as female or male.
+def read_columns(file: Path, persons: Iterable[str], names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """What the columns ``names`` of a table say of ``persons``, as text, by person; sex as female or male.
 
     Upper and lower case of titles are one. Raises ValueError for what ``read_metadata`` does, and for a
     column that is not there.
     """
-    header, rows = _by_person(file)
+    header, rows = _by_person(file, persons)
     places = [_column(header, _SEX if name.lower() in _SEX else (name.lower(),), file) for name in names]
     return {
         person: tuple(
@@ -82,8 +85,11 @@ def sex_of(text: str) -> str | None:
     return "male" if re.fullmatch(_MALE, word) else None
 
 
-def _by_person(file: Path) -> tuple[list[str], dict[str, list[Any]]]:
-    """Titles in lower case, and the cells of every person's row. Raises ValueError for a person twice."""
+def _by_person(file: Path, persons: Iterable[str]) -> tuple[list[str], dict[str, list[Any]]]:
+    """Titles in lower case, and the cells of the row of each of ``persons`` that has one.
+
+    Raises ValueError for a person twice, and where none has a row.
+    """
     lines = list(_rows(file))
     if len(lines) < 2:
         raise ValueError(f"{file}: {len(lines)} rows, expected a header and a row a person.")
@@ -97,11 +103,25 @@ def _by_person(file: Path) -> tuple[list[str], dict[str, list[Any]]]:
             raise ValueError(f"{file}: {name} has two rows, expected one.")
         if name:
             rows[name] = row
-    return header, rows
+    wanted = sorted(persons)
+    found = {person: rows[name] for person in wanted for name in _names_of(person) if name in rows}
+    if not found:
+        raise ValueError(
+            f"{file}: rows of {', '.join(list(rows)[:3])}, ..., expected persons of the images, such as "
+            f"{', '.join(wanted[:3])}. Correct the column {header[person].upper()}."
+        )
+    return header, found
+
+
+def _names_of(person: str) -> tuple[str, ...]:
+    """By which a table may know a person, the surest last: the folder ``ID001`` is its number 1."""
+    number = re.fullmatch(r"ID0*(\d+)", person)
+    return (number[1], person) if number else (person,)
 
 
 def _text(cell: Any) -> str:
-    return "" if cell is None else str(cell).strip()
+    """Without the signs for control characters that Excel writes, such as _x0008_."""
+    return "" if cell is None else re.sub("_x00[01][0-9A-Fa-f]_", "", str(cell)).strip()
 
 
 def _column(header: Sequence[str], names: Sequence[str], file: Path) -> int:
