@@ -351,10 +351,13 @@ def test_slicer_counts_millimetres_of_the_file(tmp_path, landmarks):
     [
         ("labelme", "x.json", "[]"),
         ("labelme", "x.json", '{"shapes": [{"label": "a"}]}'),
+        ("labelme", "x.json", '{"shapes": null}'),
         ("labelme", "x.json", '{"shapes": [{"label": "a", "points": [[1, "b"]], "shape_type": "point"}]}'),
         ("labelme", "x.json", '{"shapes": [{"label": "a", "points": [[1, NaN]], "shape_type": "point"}]}'),
         ("cvat", "x.xml", "<annotations><image>"),
         ("cvat", "x.xml", '<a><image name="x"><points label="a" points="1,2;3,4"/></image></a>'),
+        ("cvat", "x.xml", '<a><image name="x"><points label="a" points="1,2,3"/></image></a>'),
+        ("cvat", "x.xml", '<a><track label="a"><points frame="0" points="1,2"/></track></a>'),
         ("coco", "x.json", '{"images": [{"id": 1}]}'),
         ("coco", "x.json", "not json"),
         ("csv", "x.csv", "a,b\n1,2\n"),
@@ -362,14 +365,64 @@ def test_slicer_counts_millimetres_of_the_file(tmp_path, landmarks):
         ("csv", "x.csv", "image,landmark,x,y\na,b,1,\n"),
         ("csv", "x.csv", "image,landmark,x,y\na,b,10,5,11,5\n"),
         ("csv", "x.csv", "image,b_x,b_y,b_x,b_y\na,1,2,3,4\n"),
+        ("csv", "x.csv", "image,landmark,x,y\na,b,1,2\n,c,1,2\n"),
+        ("csv", "x.csv", "image,landmark,x,y\na,b,1,2\n".encode("utf-16")),
         ("slicer", "x.mrk.json", '{"markups": [{"controlPoints": [{"label": "a"}]}]}'),
         ("slicer", "x.txt", ""),
     ],
 )
 def test_malformed_exports_are_refused_by_name(tmp_path, tool, name, content):
-    (tmp_path / name).write_text(content)
-    with pytest.raises(ValueError, match=str(tmp_path)):
+    (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(ValueError, match=str(tmp_path / name if name != "x.txt" else tmp_path)):
         read_export(tool, tmp_path)
+
+
+def test_a_tables_message_names_the_line_of_the_point(tmp_path):
+    (tmp_path / "x.csv").write_text("image,landmark,x,y\na,b,1,2\n\na,c,NA,NA\n")
+    with pytest.raises(ValueError, match=r"x\.csv, line 4: 'c' at 'NA'"):
+        read_export("csv", tmp_path)
+
+
+def test_names_with_commas_do_not_hide_the_semicolons_of_a_table(tmp_path):
+    (tmp_path / "x.csv").write_text("image;lung, left, upper_x;lung, left, upper_y\na;1,5;2\n\n;;\n")
+    found = [entry for entry in read_export("csv", tmp_path) if entry.points]
+    assert [entry.points for entry in found] == [{"lung, left, upper": (1.5, 2.0)}]
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_an_image_that_another_file_lists_without_points_is_annotated_once(tmp_path, images, first):
+    export = write_cvat(tmp_path / "export")
+    whole = export.read_text()
+    empty = f'<annotations><image name="{STEMS[0]}.png" width="56" height="40"/></annotations>'
+    for name, text in zip("ab", (empty, whole) if first else (whole, empty), strict=True):
+        (tmp_path / "export" / f"{name}.xml").write_text(text)
+    export.unlink()
+    matched = match(read_export("cvat", tmp_path / "export"), sorted(images.iterdir()), SET, folder=images)
+    assert len(matched.pairs) == len(STEMS) and not matched.without_annotation
+
+
+def test_a_landmark_that_is_drawn_as_another_shape_is_said(tmp_path, images):
+    folder = write_labelme(tmp_path / "export")
+    data = json.loads((folder / "p0_0.json").read_text("utf-8-sig"))
+    data["shapes"][1] |= {"shape_type": "circle", "points": [[1, 2], [3, 4]]}  # nasion
+    data["shapes"].append(data["shapes"][0] | {"shape_type": "circle"})  # sella, marked by a point as well
+    (folder / "p0_0.json").write_text(json.dumps(data))
+    report = list(
+        match(read_export("labelme", folder), sorted(images.iterdir()), SET, folder=images).report()
+    )
+    assert report[:2] == [
+        "landmarks that are drawn, but not as a point, left out: nasion as circle (1 images)",
+        "landmarks that are missing: nasion (1 of 10)",
+    ]
+
+
+def test_pixels_that_are_counted_from_one(tmp_path, images, landmarks):
+    (tmp_path / "n.csv").write_text("\n".join(["file,p1x,p1y", *(f"{stem}.png,1,40" for stem in STEMS)]))
+    arguments = ["--from", "csv", "--landmarks", landmarks, "--images", images, "--annotations"]
+    arguments += [tmp_path / "n.csv", "--output", tmp_path / "data", "--convention", "one-based"]
+    done = run_tool("tools/import_annotations.py", *arguments)
+    assert done.returncode == 0 and "the centre of the first pixel is (1, 1)" in done.stdout, done.stderr
+    np.testing.assert_allclose(PreparedDataset(tmp_path / "data", "train").load(0).points[0], (0.5, 39.5))
 
 
 def test_splits_keep_groups_together_and_say_what_cannot_be():

@@ -26,7 +26,7 @@ from datasets.landmarks.exports.matching import (
     prepared_case,
     split_files,
 )
-from datasets.landmarks.exports.readers import CONVENTIONS, READERS, read_export
+from datasets.landmarks.exports.readers import CONVENTIONS, READERS, TO_CONTINUOUS, read_export
 from datasets.landmarks.landmark_set import LandmarkSet, load_landmark_set
 from datasets.landmarks.unit import LengthUnit
 from datasets.prepared.case import PreparedCase
@@ -107,6 +107,7 @@ def without_outside(case: PreparedCase, landmark_set: LandmarkSet) -> PreparedCa
 _MEANING = {
     "continuous": "the corner of the first pixel is (0, 0)",
     "index": "the centre of the first pixel is (0, 0)",
+    "one-based": "the centre of the first pixel is (1, 1)",
 }
 
 
@@ -134,7 +135,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=1024, help="longer side in pixels (1024); 0 keeps it")
     parser.add_argument("--labels", default="imported", help="who annotated, for the record")
     parser.add_argument(
-        "--convention", choices=("index", "continuous"), help="of pixels; default: what the tool is known for"
+        "--convention", choices=TO_CONTINUOUS, help="of pixels; default: what the tool is known for"
     )
     parser.add_argument(
         "--unit",

@@ -18,6 +18,7 @@ class Annotated:
     where: str  # names the entry in messages
     points: dict[str, tuple[float, float]] = field(default_factory=dict)
     size: tuple[int, int] | None = None  # (width, height) as the tool saw it
+    other_shapes: dict[str, str] = field(default_factory=dict)  # label -> "circle": what is no point
 
     @property
     def image_name(self) -> str:
@@ -35,6 +36,10 @@ class Annotated:
         """Whether ``image`` begins at a drive or a root, where the tool ran."""
         return bool(PureWindowsPath(self.image).anchor)
 
+    def note_shape(self, name: Any, kind: str) -> None:
+        """Note that something else than a point has this label."""
+        self.other_shapes[str(name).strip()] = kind
+
     def add(self, name: str, x: Any, y: Any) -> None:
         """Note a point. Raises ValueError for a name that comes twice and for what is no number."""
         name = str(name).strip()
@@ -44,10 +49,14 @@ class Annotated:
             point = float(x), float(y)
         except (TypeError, ValueError) as error:
             raise ValueError(
-                f"{self.where}: {name!r} at {x!r}, {y!r}, expected two numbers. Correct it."
+                f"{self.where}: {name!r} at {x!r}, {y!r}, expected two numbers. Correct it, or leave it out "
+                "where it is missing."
             ) from error
         if not np.isfinite(point).all():
-            raise ValueError(f"{self.where}: {name!r} at {x!r}, {y!r}, expected finite numbers. Correct it.")
+            raise ValueError(
+                f"{self.where}: {name!r} at {x!r}, {y!r}, expected finite numbers. Correct it, or leave it "
+                "out where it is missing."
+            )
         self.points[name] = point
 
 

@@ -11,8 +11,9 @@ import numpy as np
 from datasets.files.image_files import read_images
 from datasets.files.kinds import stem_of
 from datasets.landmarks.exports.annotated import Annotated
+from datasets.landmarks.exports.readers import TO_CONTINUOUS
 from datasets.landmarks.landmark_set import LandmarkSet
-from datasets.prepared.case import INDEX_TO_CONTINUOUS, PreparedCase
+from datasets.prepared.case import PreparedCase
 from datasets.prepared.splits import split_by_image
 from util.files import printable
 
@@ -27,12 +28,15 @@ class Matched:
     without_annotation: list[Path] = field(default_factory=list)
     unknown_names: dict[str, int] = field(default_factory=dict)  # with the images that have them
     missing_names: dict[str, int] = field(default_factory=dict)  # with the images that lack them
+    other_shapes: dict[str, int] = field(default_factory=dict)  # "NAME as circle", with the images
 
     def report(self) -> Iterator[str]:
         """A line for each kind of thing that has no counterpart."""
         total = len(self.pairs)
         if self.unknown_names:
             yield f"names that the set has not, left out: {_counted(self.unknown_names, total)}"
+        if self.other_shapes:
+            yield f"landmarks that are drawn, but not as a point, left out: {self.told_shapes()}"
         if self.missing_names:
             yield f"landmarks that are missing: {_counted(self.missing_names, total)}"
         if self.without_image:
@@ -42,6 +46,9 @@ class Matched:
         if self.without_annotation:
             names = [printable(file.name) for file in self.without_annotation]
             yield f"{len(names)} images have no annotation, left out: {_some(names)}"
+
+    def told_shapes(self) -> str:
+        return ", ".join(f"{shape} ({count} images)" for shape, count in self.other_shapes.items())
 
 
 def match(
@@ -57,6 +64,9 @@ def match(
     by_name, by_stem = _index(files, lambda file: file.name), _index(files, stem_of)
     matched = Matched()
     for entry in entries:
+        _note_other_shapes(entry, own_name, matched)
+        if not entry.points:  # tools also list images that nobody has marked, or that another job has
+            continue
         of_name = by_name.get(entry.image_name) or by_stem.get(entry.image_name)
         file = _file_of(entry, of_name or by_stem.get(stem_of(entry.image_name)) or [], folder, matched)
         if file is None:
@@ -66,8 +76,7 @@ def match(
                 f"{entry.where}: {printable(file)} is annotated here and in "
                 f"{matched.pairs[file].where}, expected once. Remove one of the two."
             )
-        if entry.points:
-            matched.pairs[file] = _by_set_names(entry, own_name, matched)
+        matched.pairs[file] = _by_set_names(entry, own_name, matched)
     matched.without_annotation = [file for file in files if file not in matched.pairs]
     _count_missing(matched, landmark_set)
     return matched
@@ -150,7 +159,7 @@ def prepared_case(
     return PreparedCase(
         name=name,
         image=image,
-        points=points + (INDEX_TO_CONTINUOUS if convention == "index" else 0.0),
+        points=points + TO_CONTINUOUS[convention],
         spacing=images[0].spacing,
         source_file=printable(file.name),
         source_size=size,
@@ -233,6 +242,15 @@ def _by_set_names(entry: Annotated, own_name: Callable[[str], str | None], match
     return named
 
 
+def _note_other_shapes(entry: Annotated, own_name: Callable[[str], str | None], matched: Matched) -> None:
+    points = {own_name(name) for name in entry.points}
+    for name, kind in entry.other_shapes.items():
+        own = own_name(name)
+        if own is not None and own not in points:
+            shape = f"{own} as {kind}"
+            matched.other_shapes[shape] = matched.other_shapes.get(shape, 0) + 1
+
+
 def _count_missing(matched: Matched, landmark_set: LandmarkSet) -> None:
     for name in landmark_set.landmarks:
         lacking = sum(name not in entry.points for entry in matched.pairs.values())
@@ -242,6 +260,7 @@ def _count_missing(matched: Matched, landmark_set: LandmarkSet) -> None:
         raise ValueError(
             f"no landmark of {landmark_set.name!r} in any annotation. Names there: "
             f"{_some(list(matched.unknown_names))}; in the set: {_some(landmark_set.landmarks)}; "
+            f"drawn, but not as a point: {matched.told_shapes()}; "
             f"annotated images that are not there: {_some(matched.without_image)}."
         )
 
