@@ -47,6 +47,7 @@ GOOD = {"name": "two", "landmarks": ["sella", "nasion"]}
         (GOOD | {"landmarks": ["sella", " sella"]}, r"names must be present and distinct"),
         (GOOD | {"landmarks": ["sella", " "]}, r"names must be present and distinct"),
         (GOOD | {"name": 2}, r"own\.json: name 2, expected a word"),
+        (GOOD | {"name": "both hands"}, r"own\.json: landmark set 'both hands', expected letters, digits"),
         (GOOD | {"abbreviations": ["S"]}, r"1 distinct abbreviations for 2 landmarks"),
         (GOOD | {"abbreviations": ["S", "S"]}, r"1 distinct abbreviations for 2 landmarks"),
         (GOOD | {"pairs": [[0, 2]]}, r"must name distinct indices below 2"),

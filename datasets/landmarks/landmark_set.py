@@ -5,6 +5,7 @@ The sets that ship lie in ``landmark_sets/`` beside this file; a user's own is o
 
 import itertools
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,8 +110,20 @@ def _is_pair(value: object) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(type(index) is int for index in value)
 
 
+def require_set_name(name: str, source: object) -> None:
+    """Raise ValueError, beginning with ``source``, unless a set called so can be named behind a file."""
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+        raise ValueError(
+            f"{source}: landmark set {name!r}, expected letters, digits, '.', '_' and '-', since it is named "
+            "behind files. Rename it there."
+        )
+
+
 def load_landmark_set(name_or_file: str | Path) -> LandmarkSet:
-    """A shipped set by name (``isbi19``, ``cl38``) or a user's own JSON file by path."""
+    """A shipped set by name (``isbi19``, ``cl38``) or a user's own JSON file by path.
+
+    Raises ValueError where there is none, and for a file that describes no set or has no name for it.
+    """
     file = Path(name_or_file)
     if file.suffix != ".json":
         file = _FOLDER / f"{name_or_file}.json"
@@ -123,4 +136,6 @@ def load_landmark_set(name_or_file: str | Path) -> LandmarkSet:
         data = json.loads(file.read_text(encoding="utf-8-sig"))
     except ValueError as error:  # of the JSON, or of its encoding
         raise ValueError(f"{file}: not valid JSON in UTF-8 ({error}).") from error
-    return LandmarkSet.from_dict(data, source=str(file))
+    landmark_set = LandmarkSet.from_dict(data, source=str(file))
+    require_set_name(landmark_set.name, file)
+    return landmark_set

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
+from datasets.landmarks.landmark_set import require_set_name
 from util.config import differing_keys, nearest
 from util.files import sha256
 from util.training.task import FIRST_TASK
@@ -31,7 +32,7 @@ def joined_config(configs: Mapping[str, DictConfig]) -> DictConfig:
     plain = {name: cast(dict[str, Any], OmegaConf.to_container(cfg)) for name, cfg in configs.items()}
     (first_name, first), *others = plain.items()
     for name, cfg in plain.items():
-        _require_name(name)
+        require_set_name(name, f"{cfg['data']['folder']}/dataset.json")
         if cfg["task"] != {"_target_": FIRST_TASK}:
             raise ValueError(
                 f"{name}: task {cfg['task']}, expected landmarks: only their models share a trunk."
@@ -112,11 +113,3 @@ def checkpoint_of_set(checkpoint: Mapping[str, Any], name: str | None, file: Pat
         "metrics": checkpoint["metrics"].get("sets", {}).get(name, {}),
         "iteration": checkpoint["iteration"],
     }
-
-
-def _require_name(name: str) -> None:
-    if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
-        raise ValueError(
-            f"landmark set {name!r}: expected letters, digits, '.', '_' and '-', since it is named behind a "
-            "file. Rename it in the dataset.json of its folder."
-        )
