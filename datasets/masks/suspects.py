@@ -8,6 +8,7 @@ the size of a hand matter nor which of the two hands it is. With fewer, places c
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
@@ -43,7 +44,10 @@ def find_suspects(
     placed, mirrored = laid_over(centres)
     with warnings.catch_warnings():  # numpy's, of a class that no image shows: it has no usual place or size
         warnings.simplefilter("ignore", RuntimeWarning)
-        found = [*_shifted(cases, classes, placed), *_odd_sizes(cases, classes, areas)]
+        far = _shifted(cases, classes, placed)
+        known = {(suspect.case, suspect.structure) for suspect in far}
+        near = [s for s in _exchanged(cases, classes, placed) if (s.case, s.structure) not in known]
+        found = [*far, *near, *_odd_sizes(cases, classes, areas)]
     few = mirrored if mirrored.mean() <= 0.5 else ~mirrored
     if 0 < few.mean() <= _MIRRORED:
         found += [
@@ -68,6 +72,24 @@ def _shifted(cases: Sequence[str], classes: Sequence[str], placed: np.ndarray) -
         if nearest != k and others[nearest] < limit[nearest]:
             reason = f"lies where the others have {classes[nearest]}"
         found.append(Suspect(cases[n], classes[k], reason, float(distances[n, k] / limit[k])))
+    return found
+
+
+def _exchanged(cases: Sequence[str], classes: Sequence[str], placed: np.ndarray) -> list[Suspect]:
+    """Two that have each other's label. Neighbours so exchanged may lie no farther off than is usual, but the
+    way from one to the other, which varies little, is then turned round.
+    """
+    usual = median_shape(placed)
+    away = np.linalg.norm(placed[:, :, None] - usual, axis=-1)  # (N, K, K) from the usual place of each
+    found = []
+    for j, k in combinations(range(len(classes)), 2):
+        turned = np.linalg.norm(placed[:, k] - placed[:, j] - (usual[k] - usual[j]), axis=-1)
+        limit = _FAR * np.nanmedian(turned) / 1.18
+        exchanged = (away[:, j, k] < away[:, j, j]) & (away[:, k, j] < away[:, k, k]) & (turned > limit)
+        for n in np.flatnonzero(exchanged):
+            for own, other in ((j, k), (k, j)):
+                reason = f"lies where the others have {classes[other]}"
+                found.append(Suspect(cases[n], classes[own], reason, float(turned[n] / limit)))
     return found
 
 
