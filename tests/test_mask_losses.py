@@ -48,7 +48,9 @@ def test_overlaps_by_hand() -> None:
     logits = SURE * (2 * masks_of([[0, 1, 1, 0]] * 2) - 1)  # 4 pixels, 2 of them right
     assert dice(logits, truth).item() == pytest.approx(1 - 3 / 5)  # (2 + 1) / (2 + 1 + 1 + 1)
     assert jaccard(logits, truth).item() == pytest.approx(1 - 3 / 7)
-    assert tversky(logits, truth, 0.0, 1.0).item() == pytest.approx(1 - 3 / 5)
+    larger = SURE * (2 * masks_of([[1, 1, 1, 0]] * 2) - 1)  # all 4 pixels, and 2 wrong ones
+    assert tversky(larger, truth, 1.0, 0.0).item() == pytest.approx(1 - 5 / 7)  # alpha: found wrongly
+    assert tversky(larger, truth, 0.0, 1.0).item() == pytest.approx(0.0)  # beta: missed
     assert lovasz_hinge(logits / SURE, truth).item() == pytest.approx(2 * (1 - 2 / 6))
 
 
