@@ -276,3 +276,10 @@ def test_a_plain_look_is_one_model_and_nothing_else() -> None:
     assert MaskLooks(ONE).plain and MaskLooks(ONE).to_dict() is None
     assert not MaskLooks(ONE, cleaning=Cleaning(1.0)).plain and not MaskLooks(ONE, threshold=0.5).plain
     assert MaskLooks(ONE, flip=True).to_dict()["flip"] is True
+
+
+def test_looks_are_told_in_words() -> None:
+    looks = MaskLooks(ONE, flip=True, cleaning=Cleaning(5.0, 2.5), mean_field=MeanField(2.0))
+    done = "parts below 5 mm2 dropped, holes below 2.5 mm2 filled, mean field 2"
+    assert str(looks) == f"{ONE[0]}, mirror image, {done}"
+    assert str(MaskLooks(ONE, cleaning=Cleaning(5.0))) == f"{ONE[0]}, parts below 5 mm2 dropped"

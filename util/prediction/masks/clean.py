@@ -27,6 +27,11 @@ class Cleaning:
     def off(self) -> bool:
         return not self.least_part_mm2 and not self.least_hole_mm2
 
+    def __str__(self) -> str:
+        parts, holes = self.least_part_mm2, self.least_hole_mm2
+        said = [f"parts below {parts:g} mm2 dropped"] if parts else []
+        return ", ".join([*said, *([f"holes below {holes:g} mm2 filled"] if holes else [])])
+
     def require(self, spacing: np.ndarray, where: str) -> None:
         """Raise ValueError, beginning with ``where``, unless areas can be measured or none is asked for."""
         if not self.off and not np.isfinite(spacing).all():

@@ -30,6 +30,9 @@ class MeanField:
             if not 0.0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"mean field {name}={getattr(self, name)}: expected a number above 0.")
 
+    def __str__(self) -> str:
+        return f"mean field {self.strength:g}"
+
     def __call__(self, logits: Tensor, images: Tensor) -> Tensor:
         """(B, K, H, W) logits and (B, C, H, W) images in [0, 1] of one canvas -> (B, K, H, W) logits.
 
