@@ -1,4 +1,8 @@
-"""The embedded default: 29 bones of phantom hands, which need no download. `make demo-masks` runs this."""
+"""The embedded default of masks: 29 bones of phantom hands, which need no download (`make demo-masks`).
+
+python tools/prepare_hand_phantom.py --output data/phantom_hand
+python main.py --config-file configs/masks/phantom_hand.py
+"""
 
 from configs.masks.jsrt import (
     criterion,
