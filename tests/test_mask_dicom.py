@@ -67,7 +67,7 @@ def test_an_anonymised_image_will_do_but_not_one_without_identity(tmp_path):
     assert pydicom.dcmread(file).PatientBirthDate == ""
     del image.StudyInstanceUID
     image.save_as(source)
-    with pytest.raises(ValueError, match="no StudyInstanceUID, by which a Segmentation refers"):
+    with pytest.raises(ValueError, match="no StudyInstanceUID, by which another object refers"):
         write_dicom_seg(file, source, masks)
 
 

@@ -129,7 +129,30 @@ def test_a_film_without_what_an_archive_needs_is_said(tmp_path: Path) -> None:
     with reviewed(tmp_path) as page:
         page.review(0)
         answer = page.client.post("/api/export/sr", json={})
-        assert answer.status_code == 400 and "film.dcm: lacks" in answer.json()["error"]
+        assert answer.status_code == 400 and "film.dcm: no StudyInstanceUID" in answer.json()["error"]
+
+
+def test_reports_are_written_of_anonymised_films_and_the_others_are_named(tmp_path: Path) -> None:
+    pytest.importorskip("highdicom")
+    image = np.random.default_rng(0).integers(0, 4095, (300, 240)).astype(np.uint16)
+    identity: dict[str, Any] = {tag: _STUDY[tag] for tag in ("StudyInstanceUID", "SeriesInstanceUID")}
+    (tmp_path / "films").mkdir()
+    anonymous = write_dicom(tmp_path / "films/anonymous.dcm", image, **identity)
+    files = [anonymous, write_dicom(tmp_path / "films/lost.dcm", image)]
+    make_films(tmp_path / "pictures", 2)
+    predictions = write_predictions(tmp_path / "pictures", tmp_path / "landmarks.json")
+    content = json.loads(predictions.read_text())
+    for line, file in zip(content["images"], files, strict=True):
+        line["file"] = str(file)
+    predictions.write_text(json.dumps(content))
+    with reviewed(tmp_path) as page:
+        for number in range(2):
+            page.review(number)
+        done = exported(page, "sr")
+    (name,) = done["files"]
+    assert name.startswith("anonymous") and "lost.dcm: no StudyInstanceUID" in " ".join(done["notes"])
+    report = pydicom.dcmread(tmp_path / "review/exports" / name)
+    assert report.StudyInstanceUID == "1.2.3" and report.PatientID == ""
 
 
 def test_a_structured_report_refers_to_the_film_and_holds_points_and_numbers(tmp_path: Path) -> None:

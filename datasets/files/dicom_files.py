@@ -24,6 +24,11 @@ _PLAIN: dict[tuple[bool | None, bool | None], str] = {  # transfer syntaxes by (
     (False, False): "1.2.840.10008.1.2.2",
 }
 _LARGE_VALUE = "1 MB"  # pixels are read when they are asked for
+_IDENTITY = ("StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID", "SOPInstanceUID")
+_MAY_BE_EMPTY = (  # but highdicom expects them, and anonymised files often lack some
+    *("PatientID", "PatientName", "PatientBirthDate", "PatientSex"),
+    *("AccessionNumber", "StudyID", "StudyDate", "StudyTime"),
+)
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,21 @@ def read_dicom(file: Path, *, stop_before_pixels: bool = False) -> "Dataset":
     if "TransferSyntaxUID" not in dataset.file_meta:
         dataset.file_meta.TransferSyntaxUID = UID(_PLAIN.get(dataset.original_encoding, _PLAIN[True, True]))
     return dataset
+
+
+def require_identity(dataset: "Dataset", name: object, instead: str = "") -> None:
+    """Raise ValueError, beginning with ``name``, for an image to which no other object can refer.
+
+    ``instead``: a sentence on what to do. Tags that may be empty, and that an anonymised image lacks, are
+    put into ``dataset``: they are repeated by whatever refers to it.
+    """
+    if absent := [tag for tag in _IDENTITY if not dataset.get(tag)]:
+        refusal = f"{name}: no {', '.join(absent)}, by which another object refers to its image. {instead}"
+        raise ValueError(refusal.rstrip())
+    for tag in _MAY_BE_EMPTY:
+        if tag not in dataset:
+            setattr(dataset, tag, "")
+    dataset.Modality = dataset.get("Modality") or "OT"  # other
 
 
 def _without_pixels(dataset: "Dataset") -> str | None:

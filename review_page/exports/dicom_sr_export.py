@@ -15,7 +15,7 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 from pydicom.uid import generate_uid
 
-from datasets.files.dicom_files import read_dicom
+from datasets.files.dicom_files import read_dicom, require_identity
 from review_page.case import Case
 from review_page.exports.prepared_export import file_stem, places, reviewed_cases
 from review_page.films import is_dicom
@@ -30,37 +30,39 @@ _UNITS = {
 }
 _MAKER = "CephDETR"
 _LIBRARY_TAG = "PatientOrientation"  # a list of images in the report holds it; without it there is no list
-_REPEATED = (
-    *("Modality", "StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID", "SOPInstanceUID"),
-    *("PatientID", "PatientName", "PatientBirthDate", "PatientSex"),
-    *("AccessionNumber", "StudyID", "StudyDate", "StudyTime"),
-)
 
 
 def write_all_reports(session: Session) -> tuple[list[str], list[str]]:
-    """NAME.dcm of every reviewed film that is a DICOM file. Raises ValueError for none."""
+    """NAME.dcm of every reviewed film that is a DICOM file to which a report can refer, and what to know.
+
+    Raises ValueError for none.
+    """
     cases = [case for case in reviewed_cases(session) if is_dicom(case.film.file)]
     if not cases:
         raise ValueError("No reviewed film is a DICOM file, and a structured report refers to one.")
-    names = []
+    names, refusals = [], []
     for case in cases:
         file = session.folder.exports / f"{file_stem(case)}.dcm"
-        write_report(file, case, session.measurer.of(case).rows, session.settings.reader)
-        names.append(file.name)
-    return names, ["DICOM has no codes of most of these landmarks: private ones name them."]
+        try:
+            write_report(file, case, session.measurer.of(case).rows, session.settings.reader)
+            names.append(file.name)
+        except ValueError as refusal:
+            refusals.append(str(refusal))
+    if not names:
+        raise ValueError(refusals[0])
+    return names, ["DICOM has no codes of most of these landmarks: private ones name them.", *refusals]
 
 
 def write_report(file: Path, case: Case, rows: Sequence[Mapping[str, Any]], reader: str) -> None:
     """A POINT a landmark that has a place, and ``rows`` of measurements (``CaseMeasurer``), each with its SD.
 
-    Raises ValueError without highdicom and for a film of several frames.
+    Raises ValueError without highdicom, for a film of several frames and for one without identity.
     """
     sr = _highdicom(file)
     source = read_dicom(case.film.file)
     if case.film.slice is not None:
         raise ValueError(f"{case.name}: one of several frames; reports are written of films of one frame.")
-    if lacking := [tag for tag in _REPEATED if tag not in source]:
-        raise ValueError(f"{case.name}: lacks {', '.join(lacking)}, which a report repeats.")
+    require_identity(source, case.name)
     groups = [*_points(sr, case, source), *_measurements(sr, case, rows, source)]
     content = sr.MeasurementReport(
         observation_context=sr.ObservationContext(observer_person_context=_observer(sr, reader)),

@@ -13,16 +13,11 @@ import numpy as np
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
-from datasets.files.dicom_files import read_dicom
+from datasets.files.dicom_files import read_dicom, require_identity
 from datasets.files.image_files import SourceImage
 from util.files import printable, write_atomic
 
 _MAKER, _MODEL = "CephDETR", "CephDETR masks"
-_IDENTITY = ("StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID", "SOPInstanceUID")
-_MAY_BE_EMPTY = (  # but highdicom expects them, and anonymised files often lack some
-    *("PatientID", "PatientName", "PatientBirthDate", "PatientSex"),
-    *("AccessionNumber", "StudyID", "StudyDate", "StudyTime"),
-)
 
 
 def write_dicom_seg(file: Path, source: Path, masks: Mapping[str, np.ndarray]) -> None:
@@ -96,15 +91,7 @@ def _source_image(source: Path, size: tuple[int, int], *, pixels: bool = True) -
             f"{source}: {shape[0]}x{shape[1]} pixels in {image.get('NumberOfFrames', 1)} frames, the masks "
             f"have {size[0]}x{size[1]}. A Segmentation needs the very image that was looked at."
         )
-    if absent := [name for name in _IDENTITY if not image.get(name)]:
-        raise ValueError(
-            f"{source}: no {', '.join(absent)}, by which a Segmentation refers to its image. Write PNG or "
-            "COCO instead."
-        )
-    for name in _MAY_BE_EMPTY:
-        if name not in image:
-            setattr(image, name, "")
-    image.Modality = image.get("Modality") or "OT"  # other: the Segmentation is described by it
+    require_identity(image, source, "Write PNG or COCO instead.")
     return image
 
 
