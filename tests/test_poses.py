@@ -1,6 +1,6 @@
 """Pictures that lie wrongly or small are put right, and points lead back to where they are in the file."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -157,6 +157,17 @@ def test_even_margins_are_cut_and_points_lead_back(grey, noise):
     frame = np.clip(frame, 0, 255).astype(np.uint8)
     corner, size = without_margins(frame)
     assert (np.abs(corner - [500, 70]) <= 4).all() and (np.abs(size - [120, 160]) <= 8).all()
+
+
+@pytest.mark.parametrize(("number", "seen"), [(2, HEAD.shape), (None, (200, 150))])
+def test_slices_of_a_stack_are_seen_without_the_zeros_that_pad_them(number, seen):
+    model = KnowsTheHead()
+    padded = np.pad(HEAD, ((0, 40), (0, 30)))
+    image = replace(source(padded), slice=number)
+    (found,) = Posed(model, None, search=True)([image])
+    assert model.seen == [seen]
+    if number:
+        assert np.array_equal(found.points, POINTS)
 
 
 def test_a_wide_frame_is_undone_in_the_files_own_pixels():

@@ -5,7 +5,7 @@ import numpy as np
 
 _LOOK = 512  # longer side, in pixels, of the small copy that is searched
 _EVEN = 10  # grey values between which a margin stays
-_WORTH = 0.64  # share of the area that the rest may have; with more, the cut gains less than 1.25 in scale
+_WORTH = 0.64  # share of the area that the rest may have: a cut on all sides then gains 1.25 in scale
 _LEAST = 0.1  # share of a side; with less there is no picture in it
 
 Window = tuple[np.ndarray, np.ndarray]  # corner (2,) and size (2,) in whole pixels

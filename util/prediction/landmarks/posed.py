@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from datasets.files.image_files import SourceImage
+from datasets.landmarks.cl_detection2023 import without_padding
 from transforms.geometry import translate, warp_points
 from transforms.poses import AS_IS, POSES, Pose, pose_by_directions
 from util.prediction.landmarks.plausibility import Limits
@@ -20,6 +21,8 @@ _BETTER = 0.5  # a pose is changed for one that is this much less strange: other
 
 class Posed(Predictor):
     """A predictor that shows another each picture upright and without even margins, and flags the rest.
+
+    Of a file of several images the zeros below and on the right are padding to one size, and not shown.
 
     A DICOM file may say how the patient lies (PatientOrientation). Otherwise the picture is taken as it is.
     Where the landmarks found are beyond ``limits``, the other seven poses are tried, and the least strange
@@ -100,6 +103,8 @@ class _Look:
 
 def _view(image: SourceImage, pose: Pose) -> _View:
     pixels, to_source = image.image, np.eye(3)
+    if image.slice is not None:
+        pixels = without_padding(pixels, str(image.file))
     window = without_margins(pixels)
     if window is not None:
         corner, size = window
