@@ -122,6 +122,11 @@ class MaskFinder:
         told = [list(member.attributes.items()) for member in members]
         self.attributes = dict(told[0]) if all(other == told[0] for other in told) else {}
         self.answers = MaskAnswers(self.class_set, labels, self.attributes)
+        if looks.flip and self.class_set.pairs is None:
+            raise ValueError(
+                f"{self.file}: --flip, but which classes a mirror image exchanges is not known: the data "
+                "that it was trained on did not say. Leave out --flip."
+            )
         self._order = self.class_set.mirrored() if looks.flip else ()
         self.thresholds = self._thresholds()
 
