@@ -77,7 +77,7 @@ def test_override_may_set_an_argument_that_the_config_leaves_at_its_default():
         ("train.seed.x=3", "no key 'x'"),
         ("train.seed", "expected key=value"),
         ("train.seed=a: b", "not a YAML value"),
-        ("train.output_dir=", "no value"),
+        ("train.output_dir=", "no value. Give one, or null where"),
         ("train.seed=two", "train.seed=two: expected a number in place of 0"),
         ("optimizer.lr=abc", "optimizer.lr=abc: expected a number in place of 0.01"),
         ("optimizer.eps=abc", "eps=abc: expected a number"),  # left at its default

@@ -281,7 +281,7 @@ def _is_data(name: str, value: Any) -> bool:
 def _parse(item: str, text: str) -> Any:
     """YAML, where ``true`` and ``false`` are booleans and ``no`` is a word."""
     if not text.strip():
-        raise ValueError(f"override {item!r}: no value. Give one, or {item.strip()}null for none.")
+        raise ValueError(f"override {item!r}: no value. Give one, or null where the key takes none.")
     if text.lower() in ("yes", "no", "on", "off"):
         return text
     try:
