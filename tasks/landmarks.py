@@ -254,9 +254,12 @@ class LandmarkTask(Task):
         looks: Any,
         meanings: Sequence[LandmarkMeaning],
     ) -> LandmarkEvaluation:
+        from datasets.prepared.repeats import film_digest
         from util.evaluation.landmarks.evaluation import LandmarkEvaluation
         from util.evaluation.landmarks.metrics import summarise
 
+        known = {digest for meaning in meanings for digest in meaning.taught_by}
+        films = enumerate(data.cases) if known else ()
         return LandmarkEvaluation(
             errors=results,
             summary=summarise(results),
@@ -267,6 +270,7 @@ class LandmarkTask(Task):
             subset=data.subset,
             looks=looks,
             repeated=data.repeated,
+            taught=tuple(case for index, case in films if film_digest(data.load(index).image) in known),
             trained_on=" + ".join(dict.fromkeys(meaning.labels for meaning in meanings)),
         )
 

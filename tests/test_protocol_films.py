@@ -1,6 +1,7 @@
 """Which films teach a protocol, and how a model sees them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,27 @@ def test_without_limits_films_are_taken_as_they_lie(tmp_path: Path, checkpoint: 
     made = adapted(checkpoint, folder)
     assert made.errors.cases == ("a", "b") and made.left_out == ()
     assert made.errors.radial_mm[1].min() > 2.0
+
+
+def test_films_that_taught_the_protocol_are_no_test_of_it(tmp_path: Path) -> None:
+    films = [film(name, image=np.roll(HEAD, step)) for step, name in enumerate("abcd")]
+    taught = prepared(tmp_path / "taught", *films[:2])
+    model, file = write_smoke_checkpoint(tmp_path / "model.pt", SET), tmp_path / "clinic.pt"
+    save_checkpoint(file, adapt(model, taught, "train").checkpoint)
+    renamed = [replace(one, name=f"new {one.name}") for one in films]
+    for name, tested, others in (("all", renamed, 2), ("same", renamed[:2], 0), ("new", renamed[2:], 2)):
+        folder, numbers = prepared(tmp_path / name, *tested), tmp_path / f"{name}.json"
+        options = ("--data", folder, "--subset", "train", "--workers", "0", "--json", numbers)
+        ended = run_tool("test.py", "--checkpoint", file, *options)
+        assert ended.returncode == 0, ended.stderr
+        found = json.loads(numbers.read_text())
+        assert found["taught"] == (["new a", "new b"] if name != "new" else [])
+        if name == "new":
+            assert "taught the model" not in ended.stdout and found["untaught"] is None
+            continue
+        assert "2 of these X-rays taught the model its protocol (new a, new b)" in ended.stdout
+        assert ("nothing is left" in ended.stdout) == (not others)
+        assert (found["untaught"] or {}).get("num_images", 0) == others
 
 
 def test_lengths_in_percent_are_called_so(tmp_path: Path) -> None:

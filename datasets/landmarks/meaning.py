@@ -17,6 +17,7 @@ class LandmarkMeaning:
     labels: str
     landmark_shapes: Mapping[str, Any] | None = None  # which way their readers are unsure, as plain data
     unit: LengthUnit = LengthUnit()  # noqa: RUF009 (frozen)
+    taught_by: tuple[str, ...] = ()  # ``film_digest`` of the films that its protocol was fitted on
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -42,4 +43,6 @@ class LandmarkMeaning:
             raise ValueError(f"{source}: no {sorted(absent)}: not a checkpoint of a landmark model.")
         landmark_set = LandmarkSet.from_dict(checkpoint["landmark_set"], source=str(source))
         unit = unit_of(checkpoint, landmark_set, source)
-        return cls(landmark_set, checkpoint["labels"], checkpoint.get("landmark_shapes"), unit)
+        protocol, shapes = checkpoint.get("protocol"), checkpoint.get("landmark_shapes")
+        taught_by = protocol.get("film_digests", ()) if isinstance(protocol, Mapping) else ()
+        return cls(landmark_set, checkpoint["labels"], shapes, unit, tuple(taught_by))

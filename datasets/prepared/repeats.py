@@ -4,6 +4,7 @@ ISBI 2015 has 23 such pairs, 20 of them between TrainingData and Test1Data, each
 doctors (docs/ledger.md). Another film of the same patient is not found: it is another picture.
 """
 
+import hashlib
 from collections.abc import Mapping
 
 import cv2
@@ -27,6 +28,11 @@ def fingerprint(image: np.ndarray) -> np.ndarray:
     middle = detail[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN].ravel()
     middle = middle - middle.mean()
     return middle / max(float(np.linalg.norm(middle)), 1e-6)
+
+
+def film_digest(image: np.ndarray) -> str:
+    """16 hexadecimal digits by which a film is told again without its name; image: (H, W) uint8."""
+    return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()[:16]
 
 
 def find_repeats(fingerprints: Mapping[str, np.ndarray]) -> list[tuple[str, str]]:

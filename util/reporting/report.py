@@ -1,12 +1,12 @@
 """The evaluation as one self-contained HTML file: nothing is loaded from elsewhere."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from util.evaluation.landmarks.evaluation import LandmarkEvaluation, table_header, table_rows
-from util.evaluation.landmarks.metrics import OUTLIER_MM, usual_thresholds
+from util.evaluation.landmarks.metrics import OUTLIER_MM, Summary, usual_thresholds
 from util.evaluation.landmarks.unit_names import short
 from util.reporting import figures
 from util.reporting.frame import facts, figure, heading, note, table, tiles, write_page
@@ -67,23 +67,26 @@ def _origin(evaluation: LandmarkEvaluation) -> str:
         "Checkpoint": str(evaluation.looks or evaluation.checkpoint),
         "Data": f"{evaluation.folder}, subset {evaluation.subset}",
         "Measured against": f"{evaluation.labels} labels",
-        **_repeated(evaluation),
+        **_seen("X-rays that train or val has too", evaluation.repeated, evaluation.unrepeated, evaluation),
+        **_seen("X-rays that its protocol was fitted on", evaluation.taught, evaluation.untaught, evaluation),
         "Landmark set": f"{evaluation.landmark_set.name}, {len(evaluation.landmark_set)} landmarks",
         "Landmark names": evaluation.landmark_set.note or "no note given by the landmark set",
     }
     return facts(known)
 
 
-def _repeated(evaluation: LandmarkEvaluation) -> dict[str, str]:
-    if not evaluation.repeated:
+def _seen(
+    title: str, cases: Sequence[str], others: Summary | None, evaluation: LandmarkEvaluation
+) -> dict[str, str]:
+    """How many ``cases`` are no test, and what the ``others`` come to; empty where there are none."""
+    if not cases:
         return {}
-    others = evaluation.unrepeated
     left = (
         "none is left"
         if others is None
         else f"without them {_length(others.mre_mm, evaluation)}, {others.sdr_percent['2.0']:.1f} %"
     )
-    return {"X-rays that train or val has too": f"{len(evaluation.repeated)} ({left})"}
+    return {title: f"{len(cases)} ({left})"}
 
 
 def _headline(evaluation: LandmarkEvaluation) -> str:

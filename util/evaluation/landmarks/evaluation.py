@@ -18,6 +18,8 @@ from util.prediction.landmarks.looks import Looks
 from util.reporting.text_table import aligned
 from util.reporting.visualise import overlay
 
+_NAMED = 10  # cases in a line
+
 
 @dataclass(frozen=True)
 class LandmarkEvaluation:
@@ -32,6 +34,7 @@ class LandmarkEvaluation:
     subset: str
     looks: Looks | None = None  # what was evaluated, where it may be more than ``checkpoint`` alone
     repeated: tuple[str, ...] = ()  # cases whose X-ray train or val has too
+    taught: tuple[str, ...] = ()  # cases that the model's protocol was fitted on
     trained_on: str = ""  # whose annotations the model learnt from, or the models
 
     @cached_property
@@ -44,7 +47,15 @@ class LandmarkEvaluation:
         """Without the ``repeated`` cases, which are no test of unseen X-rays; None where there are none of
         them, or where nothing annotated is left.
         """
-        others = [case not in self.repeated for case in self.errors.cases]
+        return self._without(self.repeated)
+
+    @cached_property
+    def untaught(self) -> Summary | None:
+        """Likewise without the cases that have ``taught`` the model whom it follows."""
+        return self._without(self.taught)
+
+    def _without(self, cases: tuple[str, ...]) -> Summary | None:
+        others = [case not in cases for case in self.errors.cases]
         if all(others) or not np.isfinite(self.errors.radial_mm[others]).any():
             return None
         return summarise(self.errors.only(others))
@@ -73,6 +84,7 @@ class LandmarkEvaluation:
             *([f"test-time options: {self.looks}"] if self.looks and not self.looks.plain else []),
             f"MRE {summary.mre_mm:.3f} {summary.unit}; {rates}",
             *([_repeated_line(self)] if self.repeated else []),
+            *([_taught_line(self)] if self.taught else []),
             _offset_line(self),
             _uncertainty_line(self),
         ]
@@ -102,6 +114,8 @@ class LandmarkEvaluation:
             "calibration": self.reliability.to_dict(),
             "repeated": list(self.repeated),
             "unrepeated": self.unrepeated and self.unrepeated.to_dict(),
+            "taught": list(self.taught),
+            "untaught": self.untaught and self.untaught.to_dict(),
             "checkpoint": str(self.checkpoint),
             "test_time": self.looks and self.looks.to_dict(),
             "data": str(self.folder),
@@ -163,7 +177,17 @@ def _cells(group: Statistics) -> list[str]:
 def _repeated_line(evaluation: LandmarkEvaluation) -> str:
     """What the images come to that neither train nor val has under another name, in one line."""
     start = f"{len(evaluation.repeated)} of these X-rays are in train or val too"
-    others = evaluation.unrepeated
+    return _others_line(start, evaluation.unrepeated)
+
+
+def _taught_line(evaluation: LandmarkEvaluation) -> str:
+    """Which images the protocol was fitted on, and what the others come to, in one line."""
+    first = ", ".join(evaluation.taught[:_NAMED]) + (", ..." if evaluation.taught[_NAMED:] else "")
+    start = f"{len(evaluation.taught)} of these X-rays taught the model its protocol ({first})"
+    return _others_line(start, evaluation.untaught)
+
+
+def _others_line(start: str, others: Summary | None) -> str:
     if others is None:
         return f"{start}: nothing is left that was not seen before"
     interval = "{:.3f} to {:.3f}".format(*others.mre_ci95_mm)

@@ -1,12 +1,13 @@
 """A checkpoint that follows the protocol of readers, from films that they have marked (docs/protocols.md)."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from datasets.landmarks.landmark_set import LandmarkSet
 from datasets.loader import eval_loader
+from datasets.prepared.repeats import film_digest
 from measurements.face_frame import mean_face
 from transforms.sample import PointSample
 from util.checkpoints.checkpoint import load_checkpoint, load_model
@@ -65,7 +66,7 @@ def adapt(
     batches: Any = eval_loader(dataset, batch_size, workers, collate=_as_they_are)
     limits = limits_of(content, len(dataset.landmark_set), str(checkpoint))
     predictor: Any = loaded.task.predictor(loaded)
-    errors, left_out = _on_plausible_films(Posed(predictor, limits, search=True), watched(batches))
+    errors, digests, left_out = _on_plausible_films(Posed(predictor, limits, search=True), watched(batches))
     canvas = instantiate(loaded.config.eval_transforms)
     reference = mean_face(errors.predicted * errors.spacing[:, None])
     protocol = fit_protocol(
@@ -74,6 +75,7 @@ def adapt(
         labels=dataset.labels,
         canvas=(canvas.width, canvas.height),
     )
+    protocol = replace(protocol, film_digests=digests)
     return Adaptation(
         checkpoint=_following(content, protocol),
         protocol=protocol,
@@ -92,16 +94,18 @@ def _as_they_are(samples: Sequence[PointSample]) -> Any:
 
 def _on_plausible_films(
     predictor: Predictor, batches: Iterable[Sequence[PointSample]]
-) -> tuple[Errors, tuple[str, ...]]:
-    """The errors on films where ``predictor`` finds nothing implausible, and a sentence on each other one.
+) -> tuple[Errors, tuple[str, ...], tuple[str, ...]]:
+    """The errors on films where ``predictor`` finds nothing implausible, the digests of these films, and a
+    sentence on each other one.
 
     Raises ValueError where there are only others.
     """
-    parts, left_out = [], []
+    parts, digests, left_out = [], [], []
     for samples in batches:
         found = found_on(samples, predictor)
         kept = [landmarks.plausible is not False for landmarks in found]
         parts.append(errors_of(samples, found).only(kept))
+        digests += [film_digest(samples[index].image) for index, plausible in enumerate(kept) if plausible]
         left_out += [
             f"{sample.case}: {landmarks.plausible_reason}"
             for sample, landmarks in zip(samples, found, strict=True)
@@ -114,7 +118,7 @@ def _on_plausible_films(
             f"{left_out[0]}. For proper X-rays of another machine, first fit the limits to them: "
             "tools/fit_plausibility.py."
         )
-    return errors, tuple(left_out)
+    return errors, tuple(digests), tuple(left_out)
 
 
 def _following(checkpoint: dict[str, Any], protocol: ProtocolOffsets) -> dict[str, Any]:

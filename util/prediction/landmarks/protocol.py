@@ -29,6 +29,7 @@ class ProtocolOffsets:
     films: int  # that it was fitted on
     labels: str  # whose protocol it is
     canvas: tuple[int, int]  # (width, height) in pixels of the model's input
+    film_digests: tuple[str, ...] = ()  # of these films (``film_digest``); none in older checkpoints
 
     def applied(self, points: np.ndarray, uncertainty: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(N, K, 2) points and (N, K) rms radial errors of the model -> those of the protocol; square pixels
@@ -46,7 +47,9 @@ class ProtocolOffsets:
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         arrays = {key: getattr(self, key).tolist() for key in ("reference", "offset", "variance", "factor")}
-        return {**arrays, "films": self.films, "labels": self.labels, "canvas": list(self.canvas)}
+        return {**arrays, "films": self.films, "labels": self.labels, "canvas": list(self.canvas)} | {
+            "film_digests": list(self.film_digests)
+        }
 
     @classmethod
     def from_dict(cls, data: Any, where: str) -> ProtocolOffsets:
@@ -57,6 +60,7 @@ class ProtocolOffsets:
             ]
             films, labels = int(data["films"]), str(data["labels"])
             width, height = (int(side) for side in data["canvas"])
+            digests = tuple(str(digest) for digest in data.get("film_digests", ()))
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 f"{where}: its protocol is not as written ({error!r}). Fit it again with "
@@ -71,7 +75,7 @@ class ProtocolOffsets:
                 f"{where}: its protocol has arrays of {shapes}, expected finite ones of one length. "
                 "Fit it again with tools/adapt_protocol.py."
             )
-        return cls(reference, offset, variance, factor, films, labels, (width, height))
+        return cls(reference, offset, variance, factor, films, labels, (width, height), digests)
 
 
 def restore_protocol(model: LandmarkModel, checkpoint: Mapping[str, Any], file: Path) -> None:
