@@ -147,3 +147,26 @@ def test_a_plate_that_the_truth_lacks_counts_in_no_angle(tmp_path):
     truth[0, 8:12] = np.nan  # all of the most tilted vertebra, which is found
     found = numbers_of(tmp_path, truth, predicted)
     assert (found["main"], found["smape"]) == (0.0, 0.0)
+
+
+def test_what_the_truth_lacks_counts_nowhere(tmp_path):
+    truth = np.concatenate([spine([-5, 10, 20, 0, -15])] * 3)
+    predicted = truth + np.array([0.0, 25.0])  # slips where the next one down is there
+    truth[0] = np.nan  # nothing
+    truth[1, :4] = truth[1, 8:12] = np.nan  # the first vertebra and the third
+    found = numbers_of(tmp_path, truth, predicted)
+    assert found["slipped"] == 100.0 and found["vertebrae"] == pytest.approx((100 / 3 + 80.0) / 2)
+
+
+def test_no_angle_in_any_image_is_null(tmp_path):
+    truth = spine([0, 10])
+    truth[:, ::4] = np.nan  # a corner of every upper end plate
+    truth[:, 2::4] = np.nan  # and of every lower one
+    found = numbers_of(tmp_path, truth, spine([0, 10]))
+    assert found["main"] is None and found["error"] == 0.0
+
+
+def test_the_chest_tool_names_the_file_of_other_landmarks(tmp_path):
+    points = spine([0, 10])
+    done = run_tool("tools/evaluate_chest.py", written(tmp_path / "x.json", points, points))
+    assert done.returncode == 1 and "x.json: landmarks ['heart, right border" in done.stderr

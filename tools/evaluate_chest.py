@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from measurements.chest import cardiothoracic_ratio
 from util.evaluation.landmarks.comparison import EvaluatedRun, read_run, require_comparable
-from util.evaluation.landmarks.image_means import told
+from util.evaluation.landmarks.image_means import mean_known, told
 from util.reporting.text_table import aligned
 
 
@@ -44,8 +44,12 @@ def chest_values(run: EvaluatedRun) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     if run.predicted is None:
         raise ValueError(f"{run.file}: no predicted points. Write it anew with test.py --json.")
     names = list(run.landmarks)
-    off = 100.0 * (cardiothoracic_ratio(run.predicted, names) - cardiothoracic_ratio(run.truth, names))
-    return np.nanmean(run.radial_mm, axis=1), np.abs(off), off
+    try:
+        found, true = (cardiothoracic_ratio(points, names) for points in (run.predicted, run.truth))
+    except ValueError as error:
+        raise ValueError(f"{run.file}: {error}") from error
+    off = 100.0 * (found - true)
+    return mean_known(run.radial_mm), np.abs(off), off
 
 
 if __name__ == "__main__":

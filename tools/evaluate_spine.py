@@ -17,10 +17,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from measurements.spine import cobb_angles, require_order, slips, smape, vertebra_widths
+from measurements.spine import cobb_angles, require_order, slips, smape, vertebra_widths, vertebrae
 from util.arguments import listed_cases
 from util.evaluation.landmarks.comparison import EvaluatedRun, read_run, require_comparable
-from util.evaluation.landmarks.image_means import interval, told
+from util.evaluation.landmarks.image_means import interval, mean_known, told
+from util.evaluation.landmarks.metrics import json_ready
 from util.files import write_atomic
 from util.reporting.text_table import aligned
 
@@ -55,14 +56,16 @@ def main() -> None:
     print("SMAPE and main: of the three Cobb angles, and the largest of them.")
     if args.output is not None:
         record = {run.name: _record(of) for run, of in zip(runs, found, strict=True)}
-        write_atomic(args.output / "spine.json", json.dumps(record, indent=1, allow_nan=False) + "\n")
+        text = json.dumps(json_ready(record), indent=1, allow_nan=False)  # null where no image tells
+        write_atomic(args.output / "spine.json", text + "\n")
 
 
 def spine_values(run: EvaluatedRun) -> dict[str, np.ndarray]:
     """(N,) of every number of ``TITLES``, an image each.
 
     Angles and widths are of lengths: pixels may be oblong. A corner that the truth lacks is left out of the
-    predicted angles too, so that both are of the same end plates.
+    predicted angles too, so that both are of the same end plates. Slips are of the vertebrae with a true
+    centre. NaN where an image does not tell.
     """
     if run.predicted is None:
         raise ValueError(f"{run.file}: no predicted points. Write it anew with test.py --json.")
@@ -73,14 +76,15 @@ def spine_values(run: EvaluatedRun) -> dict[str, np.ndarray]:
         raise ValueError(f"{run.file}: {error}") from error
     apart = np.linalg.norm(predicted - truth, axis=-1)  # (N, K)
     widths = np.repeat(vertebra_widths(truth), 4, axis=1)
-    slipped = slips(predicted, truth)
+    slipped = slips(predicted, truth)  # (N, V)
+    marked = np.isfinite(vertebrae(truth).reshape(*slipped.shape, -1)).all(-1)
     true_angles = cobb_angles(truth).angles
     angles = cobb_angles(np.where(np.isnan(truth), np.nan, predicted)).angles
     values = {
-        "error": np.nanmean(run.radial_mm, axis=1),
-        "widths": np.nanmean(apart / widths, axis=1),
-        "slipped": 100.0 * slipped.any(1),
-        "vertebrae": 100.0 * slipped.mean(1),
+        "error": mean_known(run.radial_mm),
+        "widths": mean_known(apart / widths),
+        "slipped": 100.0 * np.where(marked.any(-1), slipped.any(1), np.nan),
+        "vertebrae": 100.0 * mean_known(np.where(marked, slipped, np.nan)),
         "smape": smape(angles, true_angles),
         "main": np.abs(angles[:, 0] - true_angles[:, 0]),
     }
@@ -89,7 +93,7 @@ def spine_values(run: EvaluatedRun) -> dict[str, np.ndarray]:
 
 def _record(found: dict[str, np.ndarray]) -> dict[str, dict[str, float | list[float]]]:
     return {
-        name: {"mean": float(np.nanmean(values)), "ci95": list(interval(values))}
+        name: {"mean": float(mean_known(values[None])[0]), "ci95": list(interval(values))}
         for name, values in found.items()
     }
 

@@ -5,6 +5,12 @@ import numpy as np
 from util.evaluation.landmarks.metrics import resamples
 
 
+def mean_known(values: np.ndarray) -> np.ndarray:
+    """(N,) mean over the known numbers of each row of (N, K); NaN for a row without any."""
+    known = np.isfinite(values)
+    return np.where(known, values, 0.0).sum(1) / np.where(known.any(1), known.sum(1), np.nan)
+
+
 def interval(values: np.ndarray, seed: int = 0) -> tuple[float, float]:
     """95 % of the mean of (N,) values, whole images drawn (Efron & Tibshirani, 1993); NaN counts nowhere."""
     known = values[np.isfinite(values)]
