@@ -100,18 +100,18 @@ def test_films_that_taught_the_protocol_are_no_test_of_it(tmp_path: Path) -> Non
     taught = prepared(tmp_path / "taught", *films[:2])
     model, file = write_smoke_checkpoint(tmp_path / "model.pt", SET), tmp_path / "clinic.pt"
     save_checkpoint(file, adapt(model, taught, "train").checkpoint)
-    renamed = [replace(one, name=f"new {one.name}") for one in films]
+    renamed = [replace(one, name=f"new_{one.name}") for one in films]
     for name, tested, others in (("all", renamed, 2), ("same", renamed[:2], 0), ("new", renamed[2:], 2)):
         folder, numbers = prepared(tmp_path / name, *tested), tmp_path / f"{name}.json"
         options = ("--data", folder, "--subset", "train", "--workers", "0", "--json", numbers)
         ended = run_tool("test.py", "--checkpoint", file, *options)
         assert ended.returncode == 0, ended.stderr
         found = json.loads(numbers.read_text())
-        assert found["taught"] == (["new a", "new b"] if name != "new" else [])
+        assert found["taught"] == (["new_a", "new_b"] if name != "new" else [])
         if name == "new":
             assert "taught the model" not in ended.stdout and found["untaught"] is None
             continue
-        assert "2 of these X-rays taught the model its protocol (new a, new b)" in ended.stdout
+        assert "2 of these X-rays taught the model its protocol (new_a, new_b)" in ended.stdout
         assert ("nothing is left" in ended.stdout) == (not others)
         assert (found["untaught"] or {}).get("num_images", 0) == others
 
