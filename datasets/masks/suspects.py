@@ -86,7 +86,7 @@ def _exchanged(cases: Sequence[str], classes: Sequence[str], placed: np.ndarray)
         turned = np.linalg.norm(placed[:, k] - placed[:, j] - (usual[k] - usual[j]), axis=-1)
         limit = _FAR * np.nanmedian(turned) / 1.18
         exchanged = (away[:, j, k] < away[:, j, j]) & (away[:, k, j] < away[:, k, k]) & (turned > limit)
-        for n in np.flatnonzero(exchanged):
+        for n in map(int, np.flatnonzero(exchanged)):
             for own, other in ((j, k), (k, j)):
                 reason = f"lies where the others have {classes[other]}"
                 found.append(Suspect(cases[n], classes[own], reason, float(turned[n] / limit)))
