@@ -94,11 +94,11 @@ def _by_person(file: Path, persons: Iterable[str]) -> tuple[list[str], dict[str,
     if len(lines) < 2:
         raise ValueError(f"{file}: {len(lines)} rows, expected a header and a row a person.")
     header = [_text(cell).lower() for cell in lines[0]]
-    person = _column(header, _ID, file)
+    place = _column(header, _ID, file)
     rows: dict[str, list[Any]] = {}
     for cells in lines[1:]:
         row = [*cells, *[None] * (len(header) - len(cells))]  # a line may be empty, or end early
-        name = _text(row[person])
+        name = _text(row[place])
         if name in rows:
             raise ValueError(f"{file}: {name} has two rows, expected one.")
         if name:
@@ -108,7 +108,7 @@ def _by_person(file: Path, persons: Iterable[str]) -> tuple[list[str], dict[str,
     if not found:
         raise ValueError(
             f"{file}: rows of {', '.join(list(rows)[:3])}, ..., expected persons of the images, such as "
-            f"{', '.join(wanted[:3])}. Correct the column {header[person].upper()}."
+            f"{', '.join(wanted[:3])}. Correct the column {header[place].upper()}."
         )
     return header, found
 

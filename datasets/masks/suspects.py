@@ -62,8 +62,7 @@ def _shifted(cases: Sequence[str], classes: Sequence[str], placed: np.ndarray) -
     usual = median_shape(placed)  # (K, 2)
     distances = np.linalg.norm(placed - usual, axis=-1)  # (N, K)
     extent = 2.0 * np.sqrt(np.nanvar(usual, 0).sum())
-    typical = np.nanmedian(distances, 0) / 1.18  # of the two axes' normal errors: a robust standard deviation
-    limit = np.maximum(_FAR * typical, _LEAST_SHIFT * extent)
+    limit = np.maximum(_FAR * _spread(distances), _LEAST_SHIFT * extent)
     found = []
     for n, k in _where(np.nan_to_num(distances) > limit):
         others = np.linalg.norm(usual - placed[n, k], axis=-1)
@@ -84,13 +83,18 @@ def _exchanged(cases: Sequence[str], classes: Sequence[str], placed: np.ndarray)
     found = []
     for j, k in combinations(range(len(classes)), 2):
         turned = np.linalg.norm(placed[:, k] - placed[:, j] - (usual[k] - usual[j]), axis=-1)
-        limit = _FAR * np.nanmedian(turned) / 1.18
+        limit = _FAR * _spread(turned)
         exchanged = (away[:, j, k] < away[:, j, j]) & (away[:, k, j] < away[:, k, k]) & (turned > limit)
         for n in map(int, np.flatnonzero(exchanged)):
             for own, other in ((j, k), (k, j)):
                 reason = f"lies where the others have {classes[other]}"
                 found.append(Suspect(cases[n], classes[own], reason, float(turned[n] / limit)))
     return found
+
+
+def _spread(distances: np.ndarray) -> np.ndarray:
+    """(N, ...) distances in the plane -> a robust standard deviation of either axis, over the images."""
+    return np.nanmedian(distances, 0) / 1.18  # the median distance of two axes' normal errors
 
 
 def _odd_sizes(cases: Sequence[str], classes: Sequence[str], areas: np.ndarray) -> list[Suspect]:

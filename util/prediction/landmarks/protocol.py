@@ -47,8 +47,12 @@ class ProtocolOffsets:
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         arrays = {key: getattr(self, key).tolist() for key in ("reference", "offset", "variance", "factor")}
-        return {**arrays, "films": self.films, "labels": self.labels, "canvas": list(self.canvas)} | {
-            "film_digests": list(self.film_digests)
+        return {
+            **arrays,
+            "films": self.films,
+            "labels": self.labels,
+            "canvas": list(self.canvas),
+            "film_digests": list(self.film_digests),
         }
 
     @classmethod
