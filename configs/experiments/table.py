@@ -7,12 +7,15 @@ A row writes to runs/NAME with "_" for "/" unless it says otherwise.
 
 from pathlib import Path
 
+from models.boxes.refinement import BoxRefinement
 from models.normalisation import LocalContrast
 from util.config import L, Row
 
 _CONFIGS = Path(__file__).parent.parent
 _DEFAULT = _CONFIGS / "train_config.py"
 _OWN = _CONFIGS / "own_data.py"
+_TEETH = _CONFIGS / "boxes" / "teeth.py"
+_TEETH_FASTER_RCNN = _CONFIGS / "boxes" / "baselines" / "faster_rcnn_resnet18.py"
 _UNET_RESNET18 = _CONFIGS / "models" / "unet_resnet18.py"
 _UNET_RESNET34 = _CONFIGS / "models" / "unet_resnet34.py"
 _HRNET_W32 = _CONFIGS / "models" / "hrnet_w32.py"
@@ -230,4 +233,23 @@ rows = {
     "own/isbi19": Row("own/chest10", {"data.folder": "data/isbi2015"}),
     # And the 38 of CL-Detection 2023, whose first 19 are the same points by other hands.
     "own/cl38": Row("own/chest10", {"data.folder": "data/cl38"}),
+    # Boxes of teeth (tools/prepare_coco.py): short trainings from scratch, to be given other starts.
+    "boxes/teeth_short": Row(
+        _TEETH, {"train.iterations": 480, "train.eval_every": 480, "train.ema_decay": 0.99}
+    ),
+    # The same with a second look at the best boxes.
+    "boxes/teeth_refined": Row(
+        "boxes/teeth_short", {"model.refinement": L(BoxRefinement)(embed_dim="${embed_dim}")}
+    ),
+    # From ImageNet: model.backbone.weights=FILE, or model.backbone.pretrained=true where a hub is at hand.
+    "boxes/teeth_lite0": Row("boxes/teeth_short", {"model.backbone.name": "tf_efficientnet_lite0"}),
+    "boxes/teeth_lite0_faster_rcnn": Row(
+        _TEETH_FASTER_RCNN,
+        {
+            "model.backbone.name": "tf_efficientnet_lite0",
+            "train.iterations": 480,
+            "train.eval_every": 480,
+            "train.ema_decay": 0.99,
+        },
+    ),
 }
