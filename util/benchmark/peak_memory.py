@@ -48,7 +48,7 @@ def peak_memory(source: Source, settings: Sequence[Setting], device: torch.devic
 
 def _measure(source: Source, settings: Sequence[Setting], device: torch.device, threads: int) -> PeakMemory:
     torch.set_num_threads(threads)
-    base = _peak_rss_mib()
+    base = peak_rss_mib()
     model = source.build(device)
     on_device: dict[str, float] = {}
     for setting in settings:
@@ -59,10 +59,10 @@ def _measure(source: Source, settings: Sequence[Setting], device: torch.device, 
             run(model, as_taken(images, model), setting.precision)
         if device.type == "cuda":
             on_device[str(setting)] = torch.cuda.max_memory_allocated(device) / 2**20
-    return PeakMemory(base, _peak_rss_mib(), on_device)
+    return PeakMemory(base, peak_rss_mib(), on_device)
 
 
-def _peak_rss_mib() -> float:
+def peak_rss_mib() -> float:
     """Largest resident size of this process so far.
 
     Linux counts the parent's memory into a child's ``getrusage``, so there the kernel's own mark is read.
