@@ -73,6 +73,25 @@ def test_the_shares_of_tokens_stay_those_of_the_config(tmp_path, trained):
     assert model.ratios.levels == pytest.approx(ratios) and model.ratios.layers == pytest.approx((0.8, 0.4))
 
 
+def test_published_weights_leave_the_shares_to_the_config_too(tmp_path, trained):
+    torch.save(published_state(trained), tmp_path / "bare.pth")
+    ratios = (0.5, 0.8, 1.0, 1.0)
+    model = small_boxes(refinement=BoxRefinement(embed_dim=32), level_ratios=ratios)
+    told = TASK.take_foreign_weights(model, tmp_path / "bare.pth", BoxMeaning(THREE))
+    assert model.ratios.levels == pytest.approx(ratios)
+    assert told is not None and told.count("of the config, not of the file") == 1
+    assert "of the config, not of the file: model.level_ratios 0.5 0.8 1 1, there 0.4 0.8 1 1" in told
+
+
+def test_classes_of_which_none_is_known_are_new(tmp_path, trained):
+    torch.save(published_state(trained), tmp_path / "bare.pth")
+    model = blank(2)
+    meaning = BoxMeaning(BoxClasses(("crown", "implant"), (100, 200)))
+    told = TASK.take_foreign_weights(model, tmp_path / "bare.pth", meaning)
+    assert told is not None and "0 of 2 classes known: none; new: crown, implant" in told
+    assert not model.proposals.classify.weight.any()
+
+
 def test_published_weights_start_a_training_of_other_classes(published, trained):
     model = blank(2)
     told = TASK.take_foreign_weights(model, published, BoxMeaning(TWO))

@@ -32,7 +32,7 @@ class Taken:
     misshapen: dict[str, str]  # left for their shape: both shapes
     unused: tuple[str, ...]  # the file's own that the detector has no place for
     classes: tuple[str, ...]  # names that the file carries, in the order of its class rows
-    places: dict[int, int]  # class of the detector: its row of the file; empty where all rows are taken
+    places: dict[int, int] | None  # class of the detector: its row of the file; None: all rows as they are
 
     def __str__(self) -> str:
         lines = [f"{len(self.whole)} tensors taken whole, {len(self.rows)} in part"]
@@ -75,11 +75,11 @@ def take_published(
         found, wanted = weights.pop(name, None), published_shape(name, tuple(state[ours].shape))
         if found is None or (found.numel() == 0 and state[ours].numel()):
             missing.append(name)
-        elif tuple(found.shape) == wanted and not (ours.startswith(_BY_CLASS) and places):
+        elif tuple(found.shape) == wanted and not (ours.startswith(_BY_CLASS) and places is not None):
             state[ours] = found.to(state[ours]).reshape(state[ours].shape)
             whole.append(name)
         elif ours.startswith(_BY_CLASS) and found.shape[1:] == state[ours].shape[1:]:
-            state[ours], rows[name] = _by_class(state[ours], found, places)
+            state[ours], rows[name] = _by_class(state[ours], found, places or {})
         elif ours in _BY_ROW and found.shape[1:] == state[ours].shape[1:]:
             state[ours], rows[name] = _by_row(state[ours], found)
         else:
@@ -159,12 +159,13 @@ def _count(weights: Mapping[str, Tensor]) -> int:
 
 def _class_places(
     count: int, classes: Sequence[str], class_names: Sequence[str], category_ids: Sequence[int]
-) -> dict[int, int]:
-    """Our class -> row of the file, by name or else by category id; none where all rows are ours."""
+) -> dict[int, int] | None:
+    """Our class -> row of the file, by name or else by category id; None where all rows are ours."""
     known = {name.casefold(): row for row, name in enumerate(classes)}
     by_name = {i: known[n.casefold()] for i, n in enumerate(class_names) if n.casefold() in known}
     by_id = {i: number for i, number in enumerate(category_ids) if 0 <= number < count}
-    return by_name or ({} if count == len(category_ids) else by_id)
+    as_they_are = count == len(category_ids) or not (class_names or category_ids)
+    return by_name or (None if as_they_are else by_id)
 
 
 def _by_class(own: Tensor, found: Tensor, places: Mapping[int, int]) -> tuple[Tensor, str]:

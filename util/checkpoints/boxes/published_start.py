@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from datasets.boxes.class_set import BoxClasses, unnamed
@@ -32,7 +33,8 @@ def take_start(
 ) -> str | None:
     """Give ``model``, a detector of ``classes``, the weights of a published ``file``; what it took, in words.
 
-    None for a file that is not published. ``parts``: modules by name, or all. Raises ValueError for a part
+    The shares of tokens that the encoder works on stay those of the model's config. None for a file that is
+    not published. ``parts``: modules by name, or all. Raises ValueError for a part
     that the model lacks, and for a file that fits nothing of it.
     """
     if not is_published(file):
@@ -42,8 +44,10 @@ def take_start(
         if part not in modules:
             top = [name for name in modules if "." not in name]
             raise ValueError(f"train.init_parts names {part!r}, no module of the model; {nearest(part, top)}")
+    own = {name: model.state_dict()[name].clone() for name in getattr(model, "data_tensors", ())}
     taken = take_published(model, file, class_names=classes.names, category_ids=classes.ids, parts=parts)
-    said = [str(taken), f"  {_classes(taken, classes)}", *([] if parts else _computed_otherwise(model))]
+    said = [str(taken), f"  {_classes(taken, classes)}", *_restored(model, own)]
+    said += [] if parts else _computed_otherwise(model)
     return f"{file}: starting from published weights: " + "\n".join(said)
 
 
@@ -88,6 +92,19 @@ def _named(names: Sequence[str], count: int) -> BoxClasses:
     return BoxClasses(words, tuple(range(count)), None)
 
 
+def _restored(model: nn.Module, own: Mapping[str, Tensor]) -> list[str]:
+    """Give ``model`` its ``own`` tensors back; those that the file had otherwise, in words."""
+    state = model.state_dict()
+    other = [_told(name, own[name], state[name]) for name in own if not torch.equal(state[name], own[name])]
+    model.load_state_dict({**state, **own})
+    return [f"  of the config, not of the file: {told}" for told in other]
+
+
+def _told(name: str, own: Tensor, there: Tensor) -> str:
+    shares = [" ".join(f"{share:g}" for share in tensor.tolist()) for tensor in (own, there)]
+    return f"model.{name.rpartition('.')[2]} {shares[0]}, there {shares[1]}"
+
+
 def _computed_otherwise(model: Any) -> list[str]:
     """What of ``model.corrections`` published weights were not trained with, in words."""
     kept = asdict(for_published_weights())
@@ -98,7 +115,7 @@ def _computed_otherwise(model: Any) -> list[str]:
 
 def _classes(taken: Taken, classes: BoxClasses) -> str:
     """Which of our classes come from the file, under which name there if it differs, and which are new."""
-    if not taken.places:
+    if taken.places is None:
         return f"all {len(classes)} classes as they are there"
     there: Mapping[int, Any] = dict(enumerate(taken.classes))
     known = [
@@ -109,5 +126,6 @@ def _classes(taken: Taken, classes: BoxClasses) -> str:
     ]
     new = [name for label, name in enumerate(classes.names) if label not in taken.places]
     return (
-        f"{len(known)} of {len(classes)} classes known: {', '.join(known)}; new: {', '.join(new) or 'none'}"
+        f"{len(known)} of {len(classes)} classes known: {', '.join(known) or 'none'}; "
+        f"new: {', '.join(new) or 'none'}"
     )
