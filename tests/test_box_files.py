@@ -13,9 +13,13 @@ from PIL import Image
 from datasets.boxes.batch import collate_boxes
 from datasets.boxes.box_dataset import open_boxes
 from datasets.boxes.coco_folder import find_image
+from datasets.files.image_files import read_images
 from datasets.prepared.prepared import PreparedDataset
 from tests.support.box_data import BOXES, CATEGORIES, SIZE, coco_data, picture, write_coco
 from tests.support.run_scripts import run_scripts
+from tests.support.xray_files import write_dicom as write_xray
+from transforms.augment import EvalTransforms
+from util.prediction.boxes.image_boxes import source_sample
 
 TOOL = "tools/prepare_coco.py"
 IDS = (3, 7, 90)
@@ -89,6 +93,7 @@ def test_grey_pictures_are_stored_grey_and_can_be_shrunk(tmp_path):
 
 def test_yolo_and_pascal_voc(tmp_path):
     write_coco(tmp_path)
+    cv2.imwrite(str(tmp_path / "train2017/d.png"), picture("c"))  # without a label file
     names = ("tooth right", "tooth left", "plate")
     (tmp_path / "names.txt").write_text("\n".join(names) + "\n")
     for folder in ("yolo", "voc"):
@@ -110,6 +115,7 @@ def test_yolo_and_pascal_voc(tmp_path):
     voc = [TOOL, "--from", "voc", "--train", tmp_path / "voc", *images, tmp_path / "b"]
     for done in run_scripts([[*yolo, "--classes", tmp_path / "names.txt"], voc]):
         assert done.returncode == 0, done.stderr
+        assert "1 images without a label file left out: d.png." in done.stderr
     yolo_data, voc_data = open_boxes(tmp_path / "a", "train"), open_boxes(tmp_path / "b", "train")
     assert yolo_data.classes.ids == (0, 1, 2) and voc_data.classes.names == tuple(sorted(names))
     for index, name in enumerate("abc"):
@@ -138,6 +144,28 @@ def test_sixteen_bit_dicom_and_turned_pictures(tmp_path):
     assert done.returncode == 0, done.stderr
     prepared = open_boxes(tmp_path / "out", "train")
     assert all(np.array_equal(prepared.load(k).image, dataset.load(k).image) for k in range(3))
+
+
+@pytest.mark.parametrize("size", [0, 20])
+def test_a_model_sees_in_training_the_shape_that_pixels_have_in_inference(tmp_path, size):
+    """A film of 40x30 pixels twice as high as wide; the box stays where it lies in its pixels."""
+    file = edited(tmp_path, rename_images)
+    folder = tmp_path / "train2017"
+    deep = np.linspace(0, 4000, SIZE[0] * SIZE[1]).reshape(SIZE[::-1]).astype(np.uint16)
+    for name in ("a.tif", "c.jpg"):
+        cv2.imwrite(str(folder / name), deep.astype(np.uint8))
+    film = write_xray(folder / "b.dcm", deep, bits=16, PixelSpacing=[0.2, 0.1])  # rows, columns
+    (done,) = run_scripts([arguments(file, tmp_path / "out", "--size", size)])
+    assert done.returncode == 0, done.stderr
+    letterbox, rng = EvalTransforms((64, 64)), np.random.default_rng(0)
+    stored = open_boxes(tmp_path / "out", "train")
+    assert np.isnan(stored.load(0).spacing).all()
+    seen = letterbox(stored.load(1), rng)
+    source = source_sample(next(read_images(film)), stored.classes, colour=False)
+    shrink = 1.0 if size == 0 else 0.5
+    there = letterbox(source, rng).to_source * [[shrink], [shrink], [1.0]]
+    assert np.allclose(seen.to_source, there)
+    assert np.isclose(seen.to_source[0, 0], 2 * seen.to_source[1, 1])
 
 
 def rename_images(data: dict) -> None:
@@ -200,6 +228,9 @@ ERRORS = {
     ],
     "image x.png is not in": lambda d: d["images"][1].update(file_name="x.png"),
     "40x30 pixels, annotated as 50x30": lambda d: d["images"][1].update(width=50),
+    "image 11 ('a.png') and image 12 ('sub/a.png'): both would be": lambda d: d["images"][1].update(
+        file_name="sub/a.png"
+    ),
     "image id 11 of 'b.png': expected integers, each once": lambda d: d["images"][1].update(id=11),
     "no list `images`": lambda d: d.pop("images"),
     "no image, expected at least one": lambda d: d.update(images=[], annotations=[]),
@@ -377,13 +408,17 @@ def test_text_files_that_are_none_are_named(tmp_path):
         "names: [a": "not valid YAML",
         "nc: 1": "no class name",
         "names: {1: a, 2: b}": r"numbers \['1', '2'\], expected 0 to 1",
+        "names: [a, '', b]": "one is empty",  # without it b would be 1 and not 2
     }
     for text, sentence in yaml_faults.items():
         (tmp_path / "data.yaml").write_text(text)
         with pytest.raises(ValueError, match=rf"data\.yaml: .*{sentence}"):
             read_class_names(tmp_path / "data.yaml")
     names = tmp_path / "names.txt"
-    names.write_text("a\nb\n", encoding="utf-8-sig")  # as Windows' editor writes it
+    names.write_text("a\n\nb\n")
+    with pytest.raises(ValueError, match=r"names\.txt: .*one is empty"):
+        read_class_names(names)
+    names.write_text("a\nb\n\n", encoding="utf-8-sig")  # as Windows' editor writes it
     classes, folders, faults = read_class_names(names), [tmp_path / "train2017"], Faults("labels")
     assert classes.names == ("a", "b")
     labels = tmp_path / "labels"
@@ -424,8 +459,9 @@ def test_coco_folders_that_are_none_are_named(tmp_path):
         open_boxes(tmp_path, "train")
     file = write_coco(tmp_path)
     file.with_name("instances_train2014.json").write_text(file.read_text())
-    with pytest.raises(ValueError, match="2 files annotations/instances_train"):
+    with pytest.raises(ValueError, match="2 files annotations/instances_train.* such as train2014"):
         open_boxes(tmp_path, "train")
+    assert len(open_boxes(tmp_path, "train2017")) == 3
 
 
 def test_an_image_by_its_whole_path_is_one_file_whatever_the_folders(tmp_path):

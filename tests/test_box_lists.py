@@ -117,6 +117,20 @@ def test_flags_in_a_pascal_voc_list_do_not(tmp_path):
         assert told(records) == [("1.JPG", 30, 0)] and not faults.errors
 
 
+def test_two_label_files_of_pascal_voc_that_name_one_image_are_refused(tmp_path):
+    """As copies of a label file do, whose name was changed and not what is in it."""
+    for name in ("1.png", "2.png"):
+        add_image(tmp_path, name, None)
+    (tmp_path / "Annotations").mkdir()
+    for name in ("1.xml", "2.xml"):
+        (tmp_path / "Annotations" / name).write_text("<annotation><filename>1.png</filename></annotation>")
+    faults = Faults("Annotations")
+    records = read_voc(tmp_path / "Annotations", CLASSES, [tmp_path / "images"], faults)
+    assert told(records) == [("1.png", 30, 0)]
+    (error,) = faults.errors
+    assert "1.xml and" in error and "2.xml: both would be" in error
+
+
 @pytest.mark.parametrize(
     ("names", "found"),
     [

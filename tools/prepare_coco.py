@@ -26,6 +26,7 @@ from datasets.boxes.objects import BoxRecord, warn_of_absent  # noqa: E402
 from datasets.boxes.text_labels import read_class_names, read_voc, read_yolo, voc_class_names  # noqa: E402
 from datasets.boxes.writer import write_boxes  # noqa: E402
 from datasets.files.colour import picture_size  # noqa: E402
+from datasets.files.kinds import IMAGE_SUFFIXES  # noqa: E402
 from datasets.prepared.splits import split_by_image  # noqa: E402
 from datasets.prepared.subsets import read_json  # noqa: E402
 from util.arguments import TakeAll  # noqa: E402
@@ -45,6 +46,7 @@ def main() -> None:
     for name, fault in zip(splits, faults, strict=True):
         warn_of_absent(splits[name], classes, fault)
     raise_together(faults)
+    faults.append(without_labels(parts, splits, args))
     for fault in faults:
         fault.log_repairs()
     if args.hold_out:
@@ -112,6 +114,21 @@ def read_voc_parts(parts: Mapping[str, Path], args: argparse.Namespace) -> Read:
         for (name, path), fault in zip(parts.items(), faults, strict=True)
     }
     return classes, splits, faults
+
+
+def without_labels(
+    parts: Mapping[str, Path], splits: Mapping[str, list[BoxRecord]], args: argparse.Namespace
+) -> Faults:
+    """The images that folders of label files leave out, since none of these files is theirs."""
+    faults = Faults(", ".join(map(str, args.images)))
+    if not any(part.is_dir() for part in parts.values()):
+        return faults
+    taken = {record.file.absolute() for records in splits.values() for record in records}
+    places = dict.fromkeys(place for split in parts for place in split_folders(args.images, split))
+    for file in (file for place in places for file in sorted(place.iterdir())):
+        if file.suffix.lower() in IMAGE_SUFFIXES and file.absolute() not in taken:
+            faults.repair("images without a label file left out", file.name)
+    return faults
 
 
 def image_of_split(folders: list[Path], own: list[Path], name: str) -> Path:

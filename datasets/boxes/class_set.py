@@ -64,7 +64,8 @@ class BoxClasses:
         if self.pairs is None:
             raise ValueError(
                 f"classes {_listed(self.names)}: some have a side whose partner is missing, so no image is "
-                "mirrored. Name the pairs in dataset.json ([] for none), or train without flips."
+                "mirrored. Name the pairs in dataset.json of a prepared folder ([] for none), or train "
+                "without flips (train_transforms.flip=0)."
             )
         order = np.arange(len(self))
         for first, second in self.pairs:

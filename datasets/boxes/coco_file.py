@@ -9,6 +9,7 @@ import numpy as np
 
 from datasets.boxes.class_set import BoxClasses
 from datasets.boxes.faults import Faults
+from datasets.boxes.named_images import Owners
 from datasets.boxes.objects import BoxRecord, StatedBox, checked
 from datasets.prepared.case import check_spacing
 
@@ -25,7 +26,7 @@ def read_coco(
     """
     images, annotations = _lists(data, faults)
     by_image = _grouped(images, annotations, faults)
-    records = []
+    records, owners = [], Owners(faults)
     for image in images:
         try:
             record = _record(image, by_image.get(image["id"], ()), classes, faults, find, read_size)
@@ -33,7 +34,8 @@ def read_coco(
             missing = f"no {error}" if isinstance(error, KeyError) else str(error)
             faults.error(f"image {image.get('id')!r} ({image.get('file_name')!r}): {missing.rstrip('.')}.")
             continue
-        records.append(record)
+        if owners.takes(f"image {record.image_id} ({image['file_name']!r})", record.file):
+            records.append(record)
     return records
 
 

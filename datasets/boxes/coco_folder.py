@@ -15,9 +15,14 @@ def find_subset(folder: Path, subset: str) -> tuple[Path, Path]:
     if file is None:
         there = sorted(path.name for path in (folder / "annotations").glob("*.json"))
         reason = f"{len(found)} files" if found else "no file"
+        advice = (
+            f"Name one of them as the subset, such as {found[0].stem.removeprefix('instances_')}."
+            if found
+            else "Or give a prepared folder with dataset.json; tools/prepare_coco.py makes one."
+        )
         raise ValueError(
             f"{folder}: {reason} annotations/instances_{subset}*.json (there: {', '.join(there) or 'none'}), "
-            "expected one, or a prepared folder with dataset.json. Make one with tools/prepare_coco.py."
+            f"expected one. {advice}"
         )
     name = file.stem.removeprefix("instances_")
     places = [folder / name, folder / "images" / name, folder / subset, folder / "images" / subset]

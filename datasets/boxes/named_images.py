@@ -52,6 +52,24 @@ class NamedImages:
         return [str(place.with_name(file)) for file in sorted(found, key=_rank)]
 
 
+class Owners:
+    """Who has which image: a file can be that of one entry only. A second one is an error of ``faults``."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self._by_file: dict[str, str] = {}
+
+    def takes(self, entry: str, file: Path) -> bool:
+        """Whether ``file`` is free for ``entry``, or its own already."""
+        owner = self._by_file.setdefault(os.path.abspath(file), entry)
+        if owner != entry:
+            self._faults.error(
+                f"{owner} and {entry}: both would be {file}, expected an image each. "
+                "Correct the names, or give --images the folder that holds both."
+            )
+        return owner == entry
+
+
 def _by_stem(folder: Path) -> defaultdict[str, list[str]]:
     names = defaultdict(list)
     for file in folder.iterdir() if folder.is_dir() else ():

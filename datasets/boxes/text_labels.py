@@ -3,7 +3,6 @@
 YOLO: https://docs.ultralytics.com/datasets/detect/; Pascal VOC: Everingham et al., 2010.
 """
 
-import os
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ import yaml
 
 from datasets.boxes.class_set import BoxClasses
 from datasets.boxes.faults import Faults
-from datasets.boxes.named_images import NamedImages, image_stem
+from datasets.boxes.named_images import NamedImages, Owners, image_stem
 from datasets.boxes.objects import BoxRecord, StatedBox, checked
 from datasets.files.colour import picture_size
 from datasets.files.kinds import PICTURE_SUFFIXES
@@ -25,13 +24,14 @@ _FIRST_PIXEL = 1.0  # Pascal VOC counts pixels from 1 and means the last one inc
 def read_class_names(file: Path) -> BoxClasses:
     """YOLO's classes, one name a line or ``names`` of its data.yaml; their ids count from 0.
 
-    Raises ValueError for a file without names.
+    Raises ValueError for a file without names, and for an empty name before others: those behind it would
+    have other numbers without it.
     """
     lines = _lines(file) if file.is_file() else []
     is_yaml = file.suffix.lower() in (".yaml", ".yml")
-    names = _yaml_names(file, "\n".join(lines)) if is_yaml else [line.strip() for line in lines]
-    names = tuple(name for name in names if name)
-    if not names:
+    names = _yaml_names(file, "\n".join(lines)) if is_yaml else "\n".join(lines).rstrip().split("\n")
+    names = tuple(name.strip() for name in names)
+    if not any(names):
         raise ValueError(f"{file}: no class name, expected one a line, or `names` in a data.yaml.")
     try:
         return BoxClasses(names, tuple(range(len(names))), pairs_by_name(names))
@@ -55,18 +55,10 @@ def voc_class_names(parts: Sequence[Path]) -> BoxClasses:
 
 def read_yolo(part: Path, classes: BoxClasses, folders: Sequence[Path], faults: Faults) -> list[BoxRecord]:
     """The images of a folder of label files, or of a list of images; without a label file: no objects."""
-    records, images = [], NamedImages(folders, faults)
-    owners: dict[str, Path] = {}
+    records, images, owners = [], NamedImages(folders, faults), Owners(faults)
     for number, (image, label) in enumerate(_label_files(part, ".txt").items(), start=1):
         file = images.listed(image)
-        if file is None:
-            continue
-        owner = owners.setdefault(os.path.abspath(file), image)
-        if owner != image:
-            faults.error(
-                f"{owner} and {image}: both would be {file}, expected an image each. "
-                "Correct the names, or give --images the folder that holds both."
-            )
+        if file is None or not owners.takes(str(image), file):
             continue
         size = picture_size(file)
         objects = _yolo_objects(label, size, len(classes), faults) if label.is_file() else ()
@@ -79,12 +71,12 @@ def read_yolo(part: Path, classes: BoxClasses, folders: Sequence[Path], faults: 
 
 def read_voc(part: Path, classes: BoxClasses, folders: Sequence[Path], faults: Faults) -> list[BoxRecord]:
     """The images of a folder of XML files, or of a list of names (``ImageSets/Main/train.txt``)."""
-    records, images = [], NamedImages(folders, faults)
+    records, images, owners = [], NamedImages(folders, faults), Owners(faults)
     for number, (image, label) in enumerate(_label_files(part, ".xml").items(), start=1):
         root = _xml(label)
         stated = root.findtext("filename")
         file = images.named(stated) if stated else images.listed(image)
-        if file is None:
+        if file is None or not owners.takes(str(label), file):
             continue
         size = _voc_size(root, label) or picture_size(file)
         spacing = np.full(2, np.nan)

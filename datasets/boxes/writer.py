@@ -7,6 +7,7 @@ convert. Ids of images and categories stay those of the source, so that results 
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from datasets.boxes.box_dataset import read_sized
 from datasets.boxes.class_set import BoxClasses
 from datasets.boxes.objects import BoxRecord
 from datasets.files.colour import as_colour, as_grey, shows_colour
+from datasets.files.image_files import spacing_of
 from datasets.prepared.folder import PreparedFolder, write_json
 from transforms.geometry import scale, warp_image
 
@@ -52,7 +54,7 @@ def write_boxes(
         names = _names(splits)
         for split, part in splits.items():
             images, annotations = [], []
-            for record in part:
+            for record in map(_with_spacing, part):
                 name = names[split, record.image_id]
                 image, ratio = _stored(record, read(record), longer_side, colour)
                 target.add_image(split, name, image)
@@ -63,6 +65,16 @@ def write_boxes(
         target.finish(
             {"box_classes": classes.to_dict(), "colour": colour, **about, "coordinates": COORDINATES}
         )
+
+
+def _with_spacing(record: BoxRecord) -> BoxRecord:
+    """``record`` with the spacing that its file says, where the annotations say none."""
+    if np.isfinite(record.spacing).all() or not record.file.is_file():
+        return record
+    try:
+        return replace(record, spacing=spacing_of(record.file))
+    except ValueError:  # oblong pixels of no length: inference asks for it, here it stays unknown
+        return record
 
 
 def _stored(

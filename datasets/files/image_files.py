@@ -67,6 +67,16 @@ def count_images(path: str | Path) -> int:
         return _open(file, with_spacing=False).count
 
 
+def spacing_of(path: str | Path) -> np.ndarray:
+    """(2,) mm per pixel along x and y as the file says, NaN where it does not; by its header.
+
+    Raises ValueError as ``read_images`` does.
+    """
+    file = Path(path)
+    with _naming(file):
+        return _open(file, with_spacing=True).spacing
+
+
 def read_grey(file: Path) -> np.ndarray:
     """(H, W) uint8 from a picture file of one image. Raises ValueError naming the file otherwise.
 
