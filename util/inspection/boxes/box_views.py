@@ -122,8 +122,10 @@ def _cut(values: Tensor, counts: Sequence[int]) -> np.ndarray:
 
 def _real(outputs: Any) -> Tensor:
     """(n,) places of the queries that are no filling."""
-    real = outputs.proposals.real
-    return torch.arange(outputs.proposals.index.shape[1]) if real is None else real[0].nonzero().flatten()
+    index, real = outputs.proposals.index, outputs.proposals.real
+    if real is None:
+        return torch.arange(index.shape[1], device=index.device)
+    return real[0].nonzero().flatten()
 
 
 def _best_queries(outputs: Any, count: int) -> Tensor:
