@@ -49,6 +49,7 @@ from util.prediction.predictor import load_predictor, require_one_task, task_of_
 from util.prediction.protocols import Answers, Looks, Predictor
 from util.prediction.shard import ALONE, Shard, num_gpus, take_own_gpu
 from util.prediction.stems import Stems
+from util.reporting.visualise import write_png
 from util.training.task import Task
 
 SHIPPED = Path(__file__).resolve().parent / "weights" / "cephdetr38.safetensors"
@@ -225,8 +226,6 @@ class OverlayWriter:
         self._stem_of = Stems()
 
     def __call__(self, image: SourceImage, found: Any) -> None:
-        from util.reporting.visualise import write_png  # with the models' classes comes PyTorch
-
         stem = self._stem_of(printable(image.file), image.slice)
         write_png(self._folder / f"{stem}.png", self._answers.overlay(image, found))
 

@@ -101,6 +101,8 @@ def test_inference_needs_no_torch_and_finds_the_same(runs, folder):
         folder / "pictures",
         "--output",
         folder / "o.json",
+        "--show-dir",
+        folder / "drawn",
     )
     command = [
         sys.executable,
@@ -113,6 +115,7 @@ def test_inference_needs_no_torch_and_finds_the_same(runs, folder):
     ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    assert {file.name for file in (folder / "drawn").iterdir()} == {"a.png", "b.png"}
     expected, found = (json.loads((folder / name).read_text()) for name in ("t.json", "o.json"))
     assert found["model"]["category_ids"] == [3, 90] and len(found["images"]) == 2
     for one, other in zip(found["images"], expected["images"], strict=True):

@@ -122,14 +122,16 @@ def test_inference_needs_no_torch_and_gives_the_same(
         tmp_path / "pt.json",
     )
     assert code == 0, printed
+    drawn = tmp_path / "drawn"
     arguments = ("--checkpoint", exported[0], "--input", images, "--output", tmp_path / "onnx.json")
+    arguments = (*arguments, "--show-dir", drawn)
     command = [sys.executable, "-c", WITHOUT_TORCH, "inference.py", *map(str, arguments)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     expected, found = (json.loads((tmp_path / name).read_text()) for name in ("pt.json", "onnx.json"))
     which = {"checkpoint": "", "checkpoint_sha256": []}
     assert found["model"] | which == expected["model"] | which
-    assert len(found["images"]) == 3
+    assert len(found["images"]) == len(list(drawn.glob("*.png"))) == 3
     for one, other in zip(found["images"], expected["images"], strict=True):
         assert one | {"landmarks": []} == other | {"landmarks": []}
         for landmark, wanted in zip(one["landmarks"], other["landmarks"], strict=True):

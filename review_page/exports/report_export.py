@@ -12,6 +12,7 @@ from review_page.exports.landmark_export import readers
 from review_page.exports.prepared_export import places, reviewed_cases
 from review_page.session import Session
 from util.reporting.frame import facts, figure, heading, note, table, write_page
+from util.reporting.visualise import encode_png, fit, overlay
 
 _SIDE = 900  # pixels of a picture
 
@@ -43,8 +44,6 @@ def _about(session: Session, cases: Sequence[Case]) -> dict[str, str]:
 
 
 def _film(session: Session, name: str, case: Case) -> list[str]:
-    from util.reporting.visualise import encode_png, fit  # with the models' classes comes PyTorch
-
     analysis = session.measurer.analysis_of(case)
     drawn = fit(_picture(session, case, analysis), _SIDE)
     spacing = case.state.spacing
@@ -76,8 +75,6 @@ def _film(session: Session, name: str, case: Case) -> list[str]:
 def _picture(session: Session, case: Case, analysis: Mapping[str, Any] | None) -> np.ndarray:
     image, points = session.images.source(case.film).image, places(case)
     if analysis is None:
-        from util.reporting.visualise import overlay
-
         return overlay(image, points + INDEX_TO_CONTINUOUS)
     from util.reporting.landmarks.measurement_figures import tracing_picture
 

@@ -4,17 +4,22 @@ Points are continuous (x, y); OpenCV draws in index coordinates, where the centr
 number, so half a pixel is taken off in one place (``_fixed``).
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from datasets.landmarks.batch import PointBatch
-from models.landmarks.prediction import Prediction
 from util.files import write_atomic
 from util.reporting.grid import captioned, grid
+
+if TYPE_CHECKING:  # PyTorch comes with both, and inference with an exported graph does without
+    from datasets.landmarks.batch import PointBatch
+    from models.landmarks.prediction import Prediction
 
 TRUTH, PREDICTION, LINE, UNCERTAINTY = (255, 40, 40), (40, 230, 60), (255, 225, 0), (80, 190, 255)  # RGB
 WARNING = (255, 90, 60)

@@ -12,6 +12,8 @@ from datasets.files.colour import as_colour
 from datasets.files.image_files import SourceImage
 from util.prediction.boxes.box_files import write_box_files
 from util.prediction.boxes.image_boxes import FoundBoxes, box_record, colour_pixels
+from util.reporting.boxes.box_pictures import draw_boxes
+from util.reporting.visualise import PREDICTION
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,6 @@ class BoxAnswers:
 
     def overlay(self, image: SourceImage, found: FoundBoxes) -> np.ndarray:
         """Boxes green, each with its class and score, from ``show_conf`` on."""
-        from util.reporting.boxes.box_pictures import draw_boxes
-        from util.reporting.visualise import PREDICTION
-
         canvas = as_colour(colour_pixels(image)).copy()
         shown = found.scores >= self.show_conf
         labels, scores = found.labels[shown], found.scores[shown]

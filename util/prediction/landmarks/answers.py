@@ -11,6 +11,7 @@ from datasets.files.image_files import SourceImage
 from datasets.landmarks.landmark_set import LandmarkSet
 from util.prediction.landmarks.image_landmarks import ImageLandmarks
 from util.prediction.landmarks.landmark_files import image_record, write_landmark_files
+from util.reporting.visualise import overlay, write_line
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,6 @@ class LandmarkAnswers:
 
     def overlay(self, image: SourceImage, found: ImageLandmarks) -> np.ndarray:
         """Points green, each with its uncertainty as a circle; a line says why they are implausible."""
-        from util.reporting.visualise import overlay, write_line  # with the models' classes comes PyTorch
-
         drawn = overlay(image.image, found.points, radius=found.uncertainty_px)
         if found.plausible is False:
             write_line(drawn, f"implausible: {found.plausible_reason}")
