@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.support.run_tool import run_tool
-from transforms.published_size import PublishedSize
+from transforms.published_size import PublishedSize, resized
 from util.checkpoints.boxes.published_names import ALIASES, published_names, published_shape
 from util.config import instantiate, load_config
 from util.inspection.boxes.parity import StageResult, check_case
@@ -93,6 +93,13 @@ def test_the_published_r50_has_its_parameters():
 )
 def test_published_sizes_are_truncated(size, resized):
     assert PublishedSize().size(size) == resized
+
+
+def test_a_picture_that_cannot_be_written_is_resized_without_a_warning():
+    """As Pillow gives them. Warnings of ours are errors in tests."""
+    image = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
+    image.flags.writeable = False
+    assert resized(image, (8, 4)).shape == (4, 8, 3)
 
 
 def test_a_wrong_number_is_found(tmp_path):

@@ -47,7 +47,7 @@ def _quotient(number: int, side: int) -> np.float32:
 
 def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """An (H, W) or (H, W, 3) uint8 image at (width, height): bilinear with antialias, rounded to uint8."""
-    planes = torch.from_numpy(np.atleast_3d(image)).movedim(-1, 0)[None].float()
+    planes = torch.tensor(np.atleast_3d(image)).movedim(-1, 0)[None].float()  # a copy: some are read-only
     enlarged = F.interpolate(planes, size[::-1], mode="bilinear", align_corners=False, antialias=True)
     pixels = enlarged.round().clamp(0, 255).to(torch.uint8)[0].movedim(0, -1).numpy()
     return pixels.reshape(*size[::-1], *image.shape[2:])
