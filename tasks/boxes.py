@@ -71,9 +71,12 @@ class BoxTask(Task):
         if trained.names != there.names:
             missing = sorted(set(trained.names) ^ set(there.names))[:5]
             told = f"{', '.join(missing)} differ" if missing else "in another order"
+            advice = "Use data with the same classes."
+            if not missing:
+                advice = "Prepare the data with the classes in the model's order (--classes of YOLO and VOC)."
             raise ValueError(
                 f"{file}: trained on {len(trained)} classes, {data.folder} has {len(there)} in "
-                f"{data.subset!r} ({told}). Use data with the same classes."
+                f"{data.subset!r} ({told}). {advice}"
             )
 
     def build_model(self, config: Any, meaning: BoxMeaning) -> Any:
@@ -118,9 +121,13 @@ class BoxTask(Task):
         return BoxTargets.of(batch.targets, batch.sizes)
 
     def outputs(self, model: Any, batch: BoxBatch, targets: BoxTargets | None = None) -> Any:
+        """Without ``targets`` an image's detections do not depend on its batch mates, whatever the model."""
         from datasets.boxes.batch import with_channels
+        from models.boxes.one_by_one import one_by_one, sees_mates
 
         images = with_channels(batch.images, _channels(model))
+        if targets is None and len(batch) > 1 and sees_mates(model):
+            return one_by_one(model, images, batch.sizes)
         return model(images, targets, sizes=batch.sizes)
 
     def weight(self, batch: BoxBatch) -> float:

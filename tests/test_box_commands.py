@@ -3,15 +3,23 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import timm
 import torch
 
+from datasets.boxes.batch import collate_boxes
 from datasets.boxes.box_dataset import open_boxes
+from models.boxes.corrections import Corrections, for_published_weights, published
+from tasks.boxes import BoxTask
 from tests.support.box_data import write_coco
 from tests.support.run_scripts import ROOT, run_scripts
+from tests.support.small_boxes import small_boxes
 from tests.support.small_detr import wake
+from tests.test_box_batch import box_sample
 from util.checkpoints.boxes.published import published_state
 from util.checkpoints.checkpoint import load_checkpoint
 from util.checkpoints.described import load_described
@@ -198,6 +206,55 @@ def test_a_published_config_is_enough_for_the_scripts(file):
     config = load_config(file)
     assert {"task", "model", "criterion", "eval_transforms", "num_classes"} <= config.keys()
     assert instantiate(config.eval_transforms).size((640, 480)) == (1066, 800)
+
+
+def test_what_the_backbone_starts_from_is_said_at_the_top_of_the_config(tmp_path):
+    weights = tmp_path / "timm.pt"
+    torch.save(timm.create_model("resnet10t").state_dict(), weights)
+    scratch, hub, local = (
+        load_config(edited(tmp_path, model_path=MODEL, backbone_weights=start)).model
+        for start in (None, "hub", str(weights))
+    )
+    assert scratch.backbone.norm == "native" and hub.backbone.norm == local.backbone.norm == "frozen"
+    assert hub.backbone.pretrained is True and scratch.corrections is None
+    features = instantiate(local, num_classes=3).backbone.features.state_dict()
+    name = "layer1.0.conv1.weight"
+    assert torch.equal(features[name], torch.load(weights, weights_only=True)[name])
+
+
+def test_the_comment_on_published_weights_can_be_followed(tmp_path):
+    file = edited(tmp_path, model_path=MODEL)
+    text = file.read_text()
+    for old, new in {
+        "backbone=_backbone, corrections=None": "backbone={}, corrections=L(for_published_weights)()",
+        "from torch.optim": "from models.boxes.corrections import for_published_weights\nfrom torch.optim",
+    }.items():
+        assert old in text
+        text = text.replace(old, new)
+    file.write_text(text)
+    config = load_config(file).model
+    assert config.backbone.norm == "frozen"
+    assert instantiate(config, num_classes=3).corrections == for_published_weights()
+
+
+@pytest.mark.parametrize("mode", [published, Corrections])
+def test_what_is_found_does_not_depend_on_the_batch_size_of_a_script(mode):
+    """Published numbers were measured with lone images; the published computation sees batch mates."""
+    model = small_boxes(mode(), num_detections=400).eval().double()  # more than some image has queries for
+    sizes, rng = ((90, 75), (150, 130), (40, 33)), np.random.default_rng(0)
+    samples = [replace(box_sample(*size), image=rng.integers(0, 256, size[::-1], np.uint8)) for size in sizes]
+    batches = [collate_boxes(part).to("cpu") for part in (samples, *([sample] for sample in samples))]
+    batches = [replace(batch, images=batch.images.double()) for batch in batches]
+    with torch.no_grad():
+        together, *alone = (BoxTask().outputs(model, batch).final for batch in batches)
+        joint = model(batches[0].images, sizes=batches[0].sizes).final
+    for number, one in enumerate(alone):
+        count = one.scores.shape[1]
+        torch.testing.assert_close(together.scores[number, :count], one.scores[0], rtol=0, atol=1e-9)
+        torch.testing.assert_close(together.boxes[number, :count], one.boxes[0], rtol=0, atol=1e-6)
+        assert not together.scores[number, count:].any()
+    changed = (joint.scores[0, :9] - alone[0].scores[0, :9]).abs().max() > 1e-6
+    assert changed == (mode is published)
 
 
 @pytest.mark.slow
