@@ -72,6 +72,6 @@ def test_what_these_tests_look_for_is_found():
         assert (one + torch.ones((), device="cpu")).device == CUDA  # a number may come from anywhere
         assert one[torch.tensor([1])].device == CUDA and one.cpu().device.type == "cpu"
         with pytest.raises(RuntimeError, match="another device"):
-            one + torch.ones(3)
+            _ = one + torch.ones(3)
         with pytest.raises(RuntimeError, match="another device"):
-            torch.arange(3)[one.argsort()]
+            _ = torch.arange(3)[one.argsort()]

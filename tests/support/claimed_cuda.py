@@ -20,9 +20,9 @@ _BY_INDEX = ("aten::index", "aten::index_put", "aten::index_put_", "aten::_index
 
 
 class ClaimedTensor(Tensor):
-    """``inner`` of the CPU as a tensor of the GPU."""
+    """``held``, of the CPU, as a tensor of the GPU."""
 
-    inner: Tensor
+    held: Tensor
     __torch_function__ = torch._C._disabled_torch_function_impl  # pyright: ignore[reportAssignmentType]
 
     @staticmethod
@@ -36,7 +36,7 @@ class ClaimedTensor(Tensor):
             device=CUDA,
             requires_grad=inner.requires_grad,
         )
-        claimed.inner = inner.detach()
+        claimed.held = inner.detach()
         return claimed
 
     @classmethod
@@ -44,7 +44,7 @@ class ClaimedTensor(Tensor):
         return _done(func, args, kwargs or {})
 
     def tolist(self) -> Any:
-        return self.inner.tolist()
+        return self.held.tolist()
 
 
 class _Claiming(TorchDispatchMode):
@@ -106,5 +106,5 @@ def _may_meet(name: str, args: Any, others: list[Tensor]) -> bool:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, ClaimedTensor):
-        return value.inner
+        return value.held
     return _CPU if isinstance(value, torch.device) else value
