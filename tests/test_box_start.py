@@ -8,6 +8,7 @@ import torch
 
 from datasets.boxes.class_set import BoxClasses
 from datasets.boxes.meaning import BoxMeaning
+from models.backbone import TimmBackbone
 from models.boxes.corrections import for_published_weights
 from models.boxes.refinement import BoxRefinement
 from tasks.boxes import BoxTask
@@ -108,9 +109,16 @@ def test_what_published_weights_were_not_trained_with_is_told(published):
         "not what these weights were trained with: border_cells, bounded_priority, normed_references, "
         "add_scores; model.corrections=L(for_published_weights)() leaves them out" in told
     )
-    as_trained = small_boxes(refinement=BoxRefinement(embed_dim=32), corrections=for_published_weights())
+    assert (
+        "learns here, fixed in the published training: BatchNorm (model.backbone.norm=frozen), "
+        "the first stage (model.backbone.frozen)" in told
+    )
+    backbone = TimmBackbone("resnet10t", norm="frozen", frozen=["layer1"])
+    as_trained = small_boxes(
+        refinement=BoxRefinement(embed_dim=32), corrections=for_published_weights(), backbone=backbone
+    )
     told = TASK.take_foreign_weights(as_trained, published, BoxMeaning(THREE))
-    assert told is not None and "not what these weights" not in told
+    assert told is not None and "not what these weights" not in told and "learns here" not in told
 
 
 def test_a_file_without_names_gives_rows_by_category_id(tmp_path, trained):

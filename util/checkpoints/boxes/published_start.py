@@ -47,7 +47,7 @@ def take_start(
     own = {name: model.state_dict()[name].clone() for name in getattr(model, "data_tensors", ())}
     taken = take_published(model, file, class_names=classes.names, category_ids=classes.ids, parts=parts)
     said = [str(taken), f"  {_classes(taken, classes)}", *_restored(model, own)]
-    said += [] if parts else _computed_otherwise(model)
+    said += [] if parts else [*_computed_otherwise(model), *_not_fixed(model)]
     return f"{file}: starting from published weights: " + "\n".join(said)
 
 
@@ -111,6 +111,16 @@ def _computed_otherwise(model: Any) -> list[str]:
     other = [name for name, on in asdict(model.corrections).items() if on and not kept[name]]
     advice = "model.corrections=L(for_published_weights)() leaves them out"
     return [f"  not what these weights were trained with: {', '.join(other)}; {advice}"] if other else []
+
+
+def _not_fixed(model: Any) -> list[str]:
+    """What of the backbone learns here, and did not in the published trainings, in words."""
+    learns = []
+    if any(isinstance(module, nn.BatchNorm2d) for module in model.backbone.modules()):
+        learns.append("BatchNorm (model.backbone.norm=frozen)")
+    if all(parameter.requires_grad for parameter in model.backbone.parameters()):
+        learns.append("the first stage (model.backbone.frozen)")
+    return [f"  learns here, fixed in the published training: {', '.join(learns)}"] if learns else []
 
 
 def _classes(taken: Taken, classes: BoxClasses) -> str:
