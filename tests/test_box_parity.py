@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from models.backbone import TimmBackbone
 from tests.support.run_tool import run_tool
 from transforms.published_size import PublishedSize, resized
 from util.checkpoints.boxes.published_names import ALIASES, published_names, published_shape
@@ -15,6 +17,7 @@ from util.config import instantiate, load_config
 from util.inspection.boxes.parity import StageResult, check_case
 from util.inspection.boxes.parity_case import difference, parameter_differences, read_case
 from util.inspection.boxes.parity_rule import hash_weights, picked_places, weight
+from util.inspection.boxes.parity_training import drop_no_path
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "tests" / "data" / "box_parity"
@@ -181,6 +184,17 @@ def test_a_damaged_file_is_named(tmp_path):
     for meta in ([1], {"seed": "1"}, {"images": [["a", 64]]}):
         with pytest.raises(ValueError, match="case.npz: no reference numbers"):
             read_case(case_file(tmp_path, meta))
+
+
+def test_a_training_step_of_a_large_backbone_can_be_repeated():
+    """Drop path is the one thing random in it that a case does not state."""
+    backbone = TimmBackbone("convnext_atto", options={"drop_path_rate": 0.5}).train()
+    image = torch.ones(1, 1, 64, 64)
+    with torch.no_grad():
+        found = [backbone(image)[-1] for _ in range(3)]
+        assert not all(torch.equal(found[0], other) for other in found[1:])
+        drop_no_path(backbone)
+        assert torch.equal(backbone(image)[-1], backbone(image)[-1])
 
 
 def test_a_case_that_lacks_something_names_it(tmp_path):

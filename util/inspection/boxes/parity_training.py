@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from timm.layers import DropPath  # pyright: ignore[reportPrivateImportUsage]
 from torch import Tensor, nn
 
 from models.boxes.criterion import BoxCriterion
@@ -30,7 +31,8 @@ class TrainingStep:
 
 
 def training_step(model: SalienceDetr, case: Case, dtype: torch.dtype) -> TrainingStep:
-    """One step with the published groups, learning rate, decay and clipping."""
+    """One step with the published groups, learning rate, decay and clipping, and without drop path."""
+    drop_no_path(model)
     criterion = BoxCriterion(padding_counts=True)
     outputs, targets, numbers = training_outputs(model, case, dtype)
     report = criterion(outputs, targets, 0.0)
@@ -53,6 +55,13 @@ def training_step(model: SalienceDetr, case: Case, dtype: torch.dtype) -> Traini
     torch.optim.AdamW(groups, lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY).step()
     changes = {name: _array(p) - before[name] for name, p in parameters.items()}
     return TrainingStep(numbers, gradients, changes)
+
+
+def drop_no_path(model: nn.Module) -> None:
+    """Keep every block of a large backbone: what a case draws is stated in it, and these draws are not."""
+    for module in model.modules():
+        if isinstance(module, DropPath):
+            module.drop_prob = 0.0
 
 
 def _clipped(parameters: dict[str, nn.Parameter]) -> Tensor:
