@@ -250,8 +250,9 @@ def test_what_is_found_does_not_depend_on_the_batch_size_of_a_script(mode):
         joint = model(batches[0].images, sizes=batches[0].sizes).final
     for number, one in enumerate(alone):
         count = one.scores.shape[1]
-        torch.testing.assert_close(together.scores[number, :count], one.scores[0], rtol=0, atol=1e-9)
-        torch.testing.assert_close(together.boxes[number, :count], one.boxes[0], rtol=0, atol=1e-6)
+        exact = 0.0 if mode is published else 1e-9
+        torch.testing.assert_close(together.scores[number, :count], one.scores[0], rtol=0, atol=exact)
+        torch.testing.assert_close(together.boxes[number, :count], one.boxes[0], rtol=0, atol=1e3 * exact)
         assert not together.scores[number, count:].any()
     changed = (joint.scores[0, :9] - alone[0].scores[0, :9]).abs().max() > 1e-6
     assert changed == (mode is published)

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.boxes.detections import Detections
+from models.boxes.images import MULTIPLE
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,11 @@ def one_by_one(model: Any, images: Tensor, sizes: Tensor) -> FoundAlone:
     Where one has fewer detections than another, its last ones have score 0.
     """
     found = []
-    for image, size in zip(images, sizes, strict=True):
-        width, height = size.tolist()
-        found.append(model(image[None, :, :height, :width], sizes=size[None]).final)
+    for image, size in zip(images.split(1), sizes.split(1), strict=True):
+        width, height = (-(-side // MULTIPLE) * MULTIPLE for side in size[0].tolist())
+        # laid out as the loader gives a batch of one, colours last: then the numbers are the same to the bit
+        canvas = image.movedim(1, -1)[:, :height, :width].contiguous().movedim(-1, 1)
+        found.append(model(canvas, sizes=size).final)
     count = max(one.scores.shape[1] for one in found)
     missing = [count - one.scores.shape[1] for one in found]
     return FoundAlone(
