@@ -98,6 +98,13 @@ def test_at_most_one_in_a_hundred_proper_heads_is_flagged(count):
     assert fit_limits(*heads(FEWEST - 1), fitted_on="heads") is None
 
 
+def test_one_landmark_alone_has_no_limits():
+    """It has no shape, and nothing that an uncertainty could be a share of."""
+    points, uncertainty = (part[:, :1] for part in heads(FEWEST))
+    errors = Errors(tuple("x" * FEWEST), points, points + 1.0, np.ones((FEWEST, 2)), uncertainty)
+    assert limits_of(LandmarkTask().beside_weights(errors), 1, "best.pt") is None
+
+
 def test_more_images_give_closer_limits():
     """The factor for ten images and 99.7 % as tables of the non-central t have it falls to the quantile."""
     assert tolerance_factor(10) > tolerance_factor(20) > tolerance_factor(1000) > 2.8

@@ -25,7 +25,7 @@ from util.arguments import TakeAll, add_device_argument, positive
 from util.checkpoints.checkpoint import load_checkpoint, load_model, save_checkpoint
 from util.checkpoints.one_of_several import split_name
 from util.checkpoints.weights_file import SUFFIX, write_weights
-from util.evaluation.landmarks.limits_fit import FEWEST, fit_limits
+from util.evaluation.landmarks.limits_fit import FEWEST, LEAST_LANDMARKS, fit_limits
 from util.prediction.landmarks.plausibility import KEY
 from util.prediction.landmarks.posed import Posed
 from util.prediction.predictor import pick_device, stream
@@ -41,7 +41,10 @@ def main() -> None:
         fitted_on=args.note or f"{len(found)} images",
     )
     if limits is None:
-        raise ValueError(f"{len(found)} images, expected at least {FEWEST}. Give more proper X-rays.")
+        raise ValueError(
+            f"{len(found)} images, expected at least {FEWEST}, and a model of at least {LEAST_LANDMARKS} "
+            "landmarks: fewer have no limits. Give more proper X-rays."
+        )
     write = write_weights if args.output.suffix == SUFFIX else save_checkpoint
     write(args.output, load_checkpoint(args.checkpoint) | {KEY: limits.to_dict()})
     print(

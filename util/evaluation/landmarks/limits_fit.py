@@ -17,6 +17,7 @@ from util.prediction.landmarks.plausibility import Limits, Signs, as_reference, 
 FLAGGED = 0.01  # the share of proper X-rays that limits may flag
 CONFIDENCE = 0.95
 FEWEST = 10  # images; the factor is 4.6 there, and soars below
+LEAST_LANDMARKS = 2
 SLACK = 1.5
 _TAILS = 4  # that may reach beyond a limit: uncertainty, shape, and the turn either way
 _LEAST = 1e-6  # of any sign and spread: an untrained model is the same everywhere
@@ -32,9 +33,9 @@ def fit_limits(
     """Limits from (N, K, 2) points and (N, K) radial errors on N proper X-rays, each in a
     unit of its own that is the same along x and y.
 
-    None for fewer than ``FEWEST`` images.
+    None for fewer than ``FEWEST`` images, and for one landmark alone: it has no extent and no shape.
     """
-    if len(points) < FEWEST:
+    if len(points) < FEWEST or points.shape[1] < LEAST_LANDMARKS:
         return None
     reference = mean_shape(points)
     loose = Limits(as_reference(reference), 1.0, 1.0, 1.0, orientation, fitted_on)
