@@ -14,6 +14,7 @@ from review_page.model_work import Predicting, ready_predictor
 from review_page.predictions import OwnPredictions, Predictions, read_given
 from review_page.review_folder import ReviewFolder, Study
 from review_page.session import Session, Settings, new_study
+from util.checkpoints.one_of_several import content_of
 from util.files import sha256
 from util.prediction.landmarks.measuring import Measurer
 from util.prediction.predict_files import Found
@@ -84,7 +85,7 @@ def _predictions(
     predictor = ready_predictor(followed, wanted.device)
     if kept is None:
         about = predictor.answers.about()
-        model = {"checkpoint": str(wanted.checkpoint), **about, "sha256": sha256(wanted.checkpoint)}
+        model = {"checkpoint": str(wanted.checkpoint), **about, "sha256": content_of(wanted.checkpoint)}
         kept = Predictions(predictor.landmark_set, model)
         if not wanted.blind:
             store.write(kept)
@@ -113,7 +114,7 @@ def _is_adapted(kept: Predictions | None, folder: ReviewFolder) -> bool:
 def _require_its_own(kept: Predictions, checkpoint: Path, folder: ReviewFolder) -> None:
     """Raise ValueError where ``checkpoint`` is another model than the one whose predictions are kept."""
     said = kept.model.get("sha256")
-    if said is not None and said != sha256(checkpoint) and not _is_adapted(kept, folder):
+    if said is not None and said != content_of(checkpoint) and not _is_adapted(kept, folder):
         raise ValueError(
             f"{folder.folder}: its predictions are of {kept.model.get('checkpoint')}, not of {checkpoint}. "
             "Give that --checkpoint, or another --review."

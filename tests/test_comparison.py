@@ -114,6 +114,17 @@ def test_reading_and_comparing_runs(tmp_path):
     assert picture.startswith(b"\x89PNG") and picture != png(comparison_picture({"a": radial, "b": radial}))
 
 
+def test_a_set_of_several_is_a_checkpoint_too(tmp_path):
+    radial = hard_and_easy_images()
+    one = f"{tmp_path / 'run' / 'best.pt'}:spine"
+    write_evaluation(tmp_path / "run", radial, checkpoint=one)
+    np.testing.assert_allclose(read_run(Path(one)).radial_mm, radial, atol=1e-9)
+    with pytest.raises(ValueError, match=r"is about .*best.pt:spine, not .*best.pt:chest"):
+        read_run(tmp_path / "run" / "best.pt:chest")
+    with pytest.raises(ValueError, match=r"--checkpoint .*best.pt:spine --json .*other/test.json"):
+        read_run(tmp_path / "other" / "best.pt:spine")
+
+
 def test_an_ensemble_is_called_by_its_file_and_has_no_latency(tmp_path):
     """A run folder's name would pass it off for one model, and one model's time for its own."""
     looks = {"checkpoints": ["a/best.pt", "b/best.pt"], "scales": [1.0], "crop": False}

@@ -15,6 +15,7 @@ from datasets.landmarks.unit import LengthUnit
 from datasets.loader import TrainSampler
 from datasets.prepared.prepared import write_prepared
 from models.landmarks.shared_trunk import SharedTrunk
+from review_page.start import Wanted, open_session
 from tasks.several_sets import SeveralMeanings, SeveralSetsTask
 from tests.conftest import TINY_SET, tiny_case
 from tests.support.run_scripts import Ended, run_scripts
@@ -179,6 +180,19 @@ def test_every_script_takes_one_set_as_a_model_of_its_own(ended: tuple[Path, lis
     assert len(json.loads((folder / "found.json").read_text())["images"][0]["landmarks"]) == 5
     five = load_model(folder / "five.safetensors")
     assert five.meaning.landmark_set == TINY_SET and five.config.eval_transforms.size == [96, 96]
+
+
+def test_the_review_page_takes_one_too(ended: tuple[Path, list[Ended]], tiny_prepared: Path, tmp_path: Path):
+    file = Path(f"{ended[0] / 'whole' / 'best.pt'}:tiny3")
+    asked = Wanted([tiny_prepared / "images"], tmp_path / "review", checkpoint=file, device="cpu")
+    for _ in range(2):  # the second time the model is told by what is kept
+        with open_session(asked, lambda _set, _model: None) as opened:
+            assert opened.session.landmark_set.name == "tiny3"
+    with (
+        pytest.raises(ValueError, match="its predictions are of .*:tiny3, not of .*:tiny5"),
+        open_session(replace(asked, checkpoint=file.with_name("best.pt:tiny5")), lambda _set, _model: None),
+    ):
+        pass
 
 
 def test_a_run_goes_on_where_it_was(ended: tuple[Path, list[Ended]]):

@@ -3,13 +3,17 @@
 import json
 from pathlib import Path
 
+from util.checkpoints.one_of_several import split_name
+
 
 def evaluation_file(path: Path) -> Path:
     """``path``: a file of test.py --json, or a run folder or checkpoint with such a test.json beside it.
 
-    Raises ValueError where there is none, with the command that makes it.
+    A checkpoint may be one set of several, ``FILE:SET``. Raises ValueError where there is none, with the
+    command that makes it.
     """
-    checkpoint = path / "best.pt" if path.is_dir() else path if path.suffix == ".pt" else None
+    is_checkpoint = split_name(path)[0].suffix == ".pt"
+    checkpoint = path / "best.pt" if path.is_dir() else path if is_checkpoint else None
     file = path if checkpoint is None else checkpoint.with_name("test.json")
     if not file.is_file():
         wanted = checkpoint or "RUN/best.pt"

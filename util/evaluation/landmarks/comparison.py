@@ -55,7 +55,7 @@ def read_run(path: Path) -> EvaluatedRun:
         raise ValueError(
             f"{file}: lacks {absent}, so not written by this test.py. Write it anew with --json."
         )
-    if path.suffix == ".pt" and Path(record["checkpoint"]).absolute() != path.absolute():
+    if path != file and not path.is_dir() and Path(record["checkpoint"]).absolute() != path.absolute():
         raise ValueError(f"{file} is about {record['checkpoint']}, not {path}. Give the JSON file itself.")
     return _run(record, file)
 
