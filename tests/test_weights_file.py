@@ -161,7 +161,11 @@ def test_one_command_shows_landmarks(tmp_path):
     assert np.ptp(cv2.imread(str(output / "xray.png")).astype(int), axis=-1).max() > 50  # drawn in colour
 
 
-def test_the_file_that_a_backbone_started_from_stays_at_home(checkpoint, tmp_path):
-    cfg = load_config("configs/train_config.py", ["model.backbone.weights=/home/someone/secret.safetensors"])
+@pytest.mark.parametrize(
+    ("config", "part"),
+    [("train_config.py", "backbone"), ("experiments/baselines/unet_resnet18.py", "trunk")],
+)
+def test_the_file_that_a_backbone_started_from_stays_at_home(checkpoint, tmp_path, config, part):
+    cfg = load_config(f"configs/{config}", [f"model.{part}.weights=/home/someone/secret.safetensors"])
     write_weights(tmp_path / "w.safetensors", checkpoint | {"config": OmegaConf.to_yaml(cfg)})
     assert "secret" not in load_checkpoint(tmp_path / "w.safetensors")["config"]

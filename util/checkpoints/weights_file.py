@@ -27,6 +27,7 @@ _PLACES = (  # of another machine
     ("train", "output_dir"),
     ("train", "init_checkpoint"),
     ("model.backbone", "weights"),
+    ("model.trunk", "weights"),
 )
 
 
