@@ -41,6 +41,29 @@ def test_no_canvas_of_as_many_pixels_shows_the_images_larger():
     assert mean_log_zoom(height, width) >= max(mean_log_zoom(*other) for other in others) - 1e-9
 
 
+def test_oblong_pixels_count_as_long_as_they_are(tmp_path):
+    """400 x 400 pixels three times as high as wide fill a canvas that is three times as high as wide."""
+    write_one(tmp_path / "tall", np.array([[30.0, 40.0], [300.0, 350.0]]), (400, 400), np.array([0.1, 0.3]))
+    cfg = load_config(OWN, [f"data.folder={tmp_path / 'tall'}"])
+    found = dict(item.split("=") for item in automatic_overrides(cfg))
+    height, width = ast.literal_eval(found["size"])
+    assert height / width == pytest.approx(3.0, rel=0.2)  # sides are multiples of 32
+
+
+def write_one(folder, points, size, spacing):
+    """A prepared folder of one image of (width, height) ``size`` with (K, 2) ``points``."""
+    image = np.random.default_rng(0).integers(0, 256, size[::-1], np.uint8)
+    names = tuple(f"tip {number}" for number in range(len(points)))
+    write_prepared(
+        folder,
+        {"train": [PreparedCase("a", image, points, spacing, "a.png", size)]},
+        landmark_set=LandmarkSet("tips", names, names),
+        labels="me",
+        created_by="test",
+        source_files={},
+    )
+
+
 def test_overrides_hold_numbers_and_only_where_auto_stands(tiny_prepared):
     asked = [f"data.folder={tiny_prepared}", "size=auto:96", "model.search_window=auto"]
     cfg = load_config(OWN, asked)
@@ -63,16 +86,7 @@ def test_windows_grow_with_the_shape_and_not_with_the_canvas(tiny_prepared):
 
 
 def test_one_landmark_alone_has_the_windows_of_a_head(tmp_path):
-    point, size = np.array([[4.0, 6.0]]), (30, 20)
-    image, spacing = np.random.default_rng(0).integers(0, 256, size[::-1], np.uint8), np.ones(2)
-    write_prepared(
-        tmp_path / "one",
-        {"train": [PreparedCase("a", image, point, spacing, "a.png", size)]},
-        landmark_set=LandmarkSet("one", ("tip",), ("tip",)),
-        labels="me",
-        created_by="test",
-        source_files={},
-    )
+    write_one(tmp_path / "one", np.array([[4.0, 6.0]]), (30, 20), np.ones(2))
     cfg = load_config(OWN, [f"data.folder={tmp_path / 'one'}", "size=auto:96"])
     found = dict(item.split("=") for item in automatic_overrides(cfg))
     windows, jitter = (ast.literal_eval(found[f"model.{key}"]) for key in ("roi_windows", "jitter"))

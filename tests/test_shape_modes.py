@@ -9,7 +9,8 @@ import pytest
 
 from datasets.landmarks.landmark_set import LandmarkSet
 from datasets.landmarks.shape_statistics import shape_modes
-from datasets.prepared.prepared import PreparedCase, PreparedDataset, write_prepared
+from datasets.landmarks.unit import LengthUnit
+from datasets.prepared.prepared import PreparedCase, PreparedDataset, require_spacing, write_prepared
 from tasks.landmarks import LandmarkTask
 from tests.support.run_tool import run_tool
 from tests.test_elastic import centroid, spots
@@ -185,11 +186,11 @@ def test_shapes_that_do_not_vary_stay_as_they_are():
     np.testing.assert_allclose(modes.draw(ring(), 1.0, np.random.default_rng(0)), ring(), atol=1e-9)
 
 
-def prepared(folder: Path, count: int = 6) -> Path:
+def prepared(folder: Path, shapes: np.ndarray | None = None, unit: LengthUnit | None = None) -> Path:
     names = tuple(f"point {number}" for number in range(8))
     cases = [
         PreparedCase(f"ring{n}", spots(points, CANVAS), points, np.array([0.2, 0.2]), f"ring{n}.png", CANVAS)
-        for n, points in enumerate(ellipses(count))
+        for n, points in enumerate(ellipses(6) if shapes is None else shapes)
     ]
     write_prepared(
         folder,
@@ -198,6 +199,7 @@ def prepared(folder: Path, count: int = 6) -> Path:
         labels="exact",
         created_by="test",
         source_files={},
+        unit=unit,
     )
     return folder
 
@@ -229,3 +231,13 @@ def test_variations_are_a_folder_to_train_on(tmp_path):
     assert np.nanmax(np.abs(made.source_points[:5] - source.source_points)) > 0.5
     wrong = run_tool(*tool[:4], tmp_path / "o", "--subset", "val", "--shape-modes", 0.5)
     assert wrong.returncode == 1 and "--subset val: expected train" in wrong.stderr
+
+
+def test_variations_show_the_length_that_errors_are_told_in(tmp_path):
+    """Rings that nearly fill the image: a wider one would lose the two points whose distance is 100 %."""
+    rings = np.stack([ring(wide, 60.7) for wide in np.linspace(1.05, 0.87, 7)])
+    folder = prepared(tmp_path / "data", rings, LengthUnit(("point 0", "point 4")))
+    tool = ("tools/prepare_variations.py", "--data", folder, "--output", tmp_path / "o", "--count", 24)
+    done = run_tool(*tool)
+    assert done.returncode == 0, done.stderr
+    require_spacing(PreparedDataset(tmp_path / "o", "train"))

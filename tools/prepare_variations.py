@@ -26,6 +26,7 @@ from transforms.thin_plate import ThinPlate
 from util.files import sha256
 
 _LETTERBOX = EvalTransforms((512, 512))  # where shapes are compared: its pixels are square
+_DRAWS = 20  # of a shape that leaves what lengths are measured by in the image
 
 
 def main() -> None:
@@ -70,21 +71,38 @@ def variations(
 ) -> Iterator[PreparedCase]:
     """One case a name, its source the image of the same place in ``data``, beginning again at its end."""
     for number, name in enumerate(names):
-        sample = data.load(number % len(data))
+        index = number % len(data)
+        sample = data.load(index)
         rng = np.random.default_rng([args.seed, number])
-        upright = _LETTERBOX.matrix(sample)
-        other = modes.draw(warp_points(sample.points, upright), args.shape_modes, rng)
-        new = warp_points(other, np.linalg.inv(upright))
-        warp = ThinPlate.between(sample.points, new, sample.size)
-        warped = sample.moved(Move(np.eye(3), sample.size, warp)).in_sight()
+        warped = sample.moved(other_shape(data, index, modes, args.shape_modes, rng)).in_sight()
         yield PreparedCase(
             name=name,
             image=warped.image,
             points=warped.points.clip(0.0, np.array(sample.size)),
-            spacing=data.spacings[number % len(data)],
+            spacing=data.spacings[index],
             source_file=f"{sample.case}.png",
             source_size=sample.size,
         )
+
+
+def other_shape(
+    data: PreparedDataset, index: int, modes: ShapeModes, share: float, rng: np.random.Generator
+) -> Move:
+    """What brings case ``index`` to another shape.
+
+    Where the case shows the folder's unit of length, such as the distance of two landmarks, so does what is
+    made of it: other shapes are drawn anew, and in the end it stays as it is.
+    """
+    sample = data.without_pixels(index)
+    upright = _LETTERBOX.matrix(sample)
+    shown = data.shows_unit(index, sample.points)
+    for _ in range(_DRAWS):
+        other = modes.draw(warp_points(sample.points, upright), share, rng)
+        new = warp_points(other, np.linalg.inv(upright))
+        move = Move(np.eye(3), sample.size, ThinPlate.between(sample.points, new, sample.size))
+        if not shown or data.shows_unit(index, sample.annotation_moved(move).in_sight().points):
+            return move
+    return Move(np.eye(3), sample.size)
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -20,7 +20,7 @@ from datasets.prepared.records import Record, read_records
 from datasets.prepared.subsets import read_header, read_png, read_subset, repeated_cases
 from datasets.prepared.writer import PreparedWriter, write_prepared
 from transforms.augment import EvalTransforms, TrainTransforms
-from transforms.geometry import blank, warp_points
+from transforms.geometry import blank, pixel_shape, warp_points
 from transforms.sample import PointSample
 from transforms.shape_modes import ShapeModes
 
@@ -132,6 +132,11 @@ class PreparedDataset(DrawnCases[PointSample]):
         names = self.landmark_set.landmarks
         return self.unit.per_pixel(record.points, record.size, record.spacing, names).copy()
 
+    def shows_unit(self, index: int, points: np.ndarray) -> bool:
+        """Whether case ``index`` would have a unit of length if its landmarks were (K, 2) ``points``."""
+        record, names = self._records[index], self.landmark_set.landmarks
+        return bool(np.isfinite(self.unit.per_pixel(points, record.size, record.spacing, names)).all())
+
     @property
     def units_per_pixel(self) -> tuple[np.ndarray, ...]:
         """(2,) of ``unit`` a prepared pixel along x and y, of each case; NaN where unknown."""
@@ -153,8 +158,8 @@ class PreparedDataset(DrawnCases[PointSample]):
 
     @property
     def sizes(self) -> np.ndarray:
-        """(N, 2) width and height of each image in pixels."""
-        return np.array([record.size for record in self._records])
+        """(N, 2) width and height of each image, in square pixels of the area of its own."""
+        return np.array([record.size * pixel_shape(record.spacing) for record in self._records])
 
 
 def require_spacing(dataset: PreparedDataset) -> None:
