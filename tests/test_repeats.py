@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from datasets.landmarks.unit import LengthUnit
 from datasets.phantoms.phantom import Phantom
 from datasets.prepared.prepared import PreparedCase, PreparedDataset, write_prepared
 from datasets.prepared.repeats import SAME, find_repeats, fingerprint
@@ -29,7 +30,7 @@ def moved(case: PreparedCase, name: str, millimetres: float) -> PreparedCase:
     return replace(case, name=name, image=image, points=case.points + right)
 
 
-def prepare(folder: Path, cases: dict[str, list[PreparedCase]]) -> Path:
+def prepare(folder: Path, cases: dict[str, list[PreparedCase]], unit: LengthUnit | None = None) -> Path:
     write_prepared(
         folder,
         cases,
@@ -38,6 +39,7 @@ def prepare(folder: Path, cases: dict[str, list[PreparedCase]]) -> Path:
         created_by="test",
         source_files={},
         seed=0,
+        unit=unit,
     )
     return folder
 
@@ -114,6 +116,18 @@ def test_the_tool_measures_two_markings_of_one_film(folder, tmp_path):
         done = run_tool("tools/measure_repeatability.py", "--data", folder)
         assert done.returncode != 0 and named in done.stderr and str(folder) in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_the_tool_measures_in_the_unit_of_the_folder(tmp_path, films):
+    one, two, *_ = (replace(film, spacing=np.full(2, np.nan)) for film in films)
+    again = replace(moved(films[0], "again", 1.0), spacing=one.spacing)
+    folder = prepare(tmp_path / "data", {"train": [one, two], "test": [again]}, LengthUnit("image height"))
+    done = run_tool("tools/measure_repeatability.py", "--data", folder, "--json", tmp_path / "numbers.json")
+    assert done.returncode == 0, done.stderr
+    apart = 100.0 / films[0].spacing[0] / films[0].image.shape[0]  # 1 mm
+    numbers = json.loads((tmp_path / "numbers.json").read_text())
+    assert numbers["apart"]["mre_percent_of_length"] == pytest.approx(apart, abs=1e-3)
+    assert "% of the image height (" in done.stdout and "mm" not in done.stdout
 
 
 def test_the_tool_names_a_repeat_of_unknown_spacing(tmp_path, films):

@@ -24,6 +24,7 @@ from datasets.prepared.subsets import read_header  # noqa: E402
 from util.evaluation.landmarks.evaluation import LandmarkEvaluation, text_table  # noqa: E402
 from util.evaluation.landmarks.metrics import Errors, Summary, summarise  # noqa: E402
 from util.evaluation.landmarks.readers import errors_between_markings  # noqa: E402
+from util.evaluation.landmarks.unit_names import named_by_unit, short  # noqa: E402
 from util.files import write_atomic  # noqa: E402
 
 
@@ -53,6 +54,7 @@ def main() -> None:
             "apart": apart.to_dict(),
             "bound": bound.to_dict(),
         }
+        content = named_by_unit(content, errors.unit)
         write_atomic(args.json, json.dumps(content, indent=1, allow_nan=False) + "\n")
         print(f"numbers: {args.json}")
 
@@ -70,8 +72,8 @@ def in_words(summary: Summary) -> str:
     low, high = summary.mre_ci95_mm
     sdr_low, sdr_high = summary.sdr_ci95_percent["2.0"]
     return (
-        f"{summary.mre_mm:.3f} mm ({low:.3f} to {high:.3f}), "
-        f"{summary.sdr_percent['2.0']:.1f} % ({sdr_low:.1f} to {sdr_high:.1f}) within 2 mm"
+        f"{summary.mre_mm:.3f} {summary.unit} ({low:.3f} to {high:.3f}), "
+        f"{summary.sdr_percent['2.0']:.1f} % ({sdr_low:.1f} to {sdr_high:.1f}) within 2 {short(summary.unit)}"
     )
 
 

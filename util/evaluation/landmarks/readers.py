@@ -23,7 +23,9 @@ def against_readers(errors: Errors, folder: Path, landmark_set: LandmarkSet) -> 
             f"{folder}: the {len(theirs)} landmarks of {theirs.name!r}, expected the {len(landmark_set)} of "
             f"{landmark_set.name!r} in their order. Give a folder of the same landmark set."
         )
-    labels = _labels_mm(folder)
+    labels = {
+        case: places for subset in read_header(folder)["split"] for case, places in _subset_mm(folder, subset)
+    }
     if absent := [case for case in errors.cases if case not in labels]:
         raise ValueError(f"{folder}: lacks the cases {absent[:5]}. Prepare it of the same films.")
     places = np.stack([labels[case] for case in errors.cases])  # (N, K, 2)
@@ -51,24 +53,25 @@ def errors_between_readers(first: Path, second: Path, subset: str) -> Errors:
 
 def errors_between_markings(folder: Path) -> Errors:
     """The second marking of each X-ray that a folder has twice as the prediction, the first as the truth, in
-    mm; how sure it is, is unknown.
+    the folder's unit; how sure it is, is unknown.
 
-    Raises ValueError when no X-ray comes twice, and for one of unknown spacing.
+    Raises ValueError when no X-ray comes twice, and for one whose length is unknown.
     """
     header = read_header(folder)
     pairs = header.get("repeats")
     if not pairs:
         why = "no X-ray comes twice" if pairs is not None else "dataset.json does not say; prepare it anew"
         raise ValueError(f"{folder}: {why}, so there are no two markings to compare.")
-    labels = _labels_mm(folder, {case for pair in pairs for case in pair})
+    labels, unit = _labels_in_unit(folder, {case for pair in pairs for case in pair})
     first, second = (np.stack([labels[pair[side]] for pair in pairs]) for side in (0, 1))
     both = np.isfinite(first) & np.isfinite(second)
     return Errors(
         cases=tuple(" = ".join(pair) for pair in pairs),
         predicted=np.where(both, second, 0.0),
         truth=np.where(both, first, np.nan),
-        spacing=np.ones((len(pairs), 2)),  # points are in mm already
+        spacing=np.ones((len(pairs), 2)),  # points are in the unit already
         uncertainty_mm=np.full(first.shape[:2], np.nan),
+        unit=unit,
     )
 
 
@@ -88,18 +91,25 @@ def landmark_set_of(folder: Path) -> LandmarkSet:
     return LandmarkSet.from_dict(read_header(folder)["landmark_set"], source=str(folder))
 
 
-def _labels_mm(folder: Path, wanted: Collection[str] | None = None) -> dict[str, np.ndarray]:
-    """Case -> (K, 2) mm, of every subset; ``wanted``: of these cases alone."""
-    subsets = read_header(folder)["split"]
-    return {case: places for subset in subsets for case, places in _subset_mm(folder, subset, wanted)}
+def _labels_in_unit(folder: Path, wanted: Collection[str]) -> tuple[dict[str, np.ndarray], str]:
+    """Case -> (K, 2) in the folder's unit, of the cases ``wanted`` in any subset; and the unit's name."""
+    parts = [PreparedDataset(folder, subset) for subset in read_header(folder)["split"]]
+    labels = {}
+    for part in parts:
+        for index in (index for index, case in enumerate(part.cases) if case in wanted):
+            sample = part.without_pixels(index)
+            if not np.isfinite(sample.spacing).all():
+                raise ValueError(
+                    f"{folder}: spacing of {sample.case} unknown, expected {part.unit.name} per pixel. "
+                    "Prepare it with --spacing, or with a --unit that each image shows."
+                )
+            labels[sample.case] = sample.points * sample.spacing
+    return labels, parts[0].unit.name
 
 
-def _subset_mm(
-    folder: Path, subset: str, wanted: Collection[str] | None = None
-) -> Iterator[tuple[str, np.ndarray]]:
+def _subset_mm(folder: Path, subset: str) -> Iterator[tuple[str, np.ndarray]]:
+    """Case -> (K, 2) mm. Raises ValueError where the folder's unit is another."""
     dataset = PreparedDataset(folder, subset)
     for index, case in enumerate(dataset.cases):
-        if wanted is not None and case not in wanted:
-            continue
         sample = dataset.with_spacing(index)
         yield case, sample.points * sample.spacing
