@@ -200,6 +200,23 @@ def test_landmarks_beyond_the_image_are_refused_or_missing_as_asked(tmp_path, im
     np.testing.assert_allclose(points, [(1.5, 2.5), (np.nan, np.nan), (5.5, 6.5)])
 
 
+def test_images_without_a_length_are_said_when_they_come_in(tmp_path, images, landmarks):
+    """Training and test refuse them, when the folder is made and the hour is late."""
+    rows = [f"{stem}.png,1,2,{'30,9' if number else ','},5,6" for number, stem in enumerate(STEMS)]
+    (tmp_path / "n.csv").write_text("\n".join(["file,p1x,p1y,p2x,p2y,p3x,p3y", *rows]))
+    arguments = ["--from", "csv", "--landmarks", landmarks, "--images", images]
+    arguments += ["--annotations", tmp_path / "n.csv"]
+    for name, unit, words in (
+        ("mm", (), "10 of 10 images have no spacing, without which none is trained or tested on; give "),
+        ("pair", ("--unit", *NAMES[:2]), "1 of 10 images do not show the length of '% of sella to nasion'"),
+        ("height", ("--unit", "image height"), ""),
+    ):
+        done = run_tool("tools/import_annotations.py", *arguments, "--output", tmp_path / name, *unit)
+        assert done.returncode == 0, done.stderr
+        assert words in done.stdout and ("without which" in done.stdout) == bool(words)
+        assert ("--unit: p0_0.png\n" in done.stdout) == (name == "pair")
+
+
 def test_cases_left_out_are_not_trained_on_and_move_no_other(tmp_path, images, landmarks):
     export = write_csv(tmp_path / "export")
     arguments = ["--from", "csv", "--landmarks", landmarks, "--images", images, "--annotations", export]

@@ -70,6 +70,10 @@ def test_a_length_that_an_image_does_not_show_is_unknown_and_named(tmp_path):
     data = PreparedDataset(prepared(tmp_path, LengthUnit(("left", "right")), points), "train")
     with pytest.raises(ValueError, match=r"'a' of 'train' does not show the length of '% of left to right'"):
         require_spacing(data)
+    batch = collate([PreparedDataset(data.folder, "train", EvalTransforms((96, 64)))[0]])
+    with pytest.raises(ValueError, match=r"case a: does not show the length of '% of left to right'") as said:
+        LandmarkEvaluator().add(moved_right(batch, 1.0), batch)
+    assert "mm" not in str(said.value)
 
 
 def test_without_spacing_and_unit_the_message_says_what_to_do(tmp_path):

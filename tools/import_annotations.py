@@ -24,6 +24,7 @@ from datasets.landmarks.exports.matching import (
     match,
     numbered_persons,
     prepared_case,
+    some,
     split_files,
 )
 from datasets.landmarks.exports.readers import CONVENTIONS, READERS, TO_CONTINUOUS, read_export
@@ -63,6 +64,7 @@ def main() -> None:
     persons = numbered_persons(list(matched.pairs), args.group_by) if args.group_by is not None else {}
     written = [file for members in split.values() for file in members]
     about = {"persons": {names[file]: persons[file] for file in written}} if persons else None
+    unmeasured: list[str] = []
 
     def case(file: Path) -> PreparedCase:
         found = prepared_case(
@@ -76,7 +78,11 @@ def main() -> None:
         )
         if args.outside == "missing":
             found = without_outside(found, landmark_set)
-        return found.shrunk(args.size)
+        found = found.shrunk(args.size)
+        size = found.image.shape[1], found.image.shape[0]
+        if np.isnan(unit.per_pixel(found.points, size, found.spacing, landmark_set.landmarks)).any():
+            unmeasured.append(found.source_file)
+        return found
 
     cases = {part: map(case, members) for part, members in split.items()}
     write_prepared(
@@ -91,7 +97,19 @@ def main() -> None:
         unit=unit,
         about=about,
     )
+    if unmeasured:
+        print(f"{len(unmeasured)} of {len(written)} images {without_length(unit)}: {some(unmeasured)}")
     print(", ".join(f"{part} {len(members)}" for part, members in split.items()), f"-> {args.output}")
+
+
+def without_length(unit: LengthUnit) -> str:
+    """What images lack that training and test need, and what to do."""
+    if unit.of is None:
+        return "have no spacing, without which none is trained or tested on; give --spacing or --unit"
+    return (
+        f"do not show the length of {unit.name!r}, without which none is trained or tested on; mark both "
+        "landmarks, or give another --unit"
+    )
 
 
 def without_outside(case: PreparedCase, landmark_set: LandmarkSet) -> PreparedCase:

@@ -47,16 +47,25 @@ class Errors:
     def __post_init__(self) -> None:
         for case, spacing, predicted in zip(self.cases, self.spacing, self.predicted, strict=True):
             if not (np.isfinite(spacing) & (spacing > 0)).all():
-                raise ValueError(
-                    f"case {case}: spacing {spacing.tolist()} {self.unit} per pixel, expected two positive "
-                    "numbers. Errors in mm need the spacing: give it when preparing the data, or --unit."
-                )
+                raise ValueError(f"case {case}: {self._without(spacing)}")
             if not np.isfinite(predicted).all():
                 wrong = np.flatnonzero(~np.isfinite(predicted).all(-1)) + 1
                 raise ValueError(
                     f"case {case}: prediction of landmark {wrong.tolist()} is not finite, expected pixels. "
                     "The weights have diverged: use an earlier checkpoint."
                 )
+
+    def _without(self, spacing: np.ndarray) -> str:
+        """What an image of this ``spacing`` lacks, and what to do."""
+        if self.unit != MILLIMETRES:
+            return (
+                f"does not show the length of {self.unit!r}, so it has no errors. Annotate both of its "
+                "landmarks, or choose another unit when preparing the data."
+            )
+        return (
+            f"spacing {spacing.tolist()} mm per pixel, expected two positive numbers. Errors in mm need the "
+            "spacing: give it when preparing the data, or --unit."
+        )
 
     def only(self, kept: Sequence[bool]) -> "Errors":
         """The images where ``kept`` (N,) is true."""
