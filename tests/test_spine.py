@@ -125,6 +125,19 @@ def test_the_tool_tells_slips_and_differences(tmp_path):
     assert [cell for cell in rows["two - first"] if cell == "24.00"] == ["24.00"]
 
 
+def test_two_runs_of_one_name_are_told_by_their_files(tmp_path):
+    truth = np.concatenate([spine([-5, 10, 20, 0, -15])] * 2)
+    files = []
+    for name, shift in (("one", 1.0), ("two", 2.0)):
+        (tmp_path / name).mkdir()
+        files.append(written(tmp_path / name / "test.json", truth, truth + np.array([0.0, shift])))
+    done = run_tool("tools/evaluate_spine.py", *files, "--output", tmp_path)
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "spine.json").read_text())
+    means = {name: numbers["error"]["mean"] for name, numbers in record.items()}
+    assert means == pytest.approx({str(files[0]): 1.0, str(files[1]): 2.0})
+
+
 def numbers_of(folder, truth, predicted, spacing=(1.0, 1.0)):
     done = run_tool(
         "tools/evaluate_spine.py", written(folder / "x.json", truth, predicted, spacing), "--output", folder

@@ -12,7 +12,6 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,13 @@ from util.benchmark.timing import CLOCKS, Stopwatch, time_in_turn
 from util.checkpoints.checkpoint import load_model
 from util.evaluation.boxes.box_comparison import box_table, compare_boxes, read_boxes, require_same_truth
 from util.evaluation.evaluation_file import evaluation_file, task_name
-from util.evaluation.landmarks.comparison import EvaluatedRun, compare, read_run, require_comparable
+from util.evaluation.landmarks.comparison import (
+    EvaluatedRun,
+    compare,
+    named_apart,
+    read_run,
+    require_comparable,
+)
 from util.evaluation.landmarks.comparison_tables import markdown_table, note, text_table
 from util.evaluation.landmarks.unit_names import named_by_unit
 from util.files import write_atomic
@@ -90,16 +95,6 @@ def compare_detectors(args: argparse.Namespace) -> None:
         lines = [f"| {' | '.join(row)} |" for row in (table[0], ["---"] * len(table[0]), *table[1:])]
         write_atomic(args.output / "compare.md", "\n".join(lines) + "\n")
         print(f"table and numbers: {args.output}")
-
-
-def named_apart(runs: Sequence[EvaluatedRun]) -> list[EvaluatedRun]:
-    """The runs; where two share a name, each is called by its file instead."""
-    if len({evaluated.name for evaluated in runs}) == len(runs):
-        return list(runs)
-    files = [str(evaluated.file) for evaluated in runs]
-    if len(set(files)) < len(files):
-        raise ValueError(f"{files}: one file twice, expected each once.")
-    return [replace(evaluated, name=str(evaluated.file)) for evaluated in runs]
 
 
 def measure_speed(runs: Sequence[EvaluatedRun], args: argparse.Namespace) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from measurements.chest import cardiothoracic_ratio
-from util.evaluation.landmarks.comparison import EvaluatedRun, read_run, require_comparable
+from util.evaluation.landmarks.comparison import EvaluatedRun, named_apart, read_run, require_comparable
 from util.evaluation.landmarks.image_means import mean_known, told
 from util.reporting.text_table import aligned
 
@@ -25,7 +25,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="test.py --json, or its run folder")
-    runs = [read_run(file) for file in parser.parse_args().runs]
+    runs = named_apart([read_run(file) for file in parser.parse_args().runs])
     require_comparable(runs)
     found = [chest_values(run) for run in runs]
     rows = [["run", "error", "ratio off by", "ratio off to"]]

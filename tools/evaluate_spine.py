@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from measurements.spine import cobb_angles, require_order, slips, smape, vertebra_widths, vertebrae
 from util.arguments import listed_cases
-from util.evaluation.landmarks.comparison import EvaluatedRun, read_run, require_comparable
+from util.evaluation.landmarks.comparison import EvaluatedRun, named_apart, read_run, require_comparable
 from util.evaluation.landmarks.image_means import interval, mean_known, told
 from util.evaluation.landmarks.metrics import json_ready
 from util.files import write_atomic
@@ -37,7 +37,7 @@ TITLES = {
 
 def main() -> None:
     args = parse_arguments()
-    runs = [read_run(file) for file in args.runs]
+    runs = named_apart([read_run(file) for file in args.runs])
     require_comparable(runs)
     left_out = listed_cases(args.leave_out)
     kept = np.array([case not in left_out for case in runs[0].cases])

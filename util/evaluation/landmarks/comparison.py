@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,19 @@ def read_run(path: Path) -> EvaluatedRun:
     if path != file and not path.is_dir() and Path(record["checkpoint"]).absolute() != path.absolute():
         raise ValueError(f"{file} is about {record['checkpoint']}, not {path}. Give the JSON file itself.")
     return _run(record, file)
+
+
+def named_apart(runs: Sequence[EvaluatedRun]) -> list[EvaluatedRun]:
+    """The runs; where two share a name, each is called by its file instead.
+
+    Raises ValueError for a file that is given twice.
+    """
+    if len({evaluated.name for evaluated in runs}) == len(runs):
+        return list(runs)
+    files = [str(evaluated.file) for evaluated in runs]
+    if len(set(files)) < len(files):
+        raise ValueError(f"{files}: one file twice, expected each once.")
+    return [replace(evaluated, name=str(evaluated.file)) for evaluated in runs]
 
 
 def require_comparable(runs: Sequence[EvaluatedRun]) -> None:
