@@ -60,6 +60,20 @@ def test_nothing_depends_on_place_turn_and_size_of_an_image():
     np.testing.assert_allclose(label_scores(shapes).of_labels, plain.of_labels, rtol=0.05, atol=0.2)
 
 
+def test_small_sets_are_compared_at_one_size():
+    """Films that were scanned at half the size have no wrong labels for that."""
+    rng = np.random.default_rng(0)
+    base = np.array([[20.0, 20.0], [80.0, 25.0], [75.0, 90.0], [25.0, 85.0]])
+    sizes = np.where(np.arange(60) % 10 == 0, 5.0, 10.0)
+    shapes = sizes[:, None, None] * (base + rng.normal(0.0, 1.0, (60, 4, 2)))
+    shapes[3, 1] += [0.0, 120.0]
+    shapes[4, 2] = np.nan
+    scores = label_scores(shapes)
+    assert scores.ranked()[0] == 3 and scores.of_labels[3].argmax() == 1
+    assert scores.of_images[::10].max() < 0.7 * scores.of_images[3]
+    assert np.linalg.norm(scores.expected[3, 1] - (shapes[3, 1] - [0.0, 120.0])) < 40.0
+
+
 def test_predictions_raise_what_shapes_cannot_tell():
     shapes = turned_shapes()
     errors = np.random.default_rng(1).uniform(0.5, 1.5, shapes.shape[:2])
@@ -79,6 +93,7 @@ def test_too_few_images_are_refused():
 def folder(tmp_path):
     shapes = turned_shapes()
     shapes[3, 7] += [0.0, 25.0]
+    shapes[5, 5:] = np.nan  # too few are left
     rng = np.random.default_rng(0)
     cases = [
         PreparedCase(
@@ -107,6 +122,7 @@ def test_the_tool_writes_a_table_a_record_and_sheets(tmp_path, folder):
     output = tmp_path / "suspects"
     done = run_tool("tools/find_suspect_labels.py", "--data", folder, "--output", output, "--count", 20)
     assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("1 with fewer than 6 landmarks are not judged: case5\n")
     rows = list(csv.DictReader((output / "suspects.csv").open()))
     assert rows[0]["case"] == "case3" and "point 7 lies far" in rows[0]["what"] and len(rows) == 20
     record = json.loads((output / "suspects.json").read_text())

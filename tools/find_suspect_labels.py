@@ -20,6 +20,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from datasets.alignment import LEAST_FOR_ALIGNMENT
+from datasets.landmarks.exports.matching import some
 from datasets.landmarks.suspects import LabelScores, label_scores
 from datasets.prepared.prepared import INDEX_TO_CONTINUOUS, PreparedDataset
 from datasets.prepared.subsets import read_header
@@ -64,6 +66,14 @@ def main() -> None:
         write_atomic(args.output / f"sheet_{number:02d}.png", encode_png(sheet))
     print(aligned(rows[: _TOLD + 1], rules=(1,)))
     print(f"\n{len(cases)} images; the first {len(ranked)} with pictures: {args.output}")
+    if few := [case for case, points in labels.items() if not enough(points)]:
+        print(f"{len(few)} with fewer than {LEAST_FOR_ALIGNMENT} landmarks are not judged: {some(few)}")
+
+
+def enough(points: np.ndarray) -> bool:
+    """Whether (K, 2) labels, NaN where missing, are judged; those of small sets are, always."""
+    known = int(np.isfinite(points).all(-1).sum())
+    return known >= LEAST_FOR_ALIGNMENT or len(points) < LEAST_FOR_ALIGNMENT
 
 
 def errors_by_case(

@@ -1,10 +1,11 @@
 """Labels that are probably wrong, ranked: by where a landmark's neighbours have it, by points that coincide,
 and, where there are some, by predictions of models that never saw the image.
 
-Shapes are laid over their mean first (``datasets.alignment``). Then the vector from a landmark to each of
-its neighbours is compared with the same vector in all other images, in robust standard deviations (median
-absolute deviation; Leys et al., 2013). The median over the neighbours is the landmark's: one wrong neighbour
-does not spoil it. Nothing has to be trained, and wrong labels hardly move medians.
+Shapes are laid over their mean first (``datasets.alignment``); those of fewer than six landmarks are only
+made equally large. Then the vector from a landmark to each of its neighbours is compared with the same vector
+in all other images, in robust standard deviations (median absolute deviation; Leys et al., 2013). The median
+over the neighbours is the landmark's: one wrong neighbour does not spoil it. Nothing has to be trained, and
+wrong labels hardly move medians.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from datasets.alignment import laid_over, median_shape
+from datasets.alignment import LEAST_FOR_ALIGNMENT, laid_over, median_shape
 from transforms.geometry import similarity, warp_points
 
 _NEIGHBOURS = 8
@@ -70,7 +71,8 @@ def label_scores(shapes: np.ndarray, errors: np.ndarray | None = None) -> LabelS
             f"{count} images of {landmarks} landmarks, expected at least {_LEAST_IMAGES} of at least 3: "
             "fewer do not tell what is usual."
         )
-    placed, _ = laid_over(shapes, mirrors=(False,))
+    small = landmarks < LEAST_FOR_ALIGNMENT
+    placed = _equally_large(shapes) if small else laid_over(shapes, mirrors=(False,))[0]
     usual = median_shape(placed)
     size = float(np.sqrt(np.nansum(np.nanvar(usual, axis=0))))
     neighbours = _neighbours(usual)  # (K, M)
@@ -83,6 +85,14 @@ def label_scores(shapes: np.ndarray, errors: np.ndarray | None = None) -> LabelS
         nearest=nearest,
         expected=_expected(shapes, placed, neighbours, vectors),
     )
+
+
+def _equally_large(shapes: np.ndarray) -> np.ndarray:
+    """(N, K, 2) shapes in a size of their own: the median of their distances beside those of all images."""
+    one, other = np.triu_indices(shapes.shape[1], 1)
+    logs = np.log(np.maximum(np.linalg.norm(shapes[:, one] - shapes[:, other], axis=-1), 1e-6))  # (N, pairs)
+    larger = median_shape((logs - median_shape(logs)).T)  # (N,)
+    return shapes / np.exp(larger)[:, None, None]
 
 
 def _neighbours(usual: np.ndarray) -> np.ndarray:
