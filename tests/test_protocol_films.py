@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from transforms.poses import AS_IS, POSES, Pose
 from util.checkpoints.checkpoint import load_checkpoint, save_checkpoint
 from util.evaluation.landmarks.protocol_adaptation import Adaptation, adapt
 from util.evaluation.landmarks.protocol_gain import Gain, Side
+from util.prediction.landmarks.image_landmarks import ImageLandmarks
 from util.prediction.landmarks.plausibility import KEY
 
 MIRRORED, LYING = Pose(0, mirrored=True), Pose(1, mirrored=True)
@@ -134,6 +136,29 @@ def test_lengths_in_percent_are_called_so(tmp_path: Path) -> None:
     made = adapt(file, folder, "train", device="cpu")
     assert gain["before"]["mre_percent_of_length"] == pytest.approx(made.gain.before.mre_mm)
     assert gain["expected_mre_percent_of_length"]["1"] == pytest.approx(made.gain.expected_mre_mm[1])
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_landmarks_on_one_line_teach_no_protocol(
+    tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """Films that lie alike would be taken for mirrored ones by chance."""
+    names = SET.landmarks[:count]
+    line = replace(SET, landmarks=names, abbreviations=names)
+    places = np.linspace([20.0, 20.0], [80.0, 120.0], count)
+    rng = np.random.default_rng(0)
+    shapes = [places + rng.normal(0.0, 0.5, places.shape) for _ in range(5)]
+    films = [replace(film(f"film{n}"), points=shape) for n, shape in enumerate(shapes)]
+    about = {"labels": "clinic", "created_by": "a test", "source_files": {}}
+    write_prepared(tmp_path / "line", {"train": films}, landmark_set=line, **about)
+    file = write_smoke_checkpoint(tmp_path / "line.pt", line)
+
+    def find(_: Any, films: Any) -> list[ImageLandmarks]:
+        return [ImageLandmarks(shapes[0], np.ones(count), np.ones(count)) for _ in films]
+
+    monkeypatch.setattr(KnowsTheHead, "__call__", find)
+    with pytest.raises(ValueError, match=rf"line.pt: its {count} landmarks lie on one line, or nearly"):
+        adapted(file, tmp_path / "line")
 
 
 def test_the_page_tells_what_one_more_film_would_bring() -> None:

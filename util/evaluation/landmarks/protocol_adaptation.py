@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from datasets.landmarks.landmark_set import LandmarkSet
 from datasets.loader import eval_loader
 from datasets.prepared.repeats import film_digest
@@ -23,6 +25,7 @@ from util.prediction.landmarks.predict import Predictor
 from util.prediction.landmarks.protocol import ProtocolOffsets
 from util.prediction.predictor import pick_device
 
+_LINE = 0.99  # 0 for landmarks that are spread as far both ways, 1 on a line; 0.954 for spines
 _FOLLOWING = ", following "  # in a checkpoint's labels, after what it learnt from
 
 
@@ -56,7 +59,7 @@ def adapt(
     film is left out.
 
     ``watched`` wraps the batches, for a progress bar. Raises ValueError for a checkpoint or data that do not
-    fit each other, and where no film is left.
+    fit each other, for landmarks on one line, and where no film is left.
     """
     content = load_checkpoint(checkpoint) | {"protocol": None}  # the new one replaces an older one
     loaded = load_model(checkpoint, pick_device(device)).of("landmarks")
@@ -68,7 +71,9 @@ def adapt(
     predictor: Any = loaded.task.predictor(loaded)
     errors, digests, left_out = _on_plausible_films(Posed(predictor, limits, search=True), watched(batches))
     canvas = instantiate(loaded.config.eval_transforms)
-    reference = mean_face(errors.predicted * errors.spacing[:, None])
+    places = errors.predicted * errors.spacing[:, None]
+    _require_two_sides(places, checkpoint)
+    reference = mean_face(places)
     protocol = fit_protocol(
         Residuals.of(errors, reference),
         reference,
@@ -85,6 +90,17 @@ def adapt(
         landmark_set=dataset.landmark_set,
         folder=dataset.folder,
     )
+
+
+def _require_two_sides(places: np.ndarray, checkpoint: Path) -> None:
+    """Raise ValueError where (N, K, 2) landmarks lie on one line, or nearly: a mirror image looks alike."""
+    about = (places - places.mean(1, keepdims=True)) @ np.array([1.0, 1.0j])  # (N, K)
+    narrow = np.abs((about**2).sum(1)) / np.maximum((np.abs(about) ** 2).sum(1), np.finfo(float).tiny)
+    if places.shape[1] < 3 or np.median(narrow) > _LINE:
+        raise ValueError(
+            f"{checkpoint}: its {places.shape[1]} landmarks lie on one line, or nearly, so that a mirrored "
+            "film is not told from another and offsets have no direction. Expected three or more that do not."
+        )
 
 
 def _as_they_are(samples: Sequence[PointSample]) -> Any:
