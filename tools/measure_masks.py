@@ -30,7 +30,7 @@ from datasets.files.image_files import SourceImage
 from datasets.masks.class_set import ClassSet
 from models.masks.mask_model import MaskModel, enlarged
 from models.precision import exact_inference
-from util.arguments import positive
+from util.arguments import TakeAll, positive
 from util.benchmark.peak_memory import peak_rss_mib
 from util.benchmark.subject import Source
 from util.prediction.masks.looks import MaskLooks
@@ -68,11 +68,13 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model-config", type=Path, nargs="+", required=True, metavar="F")
+    parser.add_argument("--model-config", type=Path, nargs="+", action=TakeAll, required=True, metavar="F")
     parser.add_argument("--side", type=multiple_of_32, default=2048, help="pixels of the X-ray (2048)")
     parser.add_argument("--window", type=multiple_of_32, default=512, help="pixels of a window (512)")
     parser.add_argument("--classes", type=positive(int), default=29)
-    parser.add_argument("--ways", nargs="+", choices=_WAYS, default=_WAYS, help="what to measure (all)")
+    parser.add_argument(
+        "--ways", nargs="+", action=TakeAll, choices=_WAYS, default=_WAYS, help="what to measure (all)"
+    )
     parser.add_argument("--threads", type=positive(int), default=torch.get_num_threads())
     parser.add_argument("--repeats", type=positive(int), default=3)
     return parser.parse_args()
