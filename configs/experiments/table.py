@@ -15,7 +15,6 @@ _CONFIGS = Path(__file__).parent.parent
 _DEFAULT = _CONFIGS / "train_config.py"
 _OWN = _CONFIGS / "own_data.py"
 _TEETH = _CONFIGS / "boxes" / "teeth.py"
-_TEETH_FASTER_RCNN = _CONFIGS / "boxes" / "baselines" / "faster_rcnn_resnet18.py"
 _UNET_RESNET18 = _CONFIGS / "models" / "unet_resnet18.py"
 _UNET_RESNET34 = _CONFIGS / "models" / "unet_resnet34.py"
 _HRNET_W32 = _CONFIGS / "models" / "hrnet_w32.py"
@@ -240,16 +239,5 @@ rows = {
     # The same with a second look at the best boxes.
     "boxes/teeth_refined": Row(
         "boxes/teeth_short", {"model.refinement": L(BoxRefinement)(embed_dim="${embed_dim}")}
-    ),
-    # From ImageNet: model.backbone.weights=FILE, or model.backbone.pretrained=true where a hub is at hand.
-    "boxes/teeth_lite0": Row("boxes/teeth_short", {"model.backbone.name": "tf_efficientnet_lite0"}),
-    "boxes/teeth_lite0_faster_rcnn": Row(
-        _TEETH_FASTER_RCNN,
-        {
-            "model.backbone.name": "tf_efficientnet_lite0",
-            "train.iterations": 480,
-            "train.eval_every": 480,
-            "train.ema_decay": 0.99,
-        },
     ),
 }
