@@ -10,12 +10,9 @@ Weights and X-ray are random: neither time nor memory depends on them.
 """
 
 import argparse
-import multiprocessing
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -27,17 +24,18 @@ import numpy as np
 import torch
 
 from datasets.files.image_files import SourceImage
-from datasets.masks.class_set import ClassSet
 from models.masks.mask_model import MaskModel, enlarged
 from models.precision import exact_inference
+from tasks.masks import MaskTask
 from util.arguments import TakeAll, positive
-from util.benchmark.peak_memory import peak_rss_mib
+from util.benchmark.peak_memory import alone, peak_rss_mib
 from util.benchmark.subject import Source
 from util.prediction.masks.looks import MaskLooks
 from util.prediction.masks.predict import MaskFinder, Member
 
 _WAYS = ("forward", "whole", "windows")
 _OVERLAP = 0.5
+_ADVICE = "Use a smaller --side, or --ways windows."
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ def main() -> None:
     for file in args.model_config:
         for way in args.ways:
             row = Row(file, way, args.side, args.window, args.classes, args.threads, args.repeats)
-            seconds, processor, peak = alone(row)
+            seconds, processor, peak = alone(file, _ADVICE, measured, row)
             print(f"{file.stem:24s}{way:12s}{seconds:9.1f}{processor:11.1f}{peak:10.2f}", flush=True)
 
 
@@ -87,18 +85,6 @@ def multiple_of_32(text: str) -> int:
             f"{side}: expected a multiple of 32, such as {side + 32 - side % 32}"
         )
     return side
-
-
-def alone(row: Row) -> tuple[float, float, float]:
-    """``measured`` in a fresh process: a fork would inherit this one's memory."""
-    with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        try:
-            return pool.submit(measured, row).result()
-        except BrokenProcessPool as error:
-            raise ValueError(
-                f"{row.file}: the process that looked at it ({row.way}) was ended, most likely because the "
-                "machine has too little memory. Use a smaller --side, or --ways windows."
-            ) from error
 
 
 def measured(row: Row) -> tuple[float, float, float]:
@@ -130,7 +116,7 @@ def way_of(row: Row) -> Callable[[], object]:
         return lambda: forward(model, grey)
     canvas = row.window if row.way == "windows" else row.side
     looks = MaskLooks((row.file,), (row.side / canvas,), windows=_OVERLAP if row.way == "windows" else None)
-    classes = ClassSet("any", tuple(f"class {number}" for number in range(1, row.classes + 1)))
+    classes = MaskTask().example_meaning(row.classes).class_set
     finder = MaskFinder([Member(model, classes, (canvas, canvas))], looks)
     image = SourceImage(grey, np.full(2, np.nan), row.file, None)
     return lambda: finder([image])

@@ -3,16 +3,18 @@
 import multiprocessing
 import resource
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from util.benchmark.subject import Setting, Source, as_taken, random_images, run
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -34,15 +36,23 @@ class PeakMemory:
 
 def peak_memory(source: Source, settings: Sequence[Setting], device: torch.device) -> PeakMemory:
     """What a fresh process needs to build the model and to run it twice in every setting."""
-    context = multiprocessing.get_context("spawn")  # a fork would inherit the caller's memory
-    threads = torch.get_num_threads()
+    arguments = source, tuple(settings), device, torch.get_num_threads()
+    return alone(source.file, "Use a smaller --batch-size or --size.", _measure, *arguments)
+
+
+def alone(file: Path, advice: str, measure: Callable[..., Result], *arguments: Any) -> Result:
+    """``measure(*arguments)`` in a fresh process: a fork would inherit the caller's memory.
+
+    Raises ValueError, with the model's ``file`` and ``advice``, where the process was ended.
+    """
+    context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
         try:
-            return pool.submit(_measure, source, tuple(settings), device, threads).result()
+            return pool.submit(measure, *arguments).result()
         except BrokenProcessPool as error:
             raise ValueError(
-                f"{source.file}: the process that measures its memory was ended, most likely because "
-                "the machine has too little. Use a smaller --batch-size or --size."
+                f"{file}: the process that measures its memory was ended, most likely because the machine "
+                f"has too little. {advice}"
             ) from error
 
 
