@@ -53,6 +53,30 @@ def test_splits_that_do_not_sum_to_the_slices_get_a_suggestion(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_file_may_name_the_slices_of_each_split(tmp_path):
+    stack = write_stack(tmp_path, stack_pixels(), truth())
+    file = tmp_path / "by_film.json"
+    file.write_text('{"train": ["004", "001"], "val": ["005"], "test": ["002"]}')
+    done = run(tmp_path / "out", *stack, "--split", file)
+    assert done.returncode == 0, done.stderr
+    assert "1 slices that" in done.stdout and "left out: 003" in done.stdout
+    assert "train 2, val 1, test 1" in done.stdout
+    assert [list(PreparedDataset(tmp_path / "out", part).cases) for part in cl.SPLITS] == [
+        ["001", "004"],
+        ["005"],
+        ["002"],
+    ]
+    assert "--split by_film.json" in json.loads((tmp_path / "out/dataset.json").read_text())["created_by"]
+
+
+@pytest.mark.parametrize("given", [("3", "2"), ("3", "1", "one"), ("absent.json",), ("1", "split.json")])
+def test_a_split_that_is_neither_three_numbers_nor_a_file_is_refused(tmp_path, given):
+    done = run(tmp_path / "out", *write_stack(tmp_path, stack_pixels(), truth()), "--split", *given)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert given[0] in done.stderr and ("expected" in done.stderr or "No such file" in done.stderr)
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_default_split_is_proportional():
     assert cl.split_sizes(400, None) == {"train": 300, "val": 50, "test": 50}
     assert sum(cl.split_sizes(198, None).values()) == 198 and min(cl.split_sizes(3, None).values()) == 1

@@ -232,6 +232,27 @@ def test_cases_left_out_are_not_trained_on_and_move_no_other(tmp_path, images, l
     assert fewer == whole | {"train": whole["train"][1:]}
 
 
+def test_a_file_may_name_the_images_of_each_split(tmp_path, images, landmarks):
+    arguments = ["--from", "csv", "--landmarks", landmarks, "--images", images]
+    arguments += ["--annotations", write_csv(tmp_path / "export"), "--output", tmp_path / "data"]
+    file = tmp_path / "split.json"
+    named = {"train": ["p1_3", "p1_2.png"], "val": ["p0_0"], "test": ["p3_6", "p0_1"]}
+    file.write_text(json.dumps(named))
+    done = run_tool("tools/import_annotations.py", *arguments, "--split", file)
+    assert done.returncode == 0 and "5 images that" in done.stdout and "p2_4, p2_5" in done.stdout, (
+        done.stderr
+    )
+    written = {part: list(PreparedDataset(tmp_path / "data", part).cases) for part in named}
+    assert written == named | {"train": ["p1_3", "p1_2"]}  # in the order of the file
+    arguments[-1] = tmp_path / "torn"
+    refused = run_tool("tools/import_annotations.py", *arguments, "--split", file, "--group-by", r"/(p\d)_")
+    assert refused.returncode == 1 and "in more than one split, the first with p0_0, p0_1." in refused.stderr
+    file.write_text('{"val": ["p0_0"]}')
+    refused = run_tool("tools/import_annotations.py", *arguments, "--split", file)
+    assert refused.returncode == 1 and "expected 'train' among them" in refused.stderr
+    assert not (tmp_path / "torn").exists()
+
+
 def test_a_folder_of_images_that_is_not_there_is_said(tmp_path, landmarks):
     arguments = ["--from", "csv", "--landmarks", landmarks, "--images", tmp_path / "gone"]
     arguments += ["--annotations", write_csv(tmp_path / "export"), "--output", tmp_path / "data"]

@@ -21,9 +21,10 @@ from datasets.masks.coco_runs import require_filled, run_lengths
 from datasets.masks.dataset import MaskDataset
 from datasets.masks.hand_task import read_metadata
 from datasets.masks.mask_files import find_mask_files, read_masks
-from datasets.masks.matching import persons_of, read_split
+from datasets.masks.matching import persons_of
 from datasets.masks.meaning import MaskMeaning
 from datasets.masks.polygon_files import find_polygon_files, read_polygons
+from datasets.prepared.split_files import read_split
 from models.masks.losses import MaskCriterion
 from tasks.masks import MaskTask
 from tests.support.tiny_masks import CHEST, write_chests

@@ -12,6 +12,8 @@ go into one split, and folds keep them together.
 
 import argparse
 import sys
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,6 +34,7 @@ from datasets.landmarks.landmark_set import LandmarkSet, load_landmark_set
 from datasets.landmarks.unit import LengthUnit
 from datasets.prepared.case import PreparedCase
 from datasets.prepared.names import case_names
+from datasets.prepared.split_files import read_split
 from datasets.prepared.writer import write_prepared
 from util.arguments import add_spacing_argument, escape_on_console, listed_cases
 from util.files import printable, sha256
@@ -52,8 +55,9 @@ def main() -> None:
         print(f"{name} and {other} are no pair of the set: train it without flips, or add them to pairs")
     convention = args.convention or CONVENTIONS[args.tool]
     print(f"{args.tool} counts pixels by {convention}: {_MEANING[convention]}")
-    split = split_files(list(matched.pairs), {"val": args.val, "test": args.test}, args.seed, args.group_by)
     names = case_names(matched.pairs)
+    persons = numbered_persons(list(matched.pairs), args.group_by) if args.group_by is not None else {}
+    split = split_of(args, names, persons)
     left_out = listed_cases(args.leave_out)
     trained_on = [file for file in split["train"] if names[file] not in left_out]
     if args.leave_out is not None:
@@ -61,7 +65,6 @@ def main() -> None:
         if unknown := sorted(left_out - set(names.values())):
             print(f"names in {args.leave_out} of no case: {', '.join(unknown)}")
     split["train"] = trained_on
-    persons = numbered_persons(list(matched.pairs), args.group_by) if args.group_by is not None else {}
     written = [file for members in split.values() for file in members]
     about = {"persons": {names[file]: persons[file] for file in written}} if persons else None
     unmeasured: list[str] = []
@@ -100,6 +103,34 @@ def main() -> None:
     if unmeasured:
         print(f"{len(unmeasured)} of {len(written)} images {without_length(unit)}: {some(unmeasured)}")
     print(", ".join(f"{part} {len(members)}" for part, members in split.items()), f"-> {args.output}")
+
+
+def split_of(
+    args: argparse.Namespace, names: Mapping[Path, str], persons: Mapping[Path, str]
+) -> dict[str, list[Path]]:
+    """Files by split: as --split names them, else dealt. Raises ValueError for a patient in two splits."""
+    if args.split is None:
+        return split_files(list(names), {"val": args.val, "test": args.test}, args.seed, args.group_by)
+    named, left = read_split(args.split, names.values())
+    if "train" not in named:
+        raise ValueError(
+            f"{args.split}: splits {sorted(named)}, expected 'train' among them. Name its images."
+        )
+    if left:
+        print(f"{len(left)} images that {args.split} does not name are left out: {some(left)}")
+    file_of = {name: file for file, name in names.items()}
+    split = {part: [file_of[name] for name in members] for part, members in named.items()}
+    parts = defaultdict(set)
+    for part, members in split.items():
+        for file in members:
+            parts[persons.get(file, names[file])].add(part)
+    if torn := sorted(person for person, found in parts.items() if len(found) > 1):
+        files = [file for members in split.values() for file in members if persons.get(file) == torn[0]]
+        raise ValueError(
+            f"{args.split}: {len(torn)} patients of --group-by are in more than one split, the first with "
+            f"{some([names[file] for file in files])}. Put all images of a patient into one."
+        )
+    return split
 
 
 def without_length(unit: LengthUnit) -> str:
@@ -148,6 +179,12 @@ def parse_arguments() -> argparse.Namespace:
         "--group-by",
         metavar="REGEX",
         help="its first group in an image's path is the patient; default: by image",
+    )
+    parser.add_argument(
+        "--split",
+        type=Path,
+        metavar="F.json",
+        help='instead of shares: {"train": [names of images], "val": [...], "test": [...]}',
     )
     parser.add_argument("--seed", type=int, default=0, help="of the split (0)")
     parser.add_argument("--size", type=int, default=1024, help="longer side in pixels (1024); 0 keeps it")

@@ -25,7 +25,7 @@ from datasets.masks.class_set import ClassSet  # noqa: E402
 from datasets.masks.dataset import MaskDataset  # noqa: E402
 from datasets.masks.folds import folds_by_person  # noqa: E402
 from datasets.masks.hand_task import SEXES, read_columns, read_metadata  # noqa: E402
-from datasets.masks.matching import deal_split, persons_of, read_split  # noqa: E402
+from datasets.masks.matching import deal_split, persons_of  # noqa: E402
 from datasets.masks.polygon_files import by_stem  # noqa: E402
 from datasets.masks.preparing import Preparing  # noqa: E402
 from datasets.masks.sources import Source, class_set_of, coco_source, masks_source, polygons_source  # noqa: E402
@@ -33,6 +33,7 @@ from datasets.masks.strata import strata_of_columns  # noqa: E402
 from datasets.masks.suspects import Suspect, find_suspects  # noqa: E402
 from datasets.masks.writer import write_masks  # noqa: E402
 from datasets.prepared.names import case_names  # noqa: E402
+from datasets.prepared.split_files import read_split  # noqa: E402
 from util.arguments import TakeAll, add_spacing_argument  # noqa: E402
 from util.files import printable, sha256, write_atomic  # noqa: E402
 from util.reporting.masks.suspect_pictures import write_suspect_pictures  # noqa: E402

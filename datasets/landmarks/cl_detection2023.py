@@ -157,7 +157,7 @@ def without_padding(pixels: np.ndarray, where: str, points: np.ndarray | None = 
     return pixels[: max(rows[-1] + 1, below), : max(columns[-1] + 1, right)]
 
 
-def shortened(numbers: Iterable[int]) -> str:
+def shortened(numbers: Iterable[int | str]) -> str:
     """The first ten of ``numbers`` for an error message; empty where there is none."""
     first = list(islice(numbers, 11))
     return ", ".join(map(str, first[:10])) + (" ..." if len(first) > 10 else "")

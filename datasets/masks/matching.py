@@ -1,12 +1,8 @@
 """Images, persons and splits: what belongs together is told by names, never by order."""
 
 import hashlib
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-from datasets.prepared.subsets import read_json
 
 
 def persons_of(
@@ -30,27 +26,6 @@ def persons_of(
     if source == "folder" or (source == "auto" and alike and not loose):
         return {stem: file.parent.name for stem, file in images.items()}
     return {stem: stem for stem in images}
-
-
-def read_split(file: Path, stems: Iterable[str]) -> tuple[dict[str, list[str]], list[str]]:
-    """Stems by split as ``file`` has them, and those of ``stems`` that it does not name.
-
-    file: ``{"train": [stems], "val": [...], "test": [...]}``. Raises ValueError for a stem that is not there
-    or comes twice, and for a split without a stem.
-    """
-    data: Any = read_json(file)
-    there = set(stems)
-    split = {str(name): list(map(_stem, names)) for name, names in data.items() if isinstance(names, list)}
-    if not split or len(split) != len(data) or not all(split.values()):
-        raise ValueError(
-            f'{file}: expected {{"train": [names of images], ...}} with one name or more in each.'
-        )
-    counts = Counter(stem for names in split.values() for stem in names)
-    absent, twice = sorted(counts.keys() - there), sorted(stem for stem, n in counts.items() if n > 1)
-    if absent or twice:
-        kind, which = ("not among the annotated images", absent) if absent else ("named twice", twice)
-        raise ValueError(f"{file}: {len(which)} {kind} ({', '.join(which[:5])}). Correct the names.")
-    return split, sorted(there - counts.keys())
 
 
 def deal_split(
@@ -92,10 +67,3 @@ def deal_split(
         )
     whole = {"train": order[start:], **split}
     return {name: sorted(case for person in group for case in cases[person]) for name, group in whole.items()}
-
-
-def _stem(name: Any) -> str:
-    """A name with or without its suffix."""
-    text = str(name)
-    suffix = Path(text).suffix.lower()
-    return Path(text).stem if suffix in (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".dcm") else text
