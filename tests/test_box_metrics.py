@@ -125,6 +125,16 @@ def test_no_detection_and_no_object():
     json.dumps(summary.to_dict(["a", "b"]), allow_nan=False)
 
 
+def test_classes_without_objects_have_no_row_but_are_named():
+    box = [10, 10, 60, 60]
+    results = BoxResults((image([(0.9, 7, box), (0.8, 1, box)], [(7, box)]),))
+    names = [f"class {label}" for label in range(9)]
+    lines = text_table(BoxSummary(results, 9), names).splitlines()
+    assert [line.split("  ")[0] for line in lines[:3]] == ["class", "all", "class 7"] and not lines[3]
+    absent = "class 0, class 1, class 2, class 3, class 4 and 3 more"
+    assert lines[4] == f"no object here of 8 of 9 classes: {absent}"
+
+
 def test_classes_without_objects_do_not_count():
     box = [10, 10, 60, 60]
     results = BoxResults((image([(0.9, 0, box), (0.8, 1, [100, 100, 160, 160])], [(0, box)]),))

@@ -113,10 +113,19 @@ def table_header() -> list[str]:
 
 
 def table_rows(summary: BoxSummary, names: Sequence[str]) -> list[list[str]]:
-    """A row a class, and before them one of all: precision and recall at its own best threshold."""
+    """A row a class that has objects, and before them one of all: precision and recall at its own threshold."""
     every = {**summary.headline, "objects": summary.sweep.num_objects, "threshold": summary.threshold}
-    rows = [_row("all", every)]
-    return rows + [_row(name, record) for name, record in zip(names, summary.by_class, strict=True)]
+    of_class = zip(names, summary.by_class, strict=True)
+    return [_row("all", every)] + [_row(name, record) for name, record in of_class if record["objects"]]
+
+
+def without_objects(summary: BoxSummary, names: Sequence[str]) -> str:
+    """Which classes have no row, since there is nothing of them to find; empty for none, and where all are."""
+    absent = [name for name, record in zip(names, summary.by_class, strict=True) if not record["objects"]]
+    if len(absent) in (0, len(names)):
+        return ""
+    more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
+    return f"no object here of {len(absent)} of {len(names)} classes: {', '.join(absent[:5])}{more}"
 
 
 def text_table(summary: BoxSummary, names: Sequence[str]) -> str:
@@ -129,7 +138,8 @@ def text_table(summary: BoxSummary, names: Sequence[str]) -> str:
         )
         for row in rows
     ]
-    return "\n".join([*lines, "", *sentences(summary)])
+    told = [text for text in (without_objects(summary, names), *sentences(summary)) if text]
+    return "\n".join([*lines, "", *told])
 
 
 def sentences(summary: BoxSummary) -> list[str]:
