@@ -113,14 +113,14 @@ def table_header() -> list[str]:
 
 
 def table_rows(summary: BoxSummary, names: Sequence[str]) -> list[list[str]]:
-    """A row a class that has objects, and before them one of all: precision and recall at its own threshold."""
+    """A row a class that has objects, before them one of all: precision and recall at its own threshold."""
     every = {**summary.headline, "objects": summary.sweep.num_objects, "threshold": summary.threshold}
     of_class = zip(names, summary.by_class, strict=True)
     return [_row("all", every)] + [_row(name, record) for name, record in of_class if record["objects"]]
 
 
 def without_objects(summary: BoxSummary, names: Sequence[str]) -> str:
-    """Which classes have no row, since there is nothing of them to find; empty for none, and where all are."""
+    """Which classes have no row, having nothing to find; empty for none, and where all of them have none."""
     absent = [name for name, record in zip(names, summary.by_class, strict=True) if not record["objects"]]
     if len(absent) in (0, len(names)):
         return ""
