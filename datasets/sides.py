@@ -1,19 +1,23 @@
 """What a mirror image exchanges: classes whose names differ by their side only."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
-_SIDES = {"left": "right", "right": "left", "l": "r", "r": "l"}
+_SIDES = {"left": "right", "right": "left", "l": "r", "r": "l", "lt": "rt", "rt": "lt"}
 _QUADRANTS = {"1": "2", "2": "1", "3": "4", "4": "3", "5": "6", "6": "5", "7": "8", "8": "7"}
+_BETWEEN_WORDS = re.compile(r"([\W_]+|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]))")  # LeftLung, LLung too
+_TOOTH = re.compile(r"((?:(?:tooth|teeth|fdi)[\W_]*|#)?)([1-4](?=[1-8]$)|[5-8](?=[1-5]$))([1-8])", re.I)
 
 
 def pairs_by_name(classes: Sequence[str]) -> tuple[tuple[int, int], ...] | None:
     """Pairs of classes whose names differ by their side only; None when a name with a side has no partner.
 
-    A side is the word left or right or the letter L or R standing alone, or the first figure of a tooth's
-    number (FDI, ISO 3950) where all names are such numbers.
+    A side is the word left or right, Lt or Rt, or the letter L or R standing alone or as a capital of its own
+    (``LungL``), or the first figure of a tooth's number (FDI, ISO 3950) where all names that are numbers are
+    such. Inside of a word (``leftlung``, ``bright``) left and right are a side where the other is a class.
     """
-    partners = [other_side(name, teeth=_are_teeth(classes)) for name in classes]
+    teeth = _are_teeth(classes)
+    partners = [other_side(name, teeth=teeth) or _side_inside(name, classes) for name in classes]
     if any(partner is not None and partner not in classes for partner in partners):
         return None
     indices = [(index, classes.index(name)) for index, name in enumerate(partners) if name is not None]
@@ -21,19 +25,26 @@ def pairs_by_name(classes: Sequence[str]) -> tuple[tuple[int, int], ...] | None:
 
 
 def _are_teeth(classes: Iterable[str]) -> bool:
-    return all(re.fullmatch(r"[1-4][1-8]|[5-8][1-5]", name) for name in classes)
+    numbers = [name for name in classes if name.isdecimal() or _TOOTH.fullmatch(name)]
+    return bool(numbers) and all(map(_TOOTH.fullmatch, numbers))
 
 
 def other_side(name: str, *, teeth: bool) -> str | None:
     """The name of the same structure on the other side; None for a name without a side.
 
-    teeth: whether names are numbers of teeth (FDI, ISO 3950).
+    teeth: whether numbers are those of teeth (FDI, ISO 3950).
     """
-    if teeth:
-        return _QUADRANTS[name[0]] + name[1:]
-    parts = re.split(r"([_\-. /]+)", name)
+    if teeth and (tooth := _TOOTH.fullmatch(name)):
+        return tooth[1] + _QUADRANTS[tooth[2]] + tooth[3]
+    parts = _BETWEEN_WORDS.split(name)
     swapped = [_in_case_of(part, _SIDES.get(part.lower(), part)) for part in parts]
     return "".join(swapped) if swapped != parts else None
+
+
+def _side_inside(name: str, classes: Collection[str]) -> str | None:
+    """The class that is named as ``name`` but for left and right, which no border of a word sets apart."""
+    other = re.sub("left|right", lambda side: _in_case_of(side[0], _SIDES[side[0].lower()]), name, flags=re.I)
+    return other if other != name and other in classes else None
 
 
 def _in_case_of(pattern: str, word: str) -> str:

@@ -114,6 +114,15 @@ def test_a_square_chain_has_the_pixels_it_names_and_no_more():
         (("finger-1", "Radius", "L4"), ()),
         (("left_lung", "heart"), None),
         (("11", "48"), None),
+        (("LeftLung", "Heart", "RightLung"), ((0, 2),)),
+        (("LungL", "LungR", "LLung", "RLung"), ((0, 1), (2, 3))),
+        (("lung (left)", "lung (right)"), ((0, 1),)),
+        (("Lt lung", "Rt lung"), ((0, 1),)),
+        (("leftlung", "rightlung", "bright", "cleft"), ((0, 1),)),
+        (("LeftLung", "Heart"), None),
+        (("tooth_11", "tooth_21", "mandible"), ((0, 1),)),
+        (("11", "21", "left canal", "right canal"), ((0, 1), (2, 3))),
+        (("1", "11", "21"), ()),
     ],
 )
 def test_pairs_are_told_by_names(classes, pairs):

@@ -186,7 +186,11 @@ def report(output: Path, preparing: Preparing, notes: Notes, split: dict[str, li
         notes.add(f"classes that no image {where}", classes[k])
     persons = len({preparing.persons[stem] for stems in split.values() for stem in stems})
     print(f"{len(classes)} classes: {', '.join(classes)}")
-    print(*notes.lines(), sep="\n")
+    if preparing.class_set.pairs is not None:
+        pairs = [f"{classes[first]} and {classes[second]}" for first, second in preparing.class_set.pairs]
+        print(f"a mirror image exchanges: {', '.join(pairs) or 'no classes'}")
+    for line in notes.lines():
+        print(line)
     found = {"noticed": notes.to_dict(), "suspects": [vars(suspect) for suspect in suspects]}
     write_atomic(output / "checks.json", json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     if suspects:
