@@ -56,6 +56,17 @@ def test_a_column_in_which_nearly_all_differ_is_refused():
         strata_of_columns(("name",), names, list(names))
 
 
+def test_many_small_groups_do_not_bring_one_sex_into_val_alone():
+    """Two persons in each of 50 groups of either sex: with a place of the same share in each group, val was
+    dealt of women alone.
+    """
+    strata = {f"P{n}": f"{('female', 'male')[n % 2]}, {n // 4:02d}" for n in range(200)}
+    split = deal_split({person: person for person in strata}, {"val": 0.15, "test": 0.2}, 0, strata)
+    for name, count in (("train", 130), ("val", 30), ("test", 40)):
+        women = sum(strata[person].startswith("female") for person in split[name])
+        assert len(split[name]) == count and abs(women - count / 2) <= 2, name
+
+
 def test_splits_and_folds_are_even_in_every_group():
     """Three hospitals of 20, 12 and 8 persons, half of them women."""
     hospitals = ["A"] * 20 + ["B"] * 12 + ["C"] * 8

@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
+_GOLDEN = (5**0.5 - 1) / 2  # multiples of it, less whole numbers, lie evenly however many there are
+
 
 def persons_of(
     images: Mapping[str, Path], annotations: Mapping[str, Path], folder: Path, source: str
@@ -49,8 +51,8 @@ def deal_split(
     for person in sorted(cases, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest()):
         of_stratum.setdefault((strata or {}).get(cases[person][0], ""), []).append(person)
     places = {
-        person: ((index + 0.5) / len(group), label)
-        for label, group in of_stratum.items()
+        person: ((index + (0.5 + number * _GOLDEN) % 1.0) / len(group), label)
+        for number, (label, group) in enumerate(sorted(of_stratum.items()))
         for index, person in enumerate(group)
     }
     order = sorted(places, key=places.__getitem__)  # every stretch holds its share of every stratum
