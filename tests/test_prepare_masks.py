@@ -7,7 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
+from datasets.files.image_files import read_images
 from datasets.masks.annotation import Notes
 from datasets.masks.dataset import MaskDataset
 from datasets.masks.mask_files import read_mask
@@ -243,6 +245,21 @@ def test_a_grey_mask_is_cut_at_the_middle_and_named(tmp_path):
     (tmp_path / "d.png").write_bytes(b"no picture")
     with pytest.raises(ValueError, match=r"d\.png"):
         read_mask(tmp_path / "d.png", notes)
+
+
+def test_a_mask_is_turned_as_its_exif_orientation_says(tmp_path):
+    """As the image is, which the same program wrote with the same orientation."""
+    mask = np.zeros((4, 6), np.uint8)
+    mask[0, :2] = 255
+    for suffix in ("png", "tif"):
+        for turn, expected in ((3, mask[::-1, ::-1]), (6, np.rot90(mask, -1))):
+            orientation = Image.Exif()
+            orientation[0x0112] = turn
+            file = tmp_path / f"{turn}.{suffix}"
+            Image.fromarray(mask).save(file, exif=orientation)
+            found = read_mask(file, Notes())
+            np.testing.assert_array_equal(found, expected > 0)
+            np.testing.assert_array_equal(found, next(read_images(file)).image > 0)
 
 
 def test_a_mask_whose_transparency_says_otherwise_is_refused(tmp_path):

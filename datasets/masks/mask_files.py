@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from datasets.masks.annotation import Annotation, Notes
 from datasets.masks.polygon_files import by_stem
@@ -42,11 +42,12 @@ def read_masks(stem: str, files: dict[str, dict[str, Path]], notes: Notes) -> An
 def read_mask(file: Path, notes: Notes) -> np.ndarray:
     """(H, W) bool: pixels of half the brightest value and more: 1 of 1, 128 of 255; none of a black file.
 
-    Raises ValueError naming the file when it is no picture, and where what is transparent says otherwise:
-    nobody knows which of the two is the mask.
+    It is turned as its EXIF orientation says. Raises ValueError naming the file when it is no picture, and
+    where what is transparent says otherwise: nobody knows which of the two is the mask.
     """
     try:
-        with Image.open(file) as picture:
+        with file.open("rb") as stream, Image.open(stream) as stored:  # of a path, lying TIFFs are garbled
+            picture = ImageOps.exif_transpose(stored)  # as the image's reader turns the image
             alpha = np.asarray(picture.convert("RGBA"))[..., 3] if picture.has_transparency_data else None
             values = np.asarray(picture if picture.mode.startswith("I") else picture.convert("L"))
     except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for files that are none
