@@ -249,6 +249,20 @@ def test_pictures_come_back_as_run_lengths(tmp_path):
     assert not (tmp_path / "u.csv").exists()
 
 
+def test_what_is_mended_on_the_way_to_run_lengths_is_named(tmp_path, capsys):
+    """Masks of another size than asked for are scaled, and outlines cut off: never without a word."""
+    write_found(png_folder(tmp_path / "png", CHEST.classes))
+    larger = [2 * side for side in SIZE]
+    run("masks_to_rle", "--masks", tmp_path / "png", "--size", *larger, "--output", tmp_path / "s.csv")
+    assert "scaled from 96x80 to 192x160: 2 (chest0, chest1)" in capsys.readouterr().out
+    image = {"id": 1, "file_name": "a.png", "width": 8, "height": 6}
+    outline = {"id": 1, "image_id": 1, "category_id": 1, "segmentation": [[2, 2, 20, 2, 20, 5, 2, 5]]}
+    content = {"images": [image], "annotations": [outline], "categories": [{"id": 1, "name": "x"}]}
+    (tmp_path / "f.json").write_text(json.dumps(content))
+    run("masks_to_rle", "--coco", tmp_path / "f.json", "--output", tmp_path / "t.csv")
+    assert "reaches beyond the image, cut off: 1 (a: x)" in capsys.readouterr().out
+
+
 def test_what_was_written_is_compared_with_the_masks(tmp_path, monkeypatch):
     write_found(coco_file(tmp_path / "f.json", CHEST.classes))
     told = decode_rows

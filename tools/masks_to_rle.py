@@ -31,20 +31,24 @@ def main() -> None:
     classes = tuple(args.classes or source.class_set.classes)
     size = tuple(args.size) if args.size else None
     names = {stem: f"{stem}{args.suffix}" for stem in sorted(source.files)}
-    images = ((name, masks_of(source.read(stem), classes, size)) for stem, name in names.items())
+    images = ((name, masks_of(source.read(stem), classes, size, notes)) for stem, name in names.items())
     rows = write_submission(args.output, classes, images)
     compare(args.output, source, names, classes, size)
-    print(*notes.lines(), sep="\n")
+    for line in notes.lines():
+        print(line)
     print(f"{len(names)} images, {len(classes)} classes, {rows} rows -> {args.output}")
 
 
 def masks_of(
-    found: Annotation, classes: tuple[str, ...], size: tuple[int, int] | None
+    found: Annotation, classes: tuple[str, ...], size: tuple[int, int] | None, notes: Notes
 ) -> Iterator[np.ndarray]:
-    """Every class of one image in order. Raises ValueError for a class that is not asked for."""
+    """Every class of one image in order; what was mended is noted, a scaled mask above all.
+
+    Raises ValueError for a class that is not asked for.
+    """
     size = size or found.size
     assert size is not None  # both sources know it
-    return (shape.mask(size) for shape in found.shapes(classes, size, Notes()))
+    return (shape.mask(size) for shape in found.shapes(classes, size, notes))
 
 
 def compare(
@@ -57,7 +61,8 @@ def compare(
     """Raise ValueError unless the file gives back the very masks."""
     written = Submission(file)
     for stem, name in names.items():
-        for structure, mask in zip(classes, masks_of(source.read(stem), classes, size), strict=True):
+        masks = masks_of(source.read(stem), classes, size, Notes())  # what is mended was noted before
+        for structure, mask in zip(classes, masks, strict=True):
             back = decode_rows(written.text(name, structure), (mask.shape[1], mask.shape[0]))
             if not np.array_equal(back, mask):
                 raise ValueError(f"{file}: {name}, {structure}: not the mask that was written.")
