@@ -158,6 +158,8 @@ def test_votes_are_those_of_the_masks():
             expected = np.tensordot(weights, masks, 1) > share * weights.sum()
             text = runs_to_text(*vote(rows, weights.tolist(), share))
             np.testing.assert_array_equal(decode_rows(text, (9, 12)), expected)
+            small = [weight * 1e-12 for weight in weights.tolist()]
+            assert runs_to_text(*vote(rows, small, share)) == text, "weights count against each other alone"
 
 
 def test_a_tie_is_no_majority_and_an_empty_row_votes_against(tmp_path):
@@ -183,6 +185,7 @@ def test_votes_that_make_no_sense_are_refused(tmp_path):
         ([one], {}, "two files or more"),
         ([one, one], {"weights": [1.0]}, "one positive weight each"),
         ([one, one], {"weights": [1.0, -1.0]}, "one positive weight each"),
+        ([one, one], {"weights": [1.0, float("inf")]}, "one positive weight each"),
         ([one, one], {"share": 1.0}, "share 1.0"),
         ([one, one], {"size": (1, 3)}, "pixel 4 of 3"),
     ):

@@ -83,7 +83,7 @@ def vote(
     places = np.concatenate([end for starts, lengths in rows for end in (starts, starts + lengths)])
     steps = np.concatenate(
         [
-            np.full(len(starts), sign * weight)
+            np.full(len(starts), sign * weight / sum(weights))
             for (starts, _), weight in zip(rows, weights, strict=True)
             for sign in (1.0, -1.0)
         ]
@@ -92,7 +92,7 @@ def vote(
         return np.empty(0, np.int64), np.empty(0, np.int64)
     positions, group = np.unique(places, return_inverse=True)
     levels = np.bincount(group, steps).cumsum()
-    chosen = np.concatenate([[False], levels > share * sum(weights) + 1e-9, [False]])
+    chosen = np.concatenate([[False], levels > share + 1e-9, [False]])
     changes = np.flatnonzero(np.diff(chosen.astype(np.int8)))
     starts, ends = positions[changes[::2]], positions[changes[1::2]]
     return starts, ends - starts

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -130,7 +131,8 @@ def vote_files(
     that are not one positive number a file.
     """
     weights = [1.0] * len(files) if weights is None else list(weights)
-    if len(weights) != len(files) or not all(weight > 0 for weight in weights) or len(files) < 2:
+    sound = all(0 < weight < math.inf for weight in weights)
+    if len(weights) != len(files) or not sound or len(files) < 2:
         raise ValueError(
             f"{len(files)} files and weights {weights}: expected two files or more, and one positive weight "
             "each."
