@@ -36,12 +36,15 @@ class MaskCriterion(nn.Module):
         class_weights: Sequence[float] | None = None,
         attribute_weight: float = 0.0,
         attribute_class_weights: Sequence[Sequence[float]] | None = None,
-        tversky_alpha: float = 0.3,
-        tversky_beta: float = 0.7,
-        focal_gamma: float = 2.0,
+        tversky_alpha: float | None = None,
+        tversky_beta: float | None = None,
+        focal_gamma: float | None = None,
     ) -> None:
         super().__init__()
-        self.costs = _costs(losses, tversky_alpha, tversky_beta, focal_gamma)
+        tversky = _options("tversky", losses, alpha=tversky_alpha, beta=tversky_beta)
+        focal = _options("focal", losses, gamma=focal_gamma)
+        self.costs = _costs(losses, tversky, focal)
+        _require_weights(attribute_weight, attribute_class_weights)
         self.weights = {name: float(weight) for name, weight in losses.items()}
         self.attribute_weight, self.attribute_class_weights = attribute_weight, attribute_class_weights
         self.register_buffer("class_weights", _of_mean_one(class_weights), persistent=False)
@@ -109,14 +112,46 @@ def _cross_entropy(logits: Tensor, values: Tensor, weights: Sequence[float] | No
     return torch.where(known, cost, 0.0).sum() / known.sum().clamp(min=1)
 
 
-def _costs(losses: Mapping[str, float], alpha: float, beta: float, gamma: float) -> dict[str, Cost]:
+def _options(name: str, losses: Mapping[str, float], **options: float | None) -> dict[str, float]:
+    """Those given. Raises ValueError for one of a cost that is not charged, and for one that is no number."""
+    given = {option: value for option, value in options.items() if value is not None}
+    for option, value in given.items():
+        if name not in losses:
+            raise ValueError(
+                f"criterion.{name}_{option}={value!r}: criterion.losses does not name {name!r}, so it would "
+                f"change nothing. Name it there, or leave {name}_{option} out."
+            )
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+            raise ValueError(f"criterion.{name}_{option}={value!r}, expected a number of at least 0.")
+    return given
+
+
+def _require_weights(attribute_weight: float, by_value: Sequence[Sequence[float]] | None) -> None:
+    """Raise ValueError for a weight below 0, and for weights of values where attributes cost nothing."""
+    if not 0 <= attribute_weight < float("inf"):
+        raise ValueError(f"criterion.attribute_weight={attribute_weight}, expected a number of at least 0.")
+    for weights in by_value or ():
+        if not all(0 <= weight < float("inf") for weight in weights):
+            raise ValueError(
+                f"criterion.attribute_class_weights: {list(weights)}, expected numbers of at least 0."
+            )
+    if by_value is not None and not attribute_weight:
+        raise ValueError(
+            "criterion.attribute_class_weights: attribute_weight=0, so they would change nothing. Give "
+            "attribute_weight too, such as 0.1, or leave them out."
+        )
+
+
+def _costs(
+    losses: Mapping[str, float], tversky: Mapping[str, float], focal: Mapping[str, float]
+) -> dict[str, Cost]:
     known: dict[str, Cost] = {
         "bce": overlap_losses.binary_cross_entropy,
         "dice": overlap_losses.dice,
         "jaccard": overlap_losses.jaccard,
         "lovasz": overlap_losses.lovasz_hinge,
-        "tversky": partial(overlap_losses.tversky, alpha=alpha, beta=beta),
-        "focal": partial(overlap_losses.focal, gamma=gamma),
+        "tversky": partial(overlap_losses.tversky, **tversky),
+        "focal": partial(overlap_losses.focal, **focal),
     }
     for name, weight in losses.items():
         if name not in known:
