@@ -255,6 +255,8 @@ def test_memory_holds_one_class_at_source_size() -> None:
         ({"scales": ()}, "at least one"),
         ({"scales": (0.0,)}, "from 0.25 to 8"),
         ({"windows": 1.0}, "from 0 to 0.9"),
+        ({"windows": 0.5}, "--windows 0.5 at --scales 1: .* change nothing"),
+        ({"windows": 0.5, "scales": (0.5, 1.0)}, "at --scales 0.5 1: .* change nothing"),
         ({"threshold": 1.0}, "above 0 and below 1"),
     ],
 )

@@ -21,7 +21,8 @@ class MaskLooks:
     overlap, a larger canvas is looked at in windows of the training's size. ``threshold`` is one probability
     for all classes in place of those that the checkpoint carries.
 
-    Raises ValueError for a checkpoint given twice and for values that make no sense.
+    Raises ValueError for a checkpoint given twice, for values that make no sense, and for windows where no
+    canvas is larger than one.
     """
 
     checkpoints: tuple[Path, ...]
@@ -44,6 +45,12 @@ class MaskLooks:
             raise ValueError(f"--scales {list(self.scales)}: expected at least one, each from 0.25 to 8.")
         if self.windows is not None and not 0.0 <= self.windows <= 0.9:
             raise ValueError(f"--windows {self.windows}: expected a share from 0 to 0.9, such as 0.5.")
+        if self.windows is not None and max(self.scales) <= 1.0:
+            scales = " ".join(f"{scale:g}" for scale in self.scales)
+            raise ValueError(
+                f"--windows {self.windows:g} at --scales {scales}: the canvas is one window, so they would "
+                "change nothing. Give a larger canvas too, such as --scales 2, or leave them out."
+            )
         if self.threshold is not None and not 0.0 < self.threshold < 1.0:
             raise ValueError(
                 f"--threshold {self.threshold}: expected a probability above 0 and below 1, such as 0.5."
