@@ -287,6 +287,15 @@ def test_pictures_of_one_name_in_two_folders_are_kept_apart(tmp_path):
         np.testing.assert_array_equal(picture == 255, found_of(n).mask(2))
 
 
+def test_images_of_one_name_are_not_checked_as_one(tmp_path):
+    for side, folder in ((4, "ID001"), (8, "ID002")):
+        (tmp_path / folder).mkdir()
+        cv2.imwrite(str(tmp_path / folder / "a.png"), np.zeros((side, side), np.uint8))
+    file = written(tmp_path / "s.csv", "a.png,x,40 2")
+    with pytest.raises(ValueError, match=r"ID001/a\.png and .*ID002/a\.png share the name a\.png"):
+        run("check_rle", file, "--images", tmp_path, "--classes", "x")
+
+
 def test_the_tools_run_as_people_run_them(tmp_path):
     (tmp_path / "images").mkdir()
     cv2.imwrite(str(tmp_path / "images" / "a.png"), np.arange(20, dtype=np.uint8).reshape(4, 5))

@@ -7,6 +7,7 @@ Exit code 1 and a line a fault where something is wrong.
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,12 +24,25 @@ from util.prediction.masks.submission import faults  # noqa: E402
 
 def main() -> None:
     args = parse_args()
-    images = {file.name: file for file in find_images([args.images]).files}
+    images = by_name(find_images([args.images]).files)
     size = tuple(args.size) if args.size else {name: size_of(file) for name, file in images.items()}
     found = list(faults(args.file, list(images), args.classes, size))
     if found:
         raise ValueError("\n".join([f"{len(found)} faults", *found]))
     print(f"{args.file}: sound, {len(images)} images of {len(args.classes)} classes")
+
+
+def by_name(files: Sequence[Path]) -> dict[str, Path]:
+    """Without folders. Raises ValueError for two images of one name, whose rows nobody could tell apart."""
+    images: dict[str, Path] = {}
+    for file in files:
+        if file.name in images:
+            raise ValueError(
+                f"{images[file.name]} and {file} share the name {file.name}, by which the rows tell images "
+                "apart. Rename one."
+            )
+        images[file.name] = file
+    return images
 
 
 def size_of(image: Path) -> tuple[int, int]:
