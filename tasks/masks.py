@@ -71,7 +71,7 @@ class MaskTask(Task):
         return instantiate(config, num_classes=len(meaning.class_set))
 
     def begin(self, model: MaskModel, data: MaskDataset) -> None:
-        """Raise ValueError if the model has heads for attributes that the data do not have."""
+        """Raise ValueError if the model has heads for attributes that the data lack, or do not tell apart."""
         wanted = tuple(len(values) for values in data.class_set.attributes.values())
         if model.attribute_values and model.attribute_values != wanted:
             raise ValueError(
@@ -79,6 +79,14 @@ class MaskTask(Task):
                 f"{ {name: list(values) for name, values in data.class_set.attributes.items()} }, expected "
                 f"{list(wanted)}, how many values each has; leave it out for none."
             )
+        for name, seen in data.known_values().items() if model.attribute_values else ():
+            if len(seen) < 2:
+                raise ValueError(
+                    f"model.attribute_values: {name} is known as {' or '.join(seen) or 'nothing'} in subset "
+                    f"{data.subset!r}, expected two values or more: its head would learn nothing, and tell "
+                    f"something all the same. Prepare the data with --metadata, or take {name} out of the "
+                    "attributes in dataset.json and its images."
+                )
 
     def restore(self, model: MaskModel, checkpoint: Mapping[str, Any], file: Path) -> None:
         """The thresholds. Raises ValueError unless they are one probability a class."""

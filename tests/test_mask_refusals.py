@@ -5,6 +5,7 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -284,6 +285,25 @@ def test_a_model_is_refused_for_data_of_other_classes(tmp_path):
     MaskTask().require_same(MaskTask().meaning(data), data, tmp_path / "best.pt")
     with pytest.raises(ValueError, match=r"best\.pt: trained on the 4 classes.*in the same order"):
         MaskTask().require_same(other, data, tmp_path / "best.pt")
+
+
+def test_heads_for_attributes_that_no_image_tells_are_refused(tmp_path):
+    """They would learn nothing, and tell something of every image all the same."""
+    folder = write_chests(tmp_path / "data")
+    model: Any = SimpleNamespace(attribute_values=(2,))
+    data = MaskDataset(folder, "train")
+    assert data.known_values() == {"sex": ["female", "male"]}
+    MaskTask().begin(model, data)
+    file = folder / "annotations" / "train.json"
+    content = json.loads(file.read_text())
+    for kept, named in (("female", "known as female in subset 'train'"), ("", "known as nothing")):
+        for image in content["images"]:
+            told = image["attributes"].get("sex") == kept
+            image["attributes"] = {"sex": kept} if told else {}
+        file.write_text(json.dumps(content))
+        with pytest.raises(ValueError, match=f"sex is {named}.*expected two values or more"):
+            MaskTask().begin(model, MaskDataset(folder, "train"))
+    MaskTask().begin(SimpleNamespace(attribute_values=()), MaskDataset(folder, "train"))
 
 
 def test_a_batch_of_two_class_sets_is_refused(tmp_path):

@@ -47,6 +47,17 @@ class MaskDataset(DrawnCases[MaskSample]):
     def __len__(self) -> int:
         return len(self._records)
 
+    def known_values(self) -> dict[str, list[str]]:
+        """Of every attribute, the values that images of the subset have."""
+        return {
+            name: [value for index, value in enumerate(values) if index in seen]
+            for (name, values), seen in zip(
+                self.class_set.attributes.items(),
+                map(set, zip(*(record.attributes for record in self._records), strict=True)),
+                strict=True,
+            )
+        }
+
     def load(self, index: int) -> MaskSample:
         """Case ``index`` as prepared, before any transform."""
         record = self._records[index]
