@@ -300,6 +300,28 @@ def test_bones_that_were_not_asked_for_are_refused(tmp_path):
     assert "unknown class ['Lunate']" in done.stderr
 
 
+def test_a_label_of_two_spellings_is_named(tmp_path):
+    """Without --classes it makes a class of its own, and its structure is missing from the other."""
+    write_images(tmp_path / "images")
+    folder = write_polygons(tmp_path / "polygons")
+    done = prepare(tmp_path, "--polygons", folder)
+    assert done.returncode == 0 and "two spellings" not in done.stdout
+    file = folder / "chest3.json"
+    file.write_text(file.read_text().replace('"heart"', '"haert"'))
+    done = prepare(tmp_path, "--polygons", folder, "--output", tmp_path / "other")
+    assert "two spellings of one class?: 1 (haert in 1 images, heart in 11)" in done.stdout
+
+
+def test_outlines_of_smaller_images_than_these_are_named(tmp_path):
+    """Nothing in the file says so: what it states of a size describes another picture."""
+    for file in write_images(tmp_path / "images").iterdir():
+        cv2.imwrite(str(file), cv2.resize(cv2.imread(str(file)), None, fx=2, fy=2))
+    done = prepare(tmp_path, "--polygons", write_polygons(tmp_path / "polygons"))
+    assert done.returncode == 0 and "were smaller images annotated?: 1 (polygons)" in done.stdout
+    done = prepare(tmp_path, "--masks", write_pngs(tmp_path / "masks"), "--output", tmp_path / "other")
+    assert done.returncode == 0 and "smaller images" not in done.stdout, "pictures know their size"
+
+
 def test_folders_that_are_not_taken_for_persons_are_named(tmp_path):
     """Two images of a person in two splits would make every number too good."""
     write_images(tmp_path / "images")

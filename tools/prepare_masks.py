@@ -185,6 +185,7 @@ def report(output: Path, preparing: Preparing, notes: Notes, split: dict[str, li
         where = "of train shows" if areas[:, k].any() else "shows"
         notes.add(f"classes that no image {where}", classes[k])
     persons = len({preparing.persons[stem] for stems in split.values() for stem in stems})
+    preparing.note_doubts()
     print(f"{len(classes)} classes: {', '.join(classes)}")
     if preparing.class_set.pairs is not None:
         pairs = [f"{classes[first]} and {classes[second]}" for first, second in preparing.class_set.pairs]

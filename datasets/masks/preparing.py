@@ -1,7 +1,10 @@
 """From images and annotations that people have to a prepared folder of masks, with what was noticed."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,9 @@ from datasets.masks.case import MaskCase
 from datasets.masks.class_set import ClassSet
 from datasets.masks.hand_task import side_of_hand
 from datasets.masks.sources import Source
+from datasets.sides import other_side
+
+_ALIKE = 0.8  # of 1, from which two names may be two spellings of one
 
 
 @dataclass
@@ -29,6 +35,7 @@ class Preparing:
     names: list[str] = field(default_factory=list)
     centres: list[np.ndarray] = field(default_factory=list)  # (K, 2) each, shares of the image height
     areas: list[np.ndarray] = field(default_factory=list)  # (K,) each, shares of the image's area
+    farthest: np.ndarray = field(default_factory=lambda: np.zeros(2))  # centre along x and y, as shares
 
     def cases(self, stems: list[str]) -> Iterator[MaskCase]:
         """Cases one by one. Raises ValueError naming the file for whatever cannot be mended."""
@@ -43,6 +50,7 @@ class Preparing:
         self.names.append(self.cases_of[stem])
         self.centres.append(np.array(centres) / size[1])
         self.areas.append(np.array(areas) / (size[0] * size[1]))
+        self.farthest = np.fmax(self.farthest, np.nanmax([(0.0, 0.0), *centres], 0) / size)
         return MaskCase(
             name=self.cases_of[stem],
             image=image,
@@ -52,6 +60,20 @@ class Preparing:
             person=self.persons[stem],
             attributes=self._attributes_of(stem, np.array(centres)),
         )
+
+    def note_doubts(self) -> None:
+        """Note what the images that went by make doubtful only together."""
+        shown = np.stack(self.areas) > 0.0  # (N, K)
+        for j, k in combinations(range(len(self.class_set)), 2):
+            first, other = self.class_set.classes[j], self.class_set.classes[k]
+            counts = shown[:, j].sum(), shown[:, k].sum()
+            apart = all(counts) and not (shown[:, j] & shown[:, k]).any()
+            if apart and _spelt_alike(first, other):
+                where = f"{first} in {counts[0]} images, {other} in {counts[1]}"
+                self.notes.add("names alike and never in one image: two spellings of one class?", where)
+        if shown.any() and (self.farthest < 0.5).all():
+            kind = "all structures lie in the upper left quarter: were smaller images annotated?"
+            self.notes.add(kind, self.source.name)
 
     def _attributes_of(self, stem: str, centres: np.ndarray) -> dict[str, str]:
         found = dict(self.attributes.get(self.persons[stem], {}))
@@ -74,6 +96,13 @@ class Preparing:
         if len(images) != 1:
             raise ValueError(f"{file}: {len(images)} images, expected one a file, to match by its name.")
         return images[0].image, images[0].spacing
+
+
+def _spelt_alike(first: str, other: str) -> bool:
+    """Whether two names may be one, misspelt: not where numbers or sides tell them apart."""
+    if re.findall(r"\d+", first) != re.findall(r"\d+", other) or other_side(first, teeth=False) == other:
+        return False
+    return SequenceMatcher(None, first.lower(), other.lower()).ratio() >= _ALIKE
 
 
 def _centre_and_area(mask: np.ndarray) -> tuple[tuple[float, float], float]:
