@@ -152,7 +152,8 @@ def test_a_head_can_tell_an_image_from_its_mirror_image() -> None:
         (lambda: smp_net(num_classes=0), "at least 1"),
         (lambda: smp_net(attribute_values=(1,)), "at least 2 each"),
         (lambda: smp_net()(images(size=(48, 96))), "multiples of 32"),
-        (lambda: smp_net("PAN")(images(size=(64, 96))), "at least 128"),
+        (lambda: smp_net("PAN", norm="native")(images(size=(64, 96))), "at least 128"),
+        (lambda: smp_net("PAN", norm="group")(images(size=(128, 160))), "at least 256"),
     ],
 )
 def test_what_cannot_be_built_says_why(build, message: str) -> None:

@@ -77,6 +77,7 @@ class SmpMaskNet(MaskModel):
         )
         if norm == "group":
             use_group_norm(self)
+            self.least *= 2 if self.least > 1 else 1  # one value of one channel has no deviation
 
     def forward(self, images: Tensor, targets: MaskTargets | None = None) -> MaskOutputs:
         """(B, C, H, W) images in [0, 1] -> a map a class. ``targets`` are not used.
