@@ -4,6 +4,7 @@ import csv
 import importlib.util
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from datasets.masks.coco_files import read_coco
 from datasets.masks.mask_files import find_mask_files
 from tests.support.run_tool import run_tool
 from tests.support.tiny_masks import CHEST, SIZE, found_of
-from util.prediction.masks.answer_files import coco_file, png_folder
+from util.prediction.masks.answer_files import coco_file, dicom_folder, png_folder
 from util.prediction.masks.answers import MaskAnswers
 from util.prediction.masks.run_lengths import decode_rows, encode_rows, parse_runs, runs_to_text, vote
 from util.prediction.masks.submission import Submission, faults, vote_files, write_submission
@@ -294,6 +295,24 @@ def test_images_of_one_name_are_not_checked_as_one(tmp_path):
     file = written(tmp_path / "s.csv", "a.png,x,40 2")
     with pytest.raises(ValueError, match=r"ID001/a\.png and .*ID002/a\.png share the name a\.png"):
         run("check_rle", file, "--images", tmp_path, "--classes", "x")
+
+
+def test_masks_of_an_earlier_run_do_not_stay(tmp_path):
+    """Of images that are no longer looked at, of another model's classes, of what is no longer found."""
+    png, seg = tmp_path / "png", tmp_path / "seg"
+    for old in (png / "heart" / "old.png", png / "Radius" / "old.png", seg / "chest0.dcm"):
+        old.parent.mkdir(parents=True, exist_ok=True)
+        old.touch()
+    (png / "notes.txt").touch()
+    write_found(png_folder(png, CHEST.classes))
+    assert set(find_mask_files(png)) == set(CHEST.classes)
+    assert sorted(file.name for file in (png / "heart").iterdir()) == ["chest0.png", "chest1.png"]
+    assert (png / "notes.txt").is_file(), "not ours"
+    nothing = replace(found_of(0), planes=np.zeros_like(found_of(0).planes))
+    image = SourceImage(np.zeros(SIZE[::-1], np.uint8), nothing.spacing, Path("in/chest0.dcm"), None)
+    with dicom_folder(seg) as add:
+        add(MaskAnswers(CHEST, "synthetic").record(image, nothing))
+    assert not list(seg.iterdir())
 
 
 def test_the_tools_run_as_people_run_them(tmp_path):

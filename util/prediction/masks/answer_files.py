@@ -97,7 +97,8 @@ def coco_file(file: Path, classes: Sequence[str]) -> Iterator[Add]:
 def png_folder(folder: Path, classes: Sequence[str]) -> Iterator[Add]:
     """CLASS/STEM.png of 0 and 255 for every class: the layout that tools/prepare_masks.py --masks reads.
 
-    Raises ValueError for a class that cannot be the name of a folder.
+    Those of an earlier run are removed, lest they are taken for masks of this one. Raises ValueError for a
+    class that cannot be the name of a folder.
     """
     stem_of = Stems()
     for name in classes:
@@ -105,6 +106,7 @@ def png_folder(folder: Path, classes: Sequence[str]) -> Iterator[Add]:
             raise ValueError(
                 f"{folder}: class {name!r} cannot be the name of a folder. Leave --png out and take --coco."
             )
+    _remove(folder, "*/*.png")
 
     def write(image: Mapping[str, Any]) -> None:
         stem = stem_of(image["file"], image["slice"])
@@ -117,8 +119,12 @@ def png_folder(folder: Path, classes: Sequence[str]) -> Iterator[Add]:
 
 @contextmanager
 def dicom_folder(folder: Path) -> Iterator[Add]:
-    """STEM.dcm, a Segmentation an image that refers to it; none where nothing was found."""
+    """STEM.dcm, a Segmentation an image that refers to it; none where nothing was found.
+
+    Those of an earlier run are removed: an image in which nothing is found would keep its old one.
+    """
     stem_of = Stems()
+    _remove(folder, "*.dcm")
 
     def write(image: Mapping[str, Any]) -> None:
         stem = stem_of(image["file"], image["slice"])
@@ -127,6 +133,14 @@ def dicom_folder(folder: Path) -> Iterator[Add]:
             write_dicom_seg(folder / f"{stem}.dcm", Path(image["file"]), there)
 
     yield write
+
+
+def _remove(folder: Path, pattern: str) -> None:
+    """Files of an earlier run, and the folders of classes that they leave empty."""
+    for file in list(folder.glob(pattern)):
+        file.unlink()
+        if file.parent != folder and not any(file.parent.iterdir()):
+            file.parent.rmdir()
 
 
 class _Names:
