@@ -322,6 +322,23 @@ def test_outlines_of_smaller_images_than_these_are_named(tmp_path):
     assert done.returncode == 0 and "smaller images" not in done.stdout, "pictures know their size"
 
 
+def test_polygons_in_folders_tell_the_persons_of_images_that_lie_loose(tmp_path):
+    """Otherwise the two hands of a person went to two splits, without a word."""
+    write_images(tmp_path / "images")
+    folder = write_polygons(tmp_path / "polygons")
+    for number in NUMBERS:
+        (folder / f"p{number // 2}").mkdir(exist_ok=True)
+        (folder / f"chest{number}.json").rename(folder / f"p{number // 2}" / f"chest{number}.json")
+    for chosen, persons in (((), 6), (("--person", "folder"), 6), (("--person", "image"), 12)):
+        done = prepare(tmp_path, "--polygons", folder, *chosen, "--output", tmp_path / f"out{len(chosen)}")
+        assert done.returncode == 0 and f"({persons} persons)" in done.stdout, done.stderr
+        assert ("persons are the folders of the polygons" in done.stdout) == (not chosen)
+        shutil.rmtree(tmp_path / f"out{len(chosen)}")
+    prepare(tmp_path, "--polygons", folder)
+    header = json.loads((tmp_path / "out" / "dataset.json").read_text())
+    assert header["persons"]["chest5"] == "p2"
+
+
 def test_folders_that_are_not_taken_for_persons_are_named(tmp_path):
     """Two images of a person in two splits would make every number too good."""
     write_images(tmp_path / "images")

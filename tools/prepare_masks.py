@@ -91,9 +91,8 @@ def matched(args: argparse.Namespace, notes: Notes) -> Preparing:
             notes.add("names of other signs than A-Z a-z 0-9 . _ -, changed", f"{printable(stem)} to {case}")
     polygons = {stem: files[0] for stem, files in source.files.items()} if args.polygons else {}
     persons = persons_of(both, polygons, args.images, args.person)
-    several = len({file.parent for file in both.values()}) > 1
-    if args.person == "auto" and several and all(stem == name for stem, name in persons.items()):
-        notes.add("images in folders, each a person of its own (else: --person folder)", args.images.name)
+    if args.person == "auto":
+        note_persons(args, persons, {file.parent for file in both.values()}, notes)
     class_set = chosen_classes(source, args.classes, notes)
     attributes: dict[str, dict[str, str]] = {}
     if args.metadata:
@@ -102,6 +101,15 @@ def matched(args: argparse.Namespace, notes: Notes) -> Preparing:
         class_set = replace(class_set, attributes={"sex": SEXES, **class_set.attributes})
     spacing = None if args.spacing is None else np.array((args.spacing * 2)[:2], np.float64)
     return Preparing(source, class_set, both, cases_of, persons, attributes, spacing, notes)
+
+
+def note_persons(args: argparse.Namespace, persons: dict[str, str], folders: set[Path], notes: Notes) -> None:
+    """Note by what persons were told, where it is not seen from ``folders``, those of the images."""
+    own = all(stem == name for stem, name in persons.items())
+    if own and len(folders) > 1:
+        notes.add("images in folders, each a person of its own (else: --person folder)", args.images.name)
+    if not own and len(folders) == 1:
+        notes.add("persons are the folders of the polygons (else: --person image)", args.polygons.name)
 
 
 def source_of(args: argparse.Namespace, notes: Notes) -> Source:

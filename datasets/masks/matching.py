@@ -14,9 +14,12 @@ def persons_of(
 
     source: ``folder`` takes the name of the folder that an image lies in, ``image`` each image as a person
     of its own, and ``auto`` the folder where all images lie in folders below ``folder`` and their
-    annotations in folders of the same names. Raises ValueError for ``folder`` where an image lies in none.
+    annotations in folders of the same names. Where all images lie loose and their annotations in folders,
+    ``folder`` and ``auto`` take those. Raises ValueError for ``folder`` where neither tells.
     """
     loose = [stem for stem, file in images.items() if file.parent.resolve() == folder.resolve()]
+    if source != "image" and len(loose) == len(images) and _in_folders(images, annotations):
+        return {stem: annotations[stem].parent.name for stem in images}
     if source == "folder" and loose:
         raise ValueError(
             f"{folder}: {loose[0]!r} and {len(loose) - 1} more lie in no folder of a person, expected all to."
@@ -28,6 +31,13 @@ def persons_of(
     if source == "folder" or (source == "auto" and alike and not loose):
         return {stem: file.parent.name for stem, file in images.items()}
     return {stem: stem for stem in images}
+
+
+def _in_folders(images: Mapping[str, Path], annotations: Mapping[str, Path]) -> bool:
+    """Whether the annotations of ``images`` lie in several folders, none of which is in another."""
+    folders = {annotations[stem].parent for stem in images if stem in annotations}
+    nested = any(parent in folders for folder in folders for parent in folder.parents)
+    return len(folders) > 1 and not nested and images.keys() <= annotations.keys()
 
 
 def deal_split(
