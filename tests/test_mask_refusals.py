@@ -156,6 +156,11 @@ def test_folders_that_hold_no_masks_are_refused(tmp_path):
     cv2.imwrite(str(tmp_path / "lung" / "a.jpg"), BLACK)
     with pytest.raises(ValueError, match=r"lung: masks as JPEG.*Convert the originals to PNG"):
         find_mask_files(tmp_path)
+    cv2.imwrite(str(tmp_path / "lung" / "b.png"), BLACK)
+    with pytest.raises(ValueError, match=r"lung: masks as JPEG, .* edges: 1 \(a\.jpg\)"):
+        find_mask_files(tmp_path)  # not passed over beside others: a would have no lung
+    cv2.imwrite(str(tmp_path / "lung" / "a.png"), BLACK)
+    assert {*find_mask_files(tmp_path)["lung"]} == {"a", "b"}
 
 
 def test_masks_of_two_sizes_in_one_image_are_refused(tmp_path):

@@ -21,8 +21,13 @@ def find_mask_files(folder: Path) -> dict[str, dict[str, Path]]:
 
 def _files_of(folder: Path) -> dict[str, Path]:
     files = [file for file in sorted(folder.rglob("*")) if file.suffix.lower() in _SUFFIXES]
-    if not files and any(file.suffix.lower() in (".jpg", ".jpeg") for file in folder.rglob("*")):
-        raise ValueError(f"{folder}: masks as JPEG, which blurs their edges. Convert the originals to PNG.")
+    stems = {file.stem for file in files}
+    blurred = [file for file in sorted(folder.rglob("*")) if file.suffix.lower() in (".jpg", ".jpeg")]
+    if alone := [file.name for file in blurred if file.stem not in stems]:
+        raise ValueError(
+            f"{folder}: masks as JPEG, which blurs their edges: {len(alone)} ({', '.join(alone[:3])}). "
+            "Convert the originals to PNG."
+        )
     return by_stem(files, folder, "mask (PNG)")
 
 
