@@ -300,6 +300,18 @@ def test_bones_that_were_not_asked_for_are_refused(tmp_path):
     assert "unknown class ['Lunate']" in done.stderr
 
 
+def test_polygons_of_two_points_are_named(tmp_path):
+    """As a chain they are pixels; between continuous points there is none."""
+    write_images(tmp_path / "images")
+    folder = write_polygons(tmp_path / "polygons")
+    file = folder / "chest4.json"
+    data = json.loads(file.read_text())
+    data["annotations"].append({"label": "heart", "points": [[8.5, 9.5], [12, 14]]})
+    file.write_text(json.dumps(data))
+    done = prepare(tmp_path, "--polygons", folder)
+    assert "fewer than three points, which enclose no pixel: 1 (chest4: heart)" in done.stdout
+
+
 def test_a_label_of_two_spellings_is_named(tmp_path):
     """Without --classes it makes a class of its own, and its structure is missing from the other."""
     write_images(tmp_path / "images")

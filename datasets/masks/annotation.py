@@ -116,6 +116,8 @@ class Annotation:
             if outlines.chains:
                 mask |= _resized(fill_chain(polygon, frame), size)
                 continue
+            if len(polygon) < 3:
+                notes.add("fewer than three points, which enclose no pixel", where)
             moved = warp_points(polygon, scale(size[0] / frame[0], size[1] / frame[1]))
             if beyond or len(polygon) < 3:
                 mask |= fill(moved, size)
