@@ -143,6 +143,16 @@ def test_an_ensemble_of_other_classes_is_refused() -> None:
         MaskFinder(members, MaskLooks((*ONE, Path("two.pt"))))
 
 
+@pytest.mark.parametrize(("pairs", "message"), [((), "exchanges other classes"), (None, "is not known")])
+def test_a_mirror_image_is_refused_where_the_members_know_other_pairs(pairs, message) -> None:
+    """The maps of both would be put back by the pairs of the first."""
+    members = [Member(HalvesModel(), classes, (64, 96)) for classes in (SIDES, replace(SIDES, pairs=pairs))]
+    files = Path("0.pt"), Path("1.pt")
+    MaskFinder(members, MaskLooks(files))
+    with pytest.raises(ValueError, match=rf"1\.pt: --flip, but .*{message}"):
+        MaskFinder(members, MaskLooks(files, flip=True))
+
+
 def test_thresholds_are_those_of_the_checkpoint() -> None:
     model = HalvesModel(gain=0.0)
     model.thresholds.copy_(torch.tensor([0.4, 0.6, 0.5]))

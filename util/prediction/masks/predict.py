@@ -122,13 +122,23 @@ class MaskFinder:
         told = [list(member.attributes.items()) for member in members]
         self.attributes = dict(told[0]) if all(other == told[0] for other in told) else {}
         self.answers = MaskAnswers(self.class_set, labels, self.attributes)
-        if looks.flip and self.class_set.pairs is None:
-            raise ValueError(
-                f"{self.file}: --flip, but which classes a mirror image exchanges is not known: the data "
-                "that it was trained on did not say. Leave out --flip."
-            )
-        self._order = self.class_set.mirrored() if looks.flip else ()
+        self._order = self._mirrored() if looks.flip else ()
         self.thresholds = self._thresholds()
+
+    def _mirrored(self) -> tuple[int, ...]:
+        """(K,) the class that takes the place of each in a mirror image, as all members know it."""
+        for file, member in zip(self.looks.checkpoints, self.members, strict=True):
+            if member.class_set.pairs is None:
+                raise ValueError(
+                    f"{file}: --flip, but which classes a mirror image exchanges is not known: the data "
+                    "that it was trained on did not say. Leave out --flip."
+                )
+            if member.class_set.mirrored() != self.class_set.mirrored():
+                raise ValueError(
+                    f"{file}: --flip, but a mirror image exchanges other classes there than in {self.file}. "
+                    "Leave out --flip, or one of the two."
+                )
+        return self.class_set.mirrored()
 
     def without_mean_field(self) -> MaskFinder | None:
         """What looks in the same way but for the mean field; None where there is none."""
