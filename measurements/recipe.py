@@ -141,5 +141,10 @@ def _unit(operation: str, units: Sequence[str], where: str) -> str:
     if len(stated) > 1:
         raise ValueError(f"{where}: {operation!r} of {' and '.join(stated)}, expected one unit.")
     if operation == "ratio":
+        if _ANY in units and stated in (["mm"], ["deg"]):  # else pixels would pass where mm are unknown
+            raise ValueError(
+                f"{where}: 'ratio' of {stated[0]} and a bare number, expected two of one unit. Multiply by a "
+                "number with 'times'."
+            )
         return "ratio"
     return stated[0] if stated else _ANY

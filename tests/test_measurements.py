@@ -236,6 +236,8 @@ CLASSES = {
         ({"recipe": ["minus", "X", 90]}, r"X -> X: a measurement made of itself"),
         ({"recipe": ["times", "X", 2]}, r"'times' 'X', expected a number first"),
         ({"recipe": ["plus", ["angle", "N>S", "N>A"], ["length", "N>S"]]}, r"'plus' of deg and mm"),
+        ({"unit": "ratio", "recipe": ["ratio", ["length", "N>S"], 2]}, r"'ratio' of mm and a bare number"),
+        ({"unit": "ratio", "recipe": ["ratio", 1, ["angle", "N>S", "N>A"]]}, r"'ratio' of deg and a bare"),
         ({"recipe": ["length", "N>S"]}, r"unit 'deg', but its recipe gives 'mm'"),
         ({"recipe": 90}, r"'a bare number'"),
         ({"unit": "inch"}, r"unit 'inch'"),
