@@ -121,7 +121,7 @@ def _analysis(data: Any, where: str) -> Analysis:
     if twice := sorted({code for code in codes if codes.count(code) > 1}):
         raise ValueError(f"{where}: codes {twice} given twice, expected each once.")
     facing = data.get("facing", list(_FACING))
-    if facing is not None and not (isinstance(facing, list) and len(facing) == 3):
+    if facing is not None and not (isinstance(facing, list) and len(facing) == len(set(facing)) == 3):
         raise ValueError(
             f"{where}: facing {facing!r}, expected three landmarks such as {list(_FACING)}, or null."
         )

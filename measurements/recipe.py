@@ -18,6 +18,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from measurements.norm import is_number
+
 Recipe = float | int | str | list
 _LINES, _POINT_LINE, _RECIPES = "lines", "point and line", "recipes"
 _OPERATIONS = {  # what follows the name, and how many
@@ -49,12 +51,12 @@ class Names:
 
     def ends(self, line: str) -> tuple[str, str]:
         """The two points of "A>B" or of a named line."""
-        parts = self.lines.get(line, line).split(">")
-        if len(parts) != 2 or not all(part.strip() for part in parts):
+        parts = [part.strip() for part in self.lines.get(line, line).split(">")]
+        if len(parts) != 2 or not all(parts) or parts[0] == parts[1]:
             raise ValueError(
                 f'{self.where}: line {line!r}, expected "A>B" or one of its lines {sorted(self.lines)}.'
             )
-        return parts[0].strip(), parts[1].strip()
+        return parts[0], parts[1]
 
     def landmarks_of_point(self, point: str, inside: tuple[str, ...] = ()) -> set[str]:
         """The landmarks that a point is made of."""
@@ -74,9 +76,9 @@ def check(recipe: Recipe, names: Names, inside: tuple[str, ...]) -> tuple[str, s
     cycle, an unknown name, a wrong number of items and units that do not go together.
     """
     where = f"{names.where}: {inside[-1]}"
-    if isinstance(recipe, bool) or not isinstance(recipe, float | int | str | list):
+    if not (is_number(recipe) or isinstance(recipe, str | list)):
         raise ValueError(f'{where}: {recipe!r}, expected a number, a code or a list such as ["angle", ...].')
-    if isinstance(recipe, float | int):
+    if not isinstance(recipe, str | list):
         return _ANY, set(), set()
     if isinstance(recipe, str):
         return _check_code(recipe, names, inside)
@@ -126,7 +128,7 @@ def _operation(recipe: list, where: str) -> tuple[str, list[Any]]:
         raise ValueError(
             f"{where}: {operation!r} with {len(items)} items, expected {count or 'two or more'} ({kind})."
         )
-    if operation == "times" and (isinstance(items[0], bool) or not isinstance(items[0], float | int)):
+    if operation == "times" and not is_number(items[0]):
         raise ValueError(f"{where}: 'times' {items[0]!r}, expected a number first.")
     return operation, items
 
