@@ -41,7 +41,7 @@ def measure(analysis: Analysis, points_mm: np.ndarray, landmarks: Mapping[str, i
     known = analysis.of_landmarks(landmarks)
     evaluator = _Evaluator(known.names, points_mm, landmarks, _face(analysis, points_mm, landmarks))
     with np.errstate(invalid="ignore", divide="ignore"):  # undefined is NaN, which is asked for
-        recipes = [known.names.recipes[m.code] for m in known.measurements]
+        recipes = [_written_out(m.recipe, known.names) for m in known.measurements]
         found = [evaluator.quantity(recipe) for recipe in recipes]
         signs = {
             number: evaluator.quantity(recipe[2])
@@ -67,6 +67,13 @@ def facing(points: np.ndarray, triple: Sequence[int]) -> np.ndarray:
     cross = one[:, 0] * other[:, 1] - one[:, 1] * other[:, 0]
     least = _LEAST_SINE * np.linalg.norm(one, axis=-1) * np.linalg.norm(other, axis=-1)
     return np.where(np.abs(cross) > least, np.sign(cross), np.nan)
+
+
+def _written_out(recipe: Recipe, names: Names) -> Recipe:
+    """The recipe that a code alone stands for."""
+    while isinstance(recipe, str):
+        recipe = names.recipes[recipe]
+    return recipe
 
 
 def _face(analysis: Analysis, points: np.ndarray, landmarks: Mapping[str, int]) -> Face:

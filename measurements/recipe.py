@@ -90,8 +90,14 @@ def check(recipe: Recipe, names: Names, inside: tuple[str, ...]) -> tuple[str, s
         landmarks = {name for point in points for name in names.landmarks_of_point(point)}
         return ("deg" if operation in _DEGREES else "mm"), landmarks, {operation}
     parts = [check(item, names, inside) for item in items]
+    if any("signed" in part[2] for part in parts):  # how likely a sign is wrong is known of a whole alone
+        raise ValueError(
+            f"{where}: {operation!r} of a 'signed' recipe, whose sign may be wrong. Let 'signed' stand "
+            "alone, or take 'along' in its place."
+        )
     unit = _unit(operation, [part[0] for part in parts], where)
-    return unit, set().union(*(part[1] for part in parts)), set().union(*(part[2] for part in parts))
+    landmarks, done = (set().union(*(part[number] for part in parts)) for number in (1, 2))
+    return unit, landmarks, done | {operation}
 
 
 def lines_of(recipe: Recipe, names: Names) -> set[tuple[str, str]]:

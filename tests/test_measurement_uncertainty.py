@@ -68,6 +68,21 @@ def test_a_sign_in_doubt_is_said() -> None:
         np.testing.assert_allclose(found, counted, atol=0.06)
 
 
+def test_a_sign_is_in_doubt_under_another_code_too() -> None:
+    mw = ["signed", ["length", "LIT>UIT"], ["along", "LIT>UIT", "Po>Or"]]
+    items = [
+        {"code": code, "name": "x", "unit": "mm", "recipe": recipe, "sign": "x"}
+        for code, recipe in (("MW", mw), ("tips", "MW"), ("teeth", "tips"))
+    ]
+    own = analysis_from_dict({"name": "own", "title": "own", "source": "me", "measurements": items}, "own")
+    face = E1.copy()
+    face[LANDMARKS["UIT"]] = face[LANDMARKS["LIT"]] + [0.2, -4.0]
+    measured = measure(own, face[None], LANDMARKS)
+    (doubts,) = sign_doubts(measured, isotropic(NAMES).covariances(face[None], np.full((1, 38), 0.8)))
+    assert doubts[0] > 0.3
+    np.testing.assert_array_equal(doubts, doubts[0])
+
+
 def test_what_is_shared_cancels() -> None:
     measured = measure(load_analysis("isbi2015"), FACES[:1], LANDMARKS)
     anb, snb, sna = standard_deviations(measured, CIRCLES[:1])[0, :3]

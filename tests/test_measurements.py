@@ -242,6 +242,10 @@ CLASSES = {
         ({"recipe": ["plus", ["angle", "N>S", "N>A"], ["length", "N>S"]]}, r"'plus' of deg and mm"),
         ({"unit": "ratio", "recipe": ["ratio", ["length", "N>S"], 2]}, r"'ratio' of mm and a bare number"),
         ({"unit": "ratio", "recipe": ["ratio", 1, ["angle", "N>S", "N>A"]]}, r"'ratio' of deg and a bare"),
+        (
+            {"unit": "mm", "recipe": ["times", 2, ["signed", ["length", "N>S"], ["along", "N>S", "N>A"]]]},
+            r"X: 'times' of a 'signed' recipe, whose sign may be wrong",
+        ),
         ({"recipe": ["length", "N>S"]}, r"unit 'deg', but its recipe gives 'mm'"),
         ({"recipe": 90}, r"'a bare number'"),
         ({"unit": "inch"}, r"unit 'inch'"),
