@@ -5,7 +5,7 @@ Those that ship lie in ``analyses/`` beside this file; a user's own is one more 
 """
 
 import json
-from collections.abc import Container
+from collections.abc import Collection, Container
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,15 @@ class Analysis:
                 "Choose another analysis, or a model that finds them."
             )
         return replace(self, measurements=tuple(made))
+
+    def require_known(self, names: Collection[str]) -> None:
+        """Raise ValueError for a landmark that is none of ``names``, all that there are: it is misspelt."""
+        for measurement in self.measurements:
+            if strange := sorted(measurement.landmarks.difference(names)):
+                raise ValueError(
+                    f"{self.names.where}: {measurement.code}: landmarks {strange} are neither the model's "
+                    "nor of a landmark set that ships. Check how they are written."
+                )
 
     def missing(self, landmarks: Container[str]) -> dict[str, list[str]]:
         """The code of each measurement that cannot be made -> the landmarks that it lacks."""

@@ -135,6 +135,20 @@ def test_landmarks_of_another_set_are_refused() -> None:
         Measurer(two, [load_analysis("wits")], Patient(), shipped_shapes())
 
 
+def test_a_misspelt_landmark_is_refused_and_one_of_another_set_left_out() -> None:
+    items = [
+        {"code": code, "name": "x", "unit": "mm", "sign": "x", "recipe": ["length", line]}
+        for code, line in (("here", "S>N"), ("own", "S>knee"), ("elsewhere", "S>Co"), ("wrong", "S>Nn"))
+    ]
+    file = {"name": "own", "title": "own", "source": "me"}
+    three = LandmarkSet("three", ("S", "N", "knee"), ("S", "N", "K"))
+    right, wrong = (analysis_from_dict(file | {"measurements": part}, "own") for part in (items[:3], items))
+    own = Measurer(three, [right], Patient(), shipped_shapes())
+    assert right.missing(own.index) == {"elsewhere": ["Co"]}
+    with pytest.raises(ValueError, match=r"^own: wrong: landmarks \['Nn'\] are neither the model's nor"):
+        Measurer(three, [wrong], Patient(), shipped_shapes())
+
+
 def test_a_head_without_a_side_is_refused() -> None:
     flat = E1.copy()
     flat[:, 1] = 50.0

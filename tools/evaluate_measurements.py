@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT))  # run as a script, from anywhere
 
 import numpy as np  # noqa: E402
 
-from datasets.landmarks.landmark_set import LandmarkSet  # noqa: E402
+from datasets.landmarks.landmark_set import LandmarkSet, shipped_names  # noqa: E402
 from measurements.analysis import load_analysis, shipped_analyses  # noqa: E402
 from measurements.shapes import isotropic, shipped_shapes  # noqa: E402
 from util.arguments import TakeAll  # noqa: E402
@@ -67,6 +67,7 @@ def main() -> None:
     result = {}
     for name in args.analysis:
         analysis = load_analysis(name)
+        analysis.require_known(shipped_names() | index.keys())
         parts = measurement_errors(errors, analysis, index, shapes)
         numbers = [part.to_dict() for part in parts]
         print(f"{analysis.title}, {len(errors.cases)} images\n")

@@ -7,6 +7,7 @@ import itertools
 import json
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from datasets.sides import other_side
@@ -128,9 +129,9 @@ def load_landmark_set(name_or_file: str | Path) -> LandmarkSet:
     if file.suffix != ".json":
         file = _FOLDER / f"{name_or_file}.json"
     if not file.is_file():
-        shipped = sorted(path.stem for path in _FOLDER.glob("*.json"))
         raise ValueError(
-            f"landmark set {str(name_or_file)!r} not found. Give one of {shipped} or the path of a .json."
+            f"landmark set {str(name_or_file)!r} not found. Give one of {shipped_sets()} or the path of a "
+            ".json."
         )
     try:
         data = json.loads(file.read_text(encoding="utf-8-sig"))
@@ -139,3 +140,15 @@ def load_landmark_set(name_or_file: str | Path) -> LandmarkSet:
     landmark_set = LandmarkSet.from_dict(data, source=str(file))
     require_set_name(landmark_set.name, file)
     return landmark_set
+
+
+def shipped_sets() -> list[str]:
+    """The names of the sets that ship."""
+    return sorted(path.stem for path in _FOLDER.glob("*.json"))
+
+
+@cache
+def shipped_names() -> frozenset[str]:
+    """The names and abbreviations of all landmarks of all sets that ship."""
+    sets = [load_landmark_set(name) for name in shipped_sets()]
+    return frozenset(name for one in sets for name in (*one.landmarks, *one.abbreviations))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from datasets.landmarks.landmark_set import shipped_names
 from measurements.analysis import Analysis, Measurement
 from measurements.evaluate import measure
 from measurements.rates import agreement
@@ -83,11 +84,13 @@ class Comparison:
 
 
 def compare(pair: Paired, analyses: Sequence[Analysis]) -> Comparison:
-    """Raises ValueError for an analysis that cannot be made of these landmarks."""
+    """Raises ValueError for an analysis that cannot be made of these landmarks, or names one that is none."""
     names = pair.landmark_set
     index = {name: k for k, name in enumerate(names.landmarks)} | {
         n: k for k, n in enumerate(names.abbreviations)
     }
+    for analysis in analyses:
+        analysis.require_known(shipped_names() | index.keys())
     first, second = pair.places_mm
     distances = _distances(pair)
     landmarks = tuple(

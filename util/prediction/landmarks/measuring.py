@@ -10,7 +10,7 @@ import numpy as np
 
 from datasets.files.image_files import read_images
 from datasets.files.ruler import by_ruler
-from datasets.landmarks.landmark_set import LandmarkSet, load_landmark_set
+from datasets.landmarks.landmark_set import LandmarkSet, load_landmark_set, shipped_names
 from measurements.analysis import Analysis
 from measurements.evaluate import Measured, facing, measure
 from measurements.norm import Patient, is_number
@@ -30,7 +30,8 @@ _SELLA_NASION = (40.0, 110.0)  # mm on any head, of a child or magnified; ISBI's
 class Measurer:
     """Measures images by some analyses; the landmarks are those of a set, in its order.
 
-    Raises ValueError when an analysis cannot make a single measurement of them.
+    Raises ValueError when an analysis cannot make a single measurement of them, or names a landmark that is
+    in no set at all.
     """
 
     landmark_set: LandmarkSet
@@ -41,6 +42,7 @@ class Measurer:
 
     def __post_init__(self) -> None:
         for analysis in self.analyses:
+            analysis.require_known(shipped_names() | self.index.keys())
             analysis.of_landmarks(self.index)
 
     @property
