@@ -272,6 +272,7 @@ class LandmarkTask(Task):
             repeated=data.repeated,
             taught=tuple(case for index, case in films if film_digest(data.load(index).image) in known),
             trained_on=" + ".join(dict.fromkeys(meaning.labels for meaning in meanings)),
+            landmark_shapes=meanings[0].landmark_shapes,
         )
 
     def write_report(

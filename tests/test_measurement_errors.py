@@ -14,12 +14,13 @@ from datasets.prepared.prepared import PreparedCase, write_prepared
 from measurements.analysis import load_analysis
 from measurements.evaluate import measure
 from measurements.rates import agreement
-from measurements.shapes import isotropic
+from measurements.shapes import LandmarkShapes, isotropic, shipped_shapes
 from tests.support.faces import E2
 from tests.support.run_tool import run_tool
+from util.evaluation.landmarks.evaluation import LandmarkEvaluation
 from util.evaluation.landmarks.measurement_errors import class_reliability, measurement_errors
-from util.evaluation.landmarks.metrics import Errors, json_ready
-from util.evaluation.landmarks.prediction_file import errors_of_file
+from util.evaluation.landmarks.metrics import Errors, json_ready, summarise
+from util.evaluation.landmarks.prediction_file import errors_of_file, shapes_of_file
 from util.evaluation.landmarks.readers import against_readers, errors_between_readers, without_repeats
 
 ISBI19 = load_landmark_set("isbi19")
@@ -157,6 +158,29 @@ def test_a_file_of_predictions_comes_back(tmp_path: Path) -> None:
     assert again.cases == errors.cases
     for name in ("predicted", "truth", "spacing", "uncertainty_mm"):
         np.testing.assert_allclose(getattr(again, name), getattr(errors, name), atol=1e-9)
+
+
+def test_a_file_of_predictions_says_the_shapes_of_its_model(tmp_path: Path) -> None:
+    carried = LandmarkShapes(
+        ("S", "N"), np.array([[-1.0, 0], [1, 0]]), np.array([[[1.5, 0], [0, 0.5]]] * 2), "ours"
+    )
+    errors = predictions(faces(), faces(seed=1))
+    evaluation = LandmarkEvaluation(
+        errors=errors,
+        summary=summarise(errors),
+        landmark_set=ISBI19,
+        labels="a",
+        checkpoint=Path("best.pt"),
+        folder=tmp_path,
+        subset="test",
+        landmark_shapes=carried.to_dict(),
+    )
+    (tmp_path / "t.json").write_text(json.dumps(evaluation.to_dict()))
+    found = shapes_of_file(tmp_path / "t.json")
+    assert found.source == "ours" and found.names == ("S", "N")
+    np.testing.assert_array_equal(found.matrices, carried.matrices)
+    without = shapes_of_file(written(tmp_path / "older.json", errors))
+    assert without.source == shipped_shapes().source
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"cases": []}'])

@@ -26,7 +26,7 @@ import numpy as np  # noqa: E402
 
 from datasets.landmarks.landmark_set import LandmarkSet, shipped_names  # noqa: E402
 from measurements.analysis import load_analysis, shipped_analyses  # noqa: E402
-from measurements.shapes import isotropic, shipped_shapes  # noqa: E402
+from measurements.shapes import isotropic  # noqa: E402
 from util.arguments import TakeAll  # noqa: E402
 from util.evaluation.landmarks.measurement_errors import (  # noqa: E402
     MeasurementErrors,
@@ -34,7 +34,7 @@ from util.evaluation.landmarks.measurement_errors import (  # noqa: E402
     measurement_errors,
 )
 from util.evaluation.landmarks.metrics import Errors  # noqa: E402
-from util.evaluation.landmarks.prediction_file import errors_of_file  # noqa: E402
+from util.evaluation.landmarks.prediction_file import errors_of_file, shapes_of_file  # noqa: E402
 from util.evaluation.landmarks.readers import (  # noqa: E402
     against_readers,
     errors_between_markings,
@@ -63,7 +63,8 @@ def main() -> None:
     errors, landmark_set = read(args)
     names = landmark_set.abbreviations
     index = {name: k for k, name in enumerate(landmark_set.landmarks)} | {n: k for k, n in enumerate(names)}
-    shapes = isotropic(names) if args.isotropic else shipped_shapes().of(names)
+    circles = args.isotropic or not args.predictions  # readers do not say how sure they are
+    shapes = isotropic(names) if circles else shapes_of_file(args.predictions).of(names)
     result = {}
     for name in args.analysis:
         analysis = load_analysis(name)

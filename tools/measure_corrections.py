@@ -25,7 +25,6 @@ from datasets.prepared.case import INDEX_TO_CONTINUOUS  # noqa: E402
 from measurements.analysis import load_analysis  # noqa: E402
 from measurements.evaluate import measure  # noqa: E402
 from measurements.norm import Patient  # noqa: E402
-from measurements.shapes import shipped_shapes  # noqa: E402
 from review_page.case import Case  # noqa: E402
 from review_page.case_state import MOVED, Mark, PredictedPoint, Spacing  # noqa: E402
 from review_page.films import Film  # noqa: E402
@@ -33,7 +32,7 @@ from review_page.journal import Journal  # noqa: E402
 from review_page.measured_case import CaseMeasurer  # noqa: E402
 from transforms.geometry import square_side  # noqa: E402
 from util.evaluation.landmarks.metrics import Errors  # noqa: E402
-from util.evaluation.landmarks.prediction_file import errors_of_file  # noqa: E402
+from util.evaluation.landmarks.prediction_file import errors_of_file, shapes_of_file  # noqa: E402
 from util.files import write_atomic  # noqa: E402
 from util.prediction.landmarks.measuring import Measurer  # noqa: E402
 
@@ -46,7 +45,7 @@ def main() -> None:
     if not 0 <= args.most <= len(landmark_set):
         raise ValueError(f"--most {args.most}: expected 0 to {len(landmark_set)}, the landmarks of a film.")
     measurer = CaseMeasurer(
-        Measurer(landmark_set, [load_analysis(args.analysis)], _UNKNOWN, shipped_shapes())
+        Measurer(landmark_set, [load_analysis(args.analysis)], _UNKNOWN, shapes_of_file(args.predictions))
     )
     result = {
         order: left_over(errors, landmark_set, measurer, order, args.most)

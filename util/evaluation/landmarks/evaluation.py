@@ -1,5 +1,6 @@
 """One evaluation of one checkpoint, or of several together: its numbers as JSON and as a table."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -36,6 +37,7 @@ class LandmarkEvaluation:
     repeated: tuple[str, ...] = ()  # cases whose X-ray train or val has too
     taught: tuple[str, ...] = ()  # cases that the model's protocol was fitted on
     trained_on: str = ""  # whose annotations the model learnt from, or the models
+    landmark_shapes: Mapping[str, Any] | None = None  # that it carries, or the first of several models
 
     @cached_property
     def reliability(self) -> Reliability:
@@ -122,6 +124,7 @@ class LandmarkEvaluation:
             "subset": self.subset,
             "labels": self.labels,
             "landmark_set": self.landmark_set.to_dict(),
+            **({} if self.landmark_shapes is None else {"landmark_shapes": dict(self.landmark_shapes)}),
             "cases": list(self.errors.cases),
             "spacing_mm": json_ready(self.errors.spacing),
             "errors_mm": json_ready(self.errors.radial_mm),

@@ -8,9 +8,11 @@ import numpy as np
 
 from datasets.landmarks.landmark_set import LandmarkSet
 from datasets.prepared.case import INDEX_TO_CONTINUOUS
+from measurements.shapes import LandmarkShapes
 from transforms.sample import MILLIMETRES
 from util.evaluation.landmarks.metrics import Errors
 from util.evaluation.landmarks.unit_names import named_as_mm
+from util.prediction.landmarks.measuring import shapes_of
 
 
 def errors_of_file(file: Path) -> tuple[Errors, LandmarkSet]:
@@ -34,6 +36,14 @@ def errors_of_file(file: Path) -> tuple[Errors, LandmarkSet]:
         uncertainty_mm=np.array(content["uncertainty_mm"], np.float64),
     )
     return errors, LandmarkSet.from_dict(content["landmark_set"], source=str(file))
+
+
+def shapes_of_file(file: Path) -> LandmarkShapes:
+    """The landmark shapes of the model whose predictions are in ``file``; those that ship where it has none.
+
+    Raises ValueError as ``read_prediction_file``, and for shapes that are not as written.
+    """
+    return shapes_of(read_prediction_file(file), str(file))
 
 
 def read_prediction_file(file: Path) -> dict[str, Any]:
