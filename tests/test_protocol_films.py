@@ -89,6 +89,17 @@ def test_an_implausible_film_is_left_out_and_named(tmp_path: Path, checkpoint: P
         adapted(checkpoint, prepared(tmp_path / "none", strange))
 
 
+def test_a_film_without_a_mark_teaches_nothing_and_is_named(tmp_path: Path, checkpoint: Path) -> None:
+    blank = replace(film("blank", image=np.roll(HEAD, 1)), points=np.full(POINTS.shape, np.nan))
+    alone = adapted(checkpoint, prepared(tmp_path / "alone", film("a")))
+    made = adapted(checkpoint, prepared(tmp_path / "both", film("a"), blank))
+    assert made.left_out == ("blank: no landmark is marked",)
+    assert made.protocol.films == 1 and made.gain.after is None
+    assert made.protocol.to_dict() == alone.protocol.to_dict()
+    with pytest.raises(ValueError, match="no landmark is marked on these films"):
+        adapted(checkpoint, prepared(tmp_path / "none", blank))
+
+
 def test_without_limits_films_are_taken_as_they_lie(tmp_path: Path, checkpoint: Path) -> None:
     save_checkpoint(checkpoint, load_checkpoint(checkpoint) | {KEY: None})
     folder = prepared(tmp_path / "films", film("a"), film("b", MIRRORED))

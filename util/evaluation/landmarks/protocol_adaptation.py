@@ -37,7 +37,7 @@ class Adaptation:
     protocol: ProtocolOffsets
     gain: Gain
     errors: Errors  # of the model without a protocol, on the films that teach one
-    left_out: tuple[str, ...]  # the other films: each with why what is found on it is implausible
+    left_out: tuple[str, ...]  # the other films, each with why it teaches nothing
     landmark_set: LandmarkSet
     folder: Path  # of the films
 
@@ -111,13 +111,18 @@ def _as_they_are(samples: Sequence[PointSample]) -> Any:
 def _on_plausible_films(
     predictor: Predictor, batches: Iterable[Sequence[PointSample]]
 ) -> tuple[Errors, tuple[str, ...], tuple[str, ...]]:
-    """The errors on films where ``predictor`` finds nothing implausible, the digests of these films, and a
-    sentence on each other one.
+    """The errors on marked films where ``predictor`` finds nothing implausible, the digests of these films,
+    and a sentence on each other one.
 
     Raises ValueError where there are only others.
     """
-    parts, digests, left_out = [], [], []
-    for samples in batches:
+    parts, digests, unmarked, left_out = [], [], [], []
+    for batch in batches:
+        samples = [sample for sample in batch if np.isfinite(sample.points).all(-1).any()]
+        marked = {sample.case for sample in samples}
+        unmarked += [f"{sample.case}: no landmark is marked" for sample in batch if sample.case not in marked]
+        if not samples:
+            continue
         found = found_on(samples, predictor)
         kept = [landmarks.plausible is not False for landmarks in found]
         parts.append(errors_of(samples, found).only(kept))
@@ -127,6 +132,8 @@ def _on_plausible_films(
             for sample, landmarks in zip(samples, found, strict=True)
             if landmarks.plausible is False
         ]
+    if not parts:
+        raise ValueError("no landmark is marked on these films, expected some. Check the annotations.")
     errors = concatenate(parts)
     if not errors.cases:
         raise ValueError(
@@ -134,7 +141,7 @@ def _on_plausible_films(
             f"{left_out[0]}. For proper X-rays of another machine, first fit the limits to them: "
             "tools/fit_plausibility.py."
         )
-    return errors, tuple(digests), tuple(left_out)
+    return errors, tuple(digests), (*unmarked, *left_out)
 
 
 def _following(checkpoint: dict[str, Any], protocol: ProtocolOffsets) -> dict[str, Any]:
