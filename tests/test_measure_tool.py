@@ -156,6 +156,14 @@ def test_a_head_without_a_side_is_refused() -> None:
         measurer("wits")(image_record(flat, [1.0, 1.0]), "x")
 
 
+def test_an_analysis_without_its_landmarks_takes_no_other_with_it() -> None:
+    points = E1.copy()
+    points[CL38.abbreviations.index("UIT")] = np.nan
+    wits, isbi = map(values, measurer("wits", "isbi2015")(image_record(points, [1.0, 1.0]), "x"))
+    assert set(wits.values()) == {None}
+    assert [code for code, value in isbi.items() if value is None] == ["MW ISBI"]
+
+
 def test_landmark_files_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not found"):
         read_landmark_file(tmp_path / "landmarks.json")

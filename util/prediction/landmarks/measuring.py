@@ -54,7 +54,8 @@ class Measurer:
 
     def __call__(self, image: Mapping[str, Any], where: str) -> list[dict[str, Any]]:
         """The measurements of an ``image`` record, an analysis each. Raises ValueError, beginning with
-        ``where``, when its landmarks are not those of the set or it cannot be told where the face looks.
+        ``where``, when its landmarks are not those of the set, it cannot be told where the face looks, or no
+        analysis has the landmarks of a single measurement.
         """
         spacing = image.get("spacing_mm")
         points, unit, covariances = self.placed(image, where)
@@ -65,11 +66,11 @@ class Measurer:
             self.scale_error,
             scale_likely=not spacing or self.of_a_head(points * unit),
         )
+        measured = [measure(analysis, (points * unit)[None], self.index) for analysis in self.analyses]
+        self._require_something(measured, points * unit, where)
         return [
-            self._measure(
-                analysis, points, unit, covariances, setting, has_spacing=bool(spacing), where=where
-            )
-            for analysis in self.analyses
+            self._record(analysis, one, points, covariances, setting, has_spacing=bool(spacing))
+            for analysis, one in zip(self.analyses, measured, strict=True)
         ]
 
     def placed(self, image: Mapping[str, Any], where: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -90,23 +91,27 @@ class Measurer:
         length = np.linalg.norm(points_mm[self.index["sella"]] - points_mm[self.index["nasion"]])
         return not (length < _SELLA_NASION[0] or length > _SELLA_NASION[1])
 
-    def _measure(
+    def _require_something(self, measured: Sequence[Measured], points_mm: np.ndarray, where: str) -> None:
+        """Raise ValueError, beginning with ``where``, where a face has no side or nothing can be measured."""
+        empty = all(np.isnan(one.values).all() for one in measured)
+        for one in measured:
+            if empty or self._sideless(one.analysis, points_mm):
+                raise ValueError(
+                    f"{where}: nothing of {one.analysis.name!r} can be measured: its landmarks are missing, "
+                    f"or {one.analysis.facing} lie on one line. Look at the picture."
+                )
+
+    def _record(
         self,
         analysis: Analysis,
+        measured: Measured,
         points: np.ndarray,
-        unit: np.ndarray,
         covariances: np.ndarray,
         setting: Setting,
         *,
         has_spacing: bool,
-        where: str,
     ) -> dict[str, Any]:
-        measured = measure(analysis, (points * unit)[None], self.index)
-        if np.isnan(measured.values).all() or self._sideless(analysis, points * unit):
-            raise ValueError(
-                f"{where}: nothing of {analysis.name!r} can be measured: its landmarks are missing, or "
-                f"{analysis.facing} lie on one line. Look at the picture."
-            )
+        """What one analysis comes to, null for what the image lacks the landmarks of."""
         names = self.landmark_set.abbreviations
         return {
             "analysis": analysis.name,
