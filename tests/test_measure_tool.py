@@ -223,7 +223,7 @@ def test_a_set_of_ones_own_goes_by_its_names_and_abbreviations(tmp_path: Path) -
 
 
 def test_the_tool(tmp_path: Path) -> None:
-    cv2.imwrite(str(tmp_path / "x.png"), np.tile(np.arange(250, dtype=np.uint8), (400, 1)))
+    cv2.imwrite(str(tmp_path / "x.png"), np.tile(np.arange(0, 240, 0.4).astype(np.uint8), (800, 1)))
     flat = np.full((38, 2), 5.0)
     file = landmark_file(
         tmp_path,
@@ -240,6 +240,7 @@ def test_the_tool(tmp_path: Path) -> None:
     assert [one["file"] for one in result["failed"]] == ["flat.png"]
     assert values(result["images"][0]["analyses"][0])["SNA"] == pytest.approx(81.9276, abs=6e-5)
     page = (tmp_path / "m.html").read_text()
+    assert '<p class="note">Not measured: flat.png: nothing of' in page and "read any more" not in page
     assert page.count("data:image/png;base64") == 4 and 'src="http' not in page and "Not a diagnosis" in page
     assert run_tool("tools/measure.py", "--landmarks", str(file), "--analysis", "stiener").returncode == 2
 
@@ -256,6 +257,10 @@ def test_an_implausible_picture_is_said_beside_its_measurements(tmp_path: Path) 
     page = (tmp_path / "m.html").read_text()
     warning = f'<p class="note">These landmarks may be of no such X-ray: {escape(reason)}.</p>'
     assert page.count("no such X-ray") == 1 and f"<h2>y.png</h2>\n{warning}" in page
+    assert page.count("cannot be read any more, or is of another size: no picture is shown") == 2
+    cv2.imwrite(str(tmp_path / "x.png"), film())  # 500 x 700 pixels, not 600 x 800
+    assert run_tool("tools/measure.py", "--landmarks", str(file), *options).returncode == 0
+    assert (tmp_path / "m.html").read_text() == page
 
 
 def test_a_ruler_on_the_film_tells_the_millimetre(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ def write_report(file: Path, result: Mapping[str, Any]) -> None:
         '<p class="note">Measurements by a model, each with a 95 % interval. Not a diagnosis.</p>',
         _origin(result),
         *(_image(image) for image in images),
+        *(f'<p class="note">Not measured: {escape(_failure(one))}</p>' for one in result["failed"]),
         f'<p class="note">{left} more images are in the JSON.</p>' if left else "",
         _flags(result["flags"]),
     ]
@@ -58,12 +59,14 @@ def _origin(result: Mapping[str, Any]) -> str:
 
 
 def _image(image: Mapping[str, Any]) -> str:
-    name = Path(image["file"]).name + ("" if image.get("slice") is None else f", slice {image['slice']}")
-    pixels = _pixels(image)
+    name, pixels = _name(image), _pixels(image)
     points = np.array([[row["x"], row["y"]] for row in image["landmarks"]], np.float64)  # None becomes NaN
     parts = [f"<h2>{escape(name)}</h2>"]
     if warning := no_such_xray(image):
         parts.append(f'<p class="note">{escape(warning)}</p>')
+    if pixels is None:
+        gone = f"{image['file']} cannot be read any more, or is of another size: no picture is shown."
+        parts.append(f'<p class="note">{escape(gone)}</p>')
     for analysis in image["analyses"]:
         parts += [f"<h3>{escape(analysis['title'])}</h3>", _table(analysis["measurements"])]
         if analysis["not_measured"]:
@@ -73,13 +76,27 @@ def _image(image: Mapping[str, Any]) -> str:
     return "\n".join(parts)
 
 
+def _name(image: Mapping[str, Any]) -> str:
+    return Path(image["file"]).name + ("" if image.get("slice") is None else f", slice {image['slice']}")
+
+
+def _failure(failed: Mapping[str, Any]) -> str:
+    """Which image of tools/measure.py failed, and why; the reason begins with its file where it says it."""
+    error = str(failed["error"])
+    return error if error.startswith(failed["file"]) else f"{_name(failed)}: {error}"
+
+
 def _pixels(image: Mapping[str, Any]) -> np.ndarray | None:
-    """(H, W) uint8 of an image record; None where its file cannot be read any more."""
+    """(H, W) uint8 of an image record; None where its file cannot be read any more, or is another picture."""
     try:
         images = read_images(Path(image["file"]), image.get("spacing_mm"))
-        return next((one.image for one in images if one.slice == image.get("slice")), None)
+        pixels = next((one.image for one in images if one.slice == image.get("slice")), None)
     except ValueError:
         return None
+    if pixels is None:
+        return None
+    height, width = pixels.shape
+    return pixels if (image.get("width", width), image.get("height", height)) == (width, height) else None
 
 
 def _table(records: Sequence[Mapping[str, Any]]) -> str:
