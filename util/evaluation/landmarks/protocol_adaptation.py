@@ -116,11 +116,12 @@ def _on_plausible_films(
 
     Raises ValueError where there are only others.
     """
-    parts, digests, unmarked, left_out = [], [], [], []
+    parts, digests, useless, left_out = [], [], [], []
+    first: dict[str, str] = {}
     for batch in batches:
-        samples = [sample for sample in batch if np.isfinite(sample.points).all(-1).any()]
-        marked = {sample.case for sample in samples}
-        unmarked += [f"{sample.case}: no landmark is marked" for sample in batch if sample.case not in marked]
+        why = [_useless(sample, first) for sample in batch]
+        useless += [reason for reason in why if reason is not None]
+        samples = [sample for sample, reason in zip(batch, why, strict=True) if reason is None]
         if not samples:
             continue
         found = found_on(samples, predictor)
@@ -141,7 +142,19 @@ def _on_plausible_films(
             f"{left_out[0]}. For proper X-rays of another machine, first fit the limits to them: "
             "tools/fit_plausibility.py."
         )
-    return errors, tuple(digests), (*unmarked, *left_out)
+    return errors, tuple(digests), (*useless, *left_out)
+
+
+def _useless(sample: PointSample, first: dict[str, str]) -> str | None:
+    """A sentence on a film that teaches nothing, whatever is found on it; None for another.
+
+    first: digest of a film -> its case, of those seen before, which takes this one in. A film that a reader
+    was shown twice counts once: otherwise one marking would be judged by the other.
+    """
+    if not np.isfinite(sample.points).all(-1).any():
+        return f"{sample.case}: no landmark is marked"
+    case = first.setdefault(film_digest(sample.image), sample.case)
+    return None if case == sample.case else f"{sample.case}: the same picture as {case}"
 
 
 def _following(checkpoint: dict[str, Any], protocol: ProtocolOffsets) -> dict[str, Any]:
