@@ -1,6 +1,7 @@
 """A model that follows other readers: the fit, the same in numpy, PyTorch and ONNX, and the command."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -294,6 +295,18 @@ def test_a_report_says_whether_there_is_anything_to_follow(tmp_path: Path) -> No
         text = (tmp_path / "report.html").read_text()
         assert said in text and "-0.00" not in text
         assert "best.pt follows 15 films of" in text and "judged by the offsets of the other 14" in text
+
+
+def test_films_that_a_model_was_trained_on_are_suspected(tmp_path: Path) -> None:
+    new = films(15, np.zeros((COUNT, 2)))
+    learnt = replace(new, predicted=new.truth + 0.3 * (new.predicted - new.truth))
+    for errors, is_said in ((new, False), (learnt, True)):
+        protocol = fitted(errors)
+        found = gain(errors, protocol)
+        about = {"landmark_set": load_landmark_set("isbi19"), "checkpoint": "best.pt"}
+        write_report(tmp_path / "report.html", errors, protocol, found, **about)
+        assert bool(found.warning(15)) == is_said and found.warning(2) == ""
+        assert ("Warning: the model errs less on these" in (tmp_path / "report.html").read_text()) == is_said
 
 
 def test_the_tool(tmp_path: Path, tiny_prepared: Path) -> None:

@@ -95,6 +95,8 @@ def print_results(found: Gain, protocol: ProtocolOffsets, names: Sequence[str], 
     print(f"offsets: largest {largest}; mean {length.mean():.2f} {errors.unit}")
     if not protocol.clear_of_chance():
         print("         none is clear of chance: none is longer than twice its standard error")
+    if warning := found.warning(protocol.films):
+        print(f"warning: {warning}.")
     print(f"as it was:            {in_words(found.before, errors.unit)}")
     if found.after is None:
         print("each by the others:   one film has no others; mark a second one to see what it brings")

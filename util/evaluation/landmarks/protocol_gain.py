@@ -19,6 +19,8 @@ from util.prediction.landmarks.protocol import ProtocolOffsets
 
 MORE_FILMS = (1, 2, 5, 10, 20, 40)
 _WITHIN_MM = 2.0
+_LEARNT_BY_HEART = 80.0  # percent in the 68 % radius; on its training films cephdetr19 has 86, on others 58
+_LEAST_FILMS = 3  # that tell it
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,17 @@ class Gain:
     after: Side | None  # None for one film: there is no other
     expected_mre_mm: dict[int, float]  # 0 and MORE_FILMS more -> the error on a new film; empty for one film
     unit: str = MILLIMETRES
+
+    def warning(self, films: int) -> str:
+        """What is odd where these films may be no test of the model; empty otherwise."""
+        held = self.before.coverage_percent.get("68", 0.0)
+        if films < _LEAST_FILMS or held < _LEARNT_BY_HEART:
+            return ""
+        return (
+            f"the model errs less on these films than it says (its 68 % radius holds {held:.1f} %). If it "
+            "was trained on them, or readers left its points where they were, these numbers are too good and "
+            "its radii become too small"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; lengths named by their unit."""

@@ -52,6 +52,7 @@ def write_report(
     sections = [
         f"<h1>{escape(name)} follows {films} of {escape(protocol.labels)} labels</h1>",
         f"<p>{_what_it_does(protocol, size, errors.unit)}</p>",
+        *(f"<p>Warning: {warning}.</p>" for warning in filter(None, [found.warning(protocol.films)])),
         _sides(found, protocol.films),
         f'<div class="case">{pictures}</div>',
         "<h2>Every landmark, the largest offset first</h2>",
