@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 _ROUNDS = 5
+_LINE = 0.99  # the worse fit over the better; 1 for landmarks on a line
 
 
 @dataclass(frozen=True)
@@ -31,19 +32,28 @@ class FaceFrame:
         Column by column: where the frame's x and y axis lead; their length is the size of the face. NaN where
         an image has fewer than two landmarks.
         """
+        plain, mirrored = self._fits(points)
+        flipped = np.abs(mirrored) > np.abs(plain)
+        factor = np.where(flipped, mirrored, plain)
+        sign = np.where(flipped, -1.0, 1.0)
+        first = np.stack([np.real(factor), np.imag(factor)], -1)
+        second = np.stack([-np.imag(factor), np.real(factor)], -1) * sign[:, None]
+        return np.stack([first, second], -1)
+
+    def is_on_a_line(self, points: np.ndarray) -> np.ndarray:
+        """(N,) whether the landmarks that lead lie on one line, or nearly: a mirrored face fits as well."""
+        plain, mirrored = (np.abs(fit) for fit in self._fits(points))
+        return np.minimum(plain, mirrored) > _LINE * np.maximum(plain, mirrored)
+
+    def _fits(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(N,) complex numbers a and b, for a face as the reference and for a mirrored one."""
         place, model = _complex(points), _complex(self.reference)
         used = np.isfinite(place) & np.isfinite(model)  # (N, K)
         model = _about_middle(np.broadcast_to(model, place.shape), used)
         place = _about_middle(place, used)
         with np.errstate(invalid="ignore", divide="ignore"):
             weight = (np.abs(model) ** 2).sum(1)
-            plain, mirrored = (place * model.conj()).sum(1) / weight, (place * model).sum(1) / weight
-        flipped = np.abs(mirrored) > np.abs(plain)
-        factor = np.where(flipped, mirrored, plain)
-        sign = np.where(flipped, -1.0, 1.0)
-        first = np.stack([factor.real, factor.imag], -1)
-        second = np.stack([-factor.imag, factor.real], -1) * sign[:, None]
-        return np.stack([first, second], -1)
+            return (place * model.conj()).sum(1) / weight, (place * model).sum(1) / weight
 
     def turns(self, points: np.ndarray) -> np.ndarray:
         """(N, 2, 2) like ``to_image`` without the size: turned and mirrored alone."""

@@ -39,14 +39,16 @@ class LandmarkShapes:
         return LandmarkShapes(tuple(names), reference, matrices, self.source)
 
     def covariances(self, points: np.ndarray, uncertainty: np.ndarray) -> np.ndarray:
-        """(N, K, 2, 2) covariances on images, in the square of the unit of both.
+        """(N, K, 2, 2) covariances on images, in the square of the unit of both; circles where the landmarks
+        that are there lie on a line, so that nobody can tell which way the face looks.
 
         points: (N, K, 2); uncertainty: (N, K) root mean square radial errors.
         """
         size = np.square(uncertainty)[..., None, None] / 2.0
         if np.isfinite(self.reference).all(-1).sum() < 2:
             return size * np.eye(2)
-        turns = FaceFrame(self.reference).turns(points)  # (N, 2, 2)
+        frame = FaceFrame(self.reference)
+        turns = np.where(frame.is_on_a_line(points)[:, None, None], np.nan, frame.turns(points))  # (N, 2, 2)
         turned = np.einsum("nij,kjl,nml->nkim", turns, self.matrices, turns)
         return size * np.where(np.isnan(turned), np.eye(2), turned)
 

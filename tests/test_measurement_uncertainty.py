@@ -183,6 +183,16 @@ def test_shapes_turn_with_the_head() -> None:
     assert 1.5 < ratio < 3.0  # nasion is surer across its contour than along it
 
 
+@pytest.mark.parametrize("names", [("N", "Pog", "Co"), ("S", "N", "A", "Me")])
+@pytest.mark.parametrize("looks", [1.0, -1.0])
+def test_landmarks_on_a_line_have_circles(names: tuple[str, ...], looks: float) -> None:
+    """Shapes know no Co; the other two fit a face that looks either way."""
+    face = E1[[LANDMARKS[name] for name in names]] * [looks, 1.0]
+    found = shipped_shapes().of(names).covariances(face[None], np.ones((1, len(names))))
+    round_ones = isotropic(names).covariances(face[None], np.ones((1, len(names))))
+    assert np.allclose(found, round_ones) == (len(names) == 3)
+
+
 def test_shapes_as_plain_data() -> None:
     shapes = shipped_shapes()
     again = LandmarkShapes.from_dict(shapes.to_dict(), "x")
