@@ -65,7 +65,7 @@ def test_a_landmark_file_hands_the_shapes_of_its_checkpoint_on(tmp_path: Path) -
     assert "landmark_shapes" not in LandmarkAnswers(CL38, "mean").about()
 
 
-def test_inference_measures_what_it_finds() -> None:
+def test_inference_measures_what_it_finds(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     answers = MeasuredAnswers(CL38, "mean", measurer("steiner", "wits"))
     image = SourceImage(np.zeros((800, 600), np.uint8), np.full(2, 0.5), Path("x.png"), None, "--spacing")
     found = ImageLandmarks(E2 / 0.5 + 0.5, np.full(38, 2.0), np.full(38, 1.0))
@@ -74,8 +74,11 @@ def test_inference_measures_what_it_finds() -> None:
     assert values(record["analyses"][0])["SNA"] == pytest.approx(81.9276, abs=6e-5)
     assert answers.about()["measurements"]["analyses"][1]["name"] == "wits"
     flat = ImageLandmarks(np.full((38, 2), 5.0), np.full(38, 2.0), np.full(38, 1.0))
-    record = answers.record(image, flat)
-    assert record["analyses"] == [] and record["not_measured"].startswith("x.png: nothing of")
+    without = answers.record(image, flat)
+    assert without["analyses"] == [] and without["not_measured"].startswith("x.png: nothing of")
+    for images, said in (([record], False), ([record, without], True)):
+        answers.write(tmp_path / "l.json", model=answers.about(), left_out={}, images=images, failed=[])
+        assert ("1 of 2 images could not be measured: see not_measured" in caplog.text) == said
 
 
 def test_a_run_goes_on_only_with_the_same_content_of_an_analysis(tmp_path: Path) -> None:

@@ -69,15 +69,18 @@ def write_landmark_files(
     with open_atomic(file.with_suffix(".json")) as numbers, open_atomic(file.with_suffix(".csv")) as table:
         _write(table, _csv([("file", "slice", *_LANDMARK_KEYS, "plausible")]))
         _write(numbers, f'{{\n "model": {_json(model, 1)},\n "left_out": {_json(left_out, 1)},\n "images": [')
-        count = implausible = 0
+        count = implausible = unmeasured = 0
         for count, image in enumerate(images, start=1):
             _write(numbers, f"{',' if count > 1 else ''}\n  {_json(image, 2)}")
             _write(table, _csv(_rows(image)))
             implausible += image["plausible"] is False
+            unmeasured += "not_measured" in image
         end = "\n " if count else ""
         _write(numbers, f'{end}],\n "failed": {_json(list(failed), 1)}\n}}\n')
     if implausible:
         logger.warning("%d of %d images are implausible: see plausible_reason", implausible, count)
+    if unmeasured:
+        logger.warning("%d of %d images could not be measured: see not_measured", unmeasured, count)
     return count
 
 
