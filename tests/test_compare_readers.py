@@ -104,6 +104,23 @@ def test_another_millimetre_moves_no_landmark_but_lengths(tmp_path: Path) -> Non
     assert length.values[1] == pytest.approx(1.02 * length.values[0])
 
 
+def test_a_film_of_unknown_millimetre_has_angles(tmp_path: Path) -> None:
+    films = {(f"film{number}", 0): 0.0 for number in range(3)}
+    readings = []
+    for reader, unknown in (("AB", (2,)), ("CD", (0, 1))):
+        file = write_reading(tmp_path / f"{reader}.json", reader, films)
+        content = json.loads(file.read_text())
+        for number in unknown:
+            content["images"][number]["spacing_mm"] = None
+        file.write_text(json.dumps(content))
+        readings.append(read_reading(file))
+    found = compare(pair_readers(*readings), [load_analysis("steiner")])
+    agreed = {one.measurement.code: one.agreed for one in found.measurements}
+    assert agreed["ANB"].count == 3 and agreed["ANB"].bias == pytest.approx(0.0, abs=1e-9)
+    assert agreed["U1-NA mm"].count == 0 and np.isnan(found.mean_distance)
+    assert found.to_dict()["mean_distance_mm"] is None and "none with both" in found.apart
+
+
 def test_what_cannot_be_compared_is_said(tmp_path: Path) -> None:
     one = write_reading(tmp_path / "one.json", "AB", {("film1", 0): 0.0})
     other = write_reading(tmp_path / "other.json", "CD", {("film2", 0): 0.0})

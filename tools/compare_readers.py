@@ -6,7 +6,8 @@
 Each file is one reader's landmarks.json, exported by the page, best of a --blind reading. Every two readers
 are compared on the films that both have; a reader who was shown films twice is compared with himself. Bias,
 SD, 95 % limits and Bland-Altman pictures, Dahlberg's error, intraclass correlation; for measurements with
-classes, how often both say the same one. Only landmarks that a person has settled count, in mm.
+classes, how often both say the same one. Only landmarks that a person has settled count, in mm; a film whose
+mm one of them does not know counts for angles and ratios.
 """
 
 import argparse
@@ -89,7 +90,7 @@ def pairs(files: Sequence[Path]) -> list[Paired]:
 
 def print_comparison(one: Comparison) -> None:
     pair = one.pair
-    print(f"{pair.first} and {pair.second}: {len(pair.films)} films, {one.mean_distance:.2f} mm apart\n")
+    print(f"{pair.first} and {pair.second}: {len(pair.films)} films, {one.apart}\n")
     if one.measurements:
         print_table(MEASUREMENT_TITLES, map(measurement_cells, one.measurements))
     print_table(LANDMARK_TITLES, landmark_rows(one))

@@ -66,8 +66,15 @@ class Comparison:
 
     @property
     def mean_distance(self) -> float:
-        """mm between both, over all landmarks that both have settled."""
-        return float(np.nanmean(_distances(self.pair)))
+        """mm between both, over all landmarks that both have settled; NaN where no film has both mm."""
+        distances = _distances(self.pair)
+        return float(np.nanmean(distances)) if np.isfinite(distances).any() else np.nan
+
+    @property
+    def apart(self) -> str:
+        """The mean distance in words."""
+        known = np.isfinite(self.mean_distance)
+        return f"{self.mean_distance:.2f} mm apart" if known else "none with both readers' millimetre"
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -107,10 +114,14 @@ def compare(pair: Paired, analyses: Sequence[Analysis]) -> Comparison:
 
 
 def _measured(pair: Paired, analysis: Analysis, index: dict[str, int]) -> list[MeasurementAgreement]:
-    both = [measure(analysis, points, index) for points in pair.measured_mm]
+    """Lengths only of films whose millimetre is known; angles and ratios need none."""
+    both = [measure(analysis, points, index) for points in pair.measured]
     values = np.stack([one.values for one in both])  # (2, N, M)
-    known = both[0].analysis.measurements
-    return [MeasurementAgreement(one, values[:, :, m]) for m, one in enumerate(known)]
+    nominal = np.isnan(pair.spacing).any(-1)  # (2, N)
+    return [
+        MeasurementAgreement(one, np.where(nominal & (one.unit == "mm"), np.nan, values[:, :, m]))
+        for m, one in enumerate(both[0].analysis.measurements)
+    ]
 
 
 def _distances(pair: Paired) -> np.ndarray:

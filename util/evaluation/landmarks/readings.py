@@ -44,9 +44,9 @@ class Paired:
     spacing: np.ndarray  # (2, N, 2) mm per pixel, as each has calibrated the film
 
     @property
-    def measured_mm(self) -> np.ndarray:
-        """(2, N, K, 2) each by his own millimetre: what his measurements are of."""
-        return self.points * self.spacing[:, :, None]
+    def measured(self) -> np.ndarray:
+        """(2, N, K, 2) each by his own mm, what his measurements are of; pixels where he knows none."""
+        return self.points * np.where(np.isnan(self.spacing), 1.0, self.spacing)[:, :, None]
 
     @property
     def places_mm(self) -> np.ndarray:

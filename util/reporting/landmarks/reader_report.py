@@ -46,7 +46,7 @@ def _sections(comparison: Comparison) -> Iterator[str]:
     pair = comparison.pair
     yield heading(f"{pair.first} and {pair.second}")
     yield note(
-        f"{len(pair.films)} films; {comparison.mean_distance:.2f} mm apart on average. Bias: second less "
+        f"{len(pair.films)} films; {comparison.apart}. Bias: second less "
         "first. Dahlberg's error is that of one reading and holds the bias. ICC: two-way random effects, "
         "absolute agreement."
     )
