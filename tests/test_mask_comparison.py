@@ -99,6 +99,29 @@ def test_an_older_file_does_not_say_whose_lengths_are_in_mm(tmp_path):
         read_evaluation(file)
 
 
+def test_seeds_are_averaged_image_by_image_and_classes_chosen(tmp_path):
+    values = np.linspace(0.5, 0.8, 8).reshape(4, 2)
+    a, b, c, d = (
+        written(tmp_path / f"{name}.json", values + by)
+        for name, by in (("a", 0.0), ("b", [0.0, 0.1]), ("c", [0.1, 0.3]), ("d", [0.0, 0.1]))
+    )
+    options = ["--first-seeds", b, "--other-seeds", d, "--classes", "ulna", "--measures", "dice"]
+    done = run_tool("tools/compare_masks.py", a, c, *options, "--json", tmp_path / "of.json")
+    assert done.returncode == 0 and "first: means of 2 trainings." in done.stdout, done.stderr
+    found = json.loads((tmp_path / "of.json").read_text())
+    assert set(found["dice"]) == {"ulna", "mean"} and found["other_seeds"] == [str(d)]
+    assert found["dice"]["mean"] == found["dice"]["ulna"]
+    assert found["dice"]["ulna"]["first"] == pytest.approx(values[:, 1].mean() + 0.05)
+    assert found["dice"]["ulna"]["difference"] == pytest.approx(0.15)
+    fewer = written(tmp_path / "fewer.json", values[:2])
+    for wrong, message in (
+        (["--first-seeds", fewer], "not the same images"),
+        (["--classes", "tibia"], "classes ['tibia'], expected some of ['radius', 'ulna']"),
+    ):
+        refused = run_tool("tools/compare_masks.py", a, c, *wrong)
+        assert refused.returncode == 1 and message in refused.stderr
+
+
 def test_the_tool_prints_and_writes_or_says_what_is_wrong(tmp_path):
     values = np.linspace(0.5, 0.9, 8).reshape(4, 2)
     first, other = written(tmp_path / "a.json", values), written(tmp_path / "b.json", values + 0.05)

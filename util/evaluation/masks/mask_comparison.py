@@ -1,8 +1,8 @@
 """Two evaluations of masks on the same images, compared person by person."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +110,28 @@ def require_comparable(first: EvaluatedMasks, other: EvaluatedMasks) -> None:
             f"{first.cases[differing[0]]!r}, are in mm in one and in pixels in the other. Evaluate both with "
             "the same test.py --data."
         )
+
+
+def mean_of_trainings(evaluations: Sequence[EvaluatedMasks]) -> EvaluatedMasks:
+    """One evaluation whose numbers are the means over trainings of one model, such as of several seeds.
+
+    A number that one of them lacks is lacking. Raises ValueError unless all are of the same images.
+    """
+    first = evaluations[0]
+    for other in evaluations[1:]:
+        require_comparable(first, other)
+    means = {name: np.mean([one.numbers[name] for one in evaluations], 0) for name in MEASURES}
+    return replace(first, numbers=means)
+
+
+def of_classes(evaluation: EvaluatedMasks, classes: Sequence[str]) -> EvaluatedMasks:
+    """The numbers of some classes alone, in their order. Raises ValueError for one that is not there."""
+    absent = [name for name in classes if name not in evaluation.classes]
+    if absent:
+        raise ValueError(f"{evaluation.file}: classes {absent}, expected some of {list(evaluation.classes)}.")
+    columns = [evaluation.classes.index(name) for name in classes]
+    numbers = {name: values[:, columns] for name, values in evaluation.numbers.items()}
+    return replace(evaluation, classes=tuple(classes), numbers=numbers)
 
 
 def compare_masks(first: EvaluatedMasks, other: EvaluatedMasks, seed: int = 0) -> dict[str, Any]:
