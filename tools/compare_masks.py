@@ -65,16 +65,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         "--measures", nargs="+", action=TakeAll, choices=MEASURES, default=["dice", "assd"], help="shown"
     )
-    for which in ("first", "other"):
-        parser.add_argument(
-            f"--{which}-seeds",
-            type=Path,
-            nargs="+",
-            action=TakeAll,
-            default=[],
-            metavar="JSON",
-            help=f"further trainings of the {which}, averaged with it",
-        )
+    seeds = {"type": Path, "nargs": "+", "action": TakeAll, "default": [], "metavar": "JSON"}
+    parser.add_argument("--first-seeds", **seeds, help="further trainings of the first, averaged with it")
+    parser.add_argument("--other-seeds", **seeds, help="further trainings of the other, averaged with it")
     parser.add_argument(
         "--classes", nargs="+", action=TakeAll, metavar="NAME", help="of these alone, their mean too"
     )
