@@ -62,9 +62,6 @@ class TrainTransforms:
     ``shape_modes`` is the share of another shape in each (``ShapeModes.draw``), from 0 for none to 1: image
     and landmarks are warped to it. How shapes vary is told by ``learn``; a data set does so by itself.
 
-    ``mosaic`` is the probability of a sample of four images, which a data set of boxes puts together from
-    what this gives of each (``datasets.boxes.mosaic``); others refuse it.
-
     A deformation has no matrix, so with one ``to_source`` is where the pixels would lie without it.
     """
 
@@ -84,10 +81,8 @@ class TrainTransforms:
         devices: float = 0.0,
         flip: float = 0.0,
         shape_modes: float = 0.0,
-        mosaic: float = 0.0,
     ) -> None:
-        chances = {"artefacts": artefacts, "devices": devices, "flip": flip, "mosaic": mosaic}
-        for name, share in chances.items():
+        for name, share in {"artefacts": artefacts, "devices": devices, "flip": flip}.items():
             if not 0.0 <= share <= 1.0:
                 raise ValueError(f"train_transforms.{name}={share}: expected a probability from 0 to 1.")
         if not 0.0 < zoom[0] <= zoom[1]:
@@ -109,7 +104,7 @@ class TrainTransforms:
         self.log_zoom = np.log(zoom)
         self.rotation, self.shift = rotation, shift
         self.artefacts, self.capital, self.flip = artefacts, capital, flip
-        self.devices, self.mosaic = devices, mosaic
+        self.devices = devices
         self.intensity = intensity or Intensity()
 
     def __str__(self) -> str:
@@ -122,7 +117,6 @@ class TrainTransforms:
                 "elastic": self.elastic,
                 "shape_modes": self.shape_modes,
                 "flip": self.flip,
-                "mosaic": self.mosaic,
                 "devices": self.devices,
                 "intensity": str(self.intensity),
                 "artefacts": self.artefacts,

@@ -13,11 +13,10 @@ from datasets.boxes.class_set import BoxClasses
 from datasets.boxes.coco_file import coco_classes, read_coco
 from datasets.boxes.coco_folder import find_image, find_subset
 from datasets.boxes.faults import Faults
-from datasets.boxes.mosaic import mosaic
 from datasets.boxes.objects import BoxRecord, warn_of_absent
 from datasets.boxes.sample import BoxSample
 from datasets.files.colour import as_colour, as_grey, picture_size, read_picture
-from datasets.prepared.drawn import DrawnCases, Transforms
+from datasets.prepared.drawn import DrawnCases
 from datasets.prepared.subsets import (
     read_colour_png,
     read_header,
@@ -27,6 +26,7 @@ from datasets.prepared.subsets import (
     repeated_cases,
 )
 
+Transforms = Callable[[Any, np.random.Generator], Any]
 ReadPixels = Callable[[Path, tuple[int, int]], np.ndarray]
 
 
@@ -67,9 +67,8 @@ class BoxDataset(DrawnCases[BoxSample]):
 
     def without_pixels(self, index: int) -> BoxSample:
         """Like ``dataset[index]`` but from a black image: where the boxes go, without reading a file."""
-        black = copy(self)
-        black._read_pixels = lambda _, size: np.zeros(size[::-1], np.uint8)
-        return black[index]
+        black = np.zeros(self.records[index].size[::-1], np.uint8)
+        return self._transformed(self._sample(index, black), index, 0)
 
     def relabelled(self, classes: BoxClasses, labels: np.ndarray) -> Self:
         """The same images with the labels of other ``classes``; ``labels`` (K,): of each class here."""
@@ -77,14 +76,6 @@ class BoxDataset(DrawnCases[BoxSample]):
         other.classes = classes
         other.records = tuple(replace(record, labels=labels[record.labels]) for record in self.records)
         return other
-
-    def _drawn(self, sample: BoxSample, transforms: Transforms, rng: np.random.Generator) -> BoxSample:
-        """With probability ``transforms.mosaic`` a mosaic of ``sample`` and three images drawn by ``rng``."""
-        chance = getattr(transforms, "mosaic", 0.0)
-        if not chance or rng.random() >= chance:
-            return transforms(sample, rng)
-        others = [self.load(int(index)) for index in rng.integers(len(self), size=3)]
-        return mosaic([transforms(one, rng) for one in (sample, *others)], rng)
 
     def _sample(self, index: int, image: np.ndarray) -> BoxSample:
         record = self.records[index]

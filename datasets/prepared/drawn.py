@@ -7,7 +7,6 @@ import numpy as np
 from torch.utils.data import Dataset
 
 Drawn = TypeVar("Drawn")
-Transforms = Callable[[Any, np.random.Generator], Any]
 
 
 class DrawnCases(Dataset[Drawn], Generic[Drawn]):
@@ -17,7 +16,7 @@ class DrawnCases(Dataset[Drawn], Generic[Drawn]):
     ``load``, the case as it lies there.
     """
 
-    transforms: Transforms | None
+    transforms: Callable[[Any, np.random.Generator], Any] | None
     seed: int
 
     def load(self, index: int) -> Drawn:
@@ -31,10 +30,4 @@ class DrawnCases(Dataset[Drawn], Generic[Drawn]):
     def _transformed(self, sample: Drawn, index: int, draw: int) -> Drawn:
         if self.transforms is None:
             return sample
-        return self._drawn(sample, self.transforms, np.random.default_rng([self.seed, draw, index]))
-
-    def _drawn(self, sample: Drawn, transforms: Transforms, rng: np.random.Generator) -> Drawn:
-        """``sample`` as ``transforms`` and ``rng`` make it. Raises ValueError where they ask for mosaics."""
-        if chance := getattr(transforms, "mosaic", 0.0):
-            raise ValueError(f"train_transforms.mosaic={chance}: expected 0 here. Only boxes have mosaics.")
-        return transforms(sample, rng)
+        return self.transforms(sample, np.random.default_rng([self.seed, draw, index]))
