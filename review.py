@@ -148,7 +148,7 @@ def add_analysis_arguments(parser: argparse.ArgumentParser) -> None:
         "--analysis", nargs=1, default=[], metavar="NAME", help=f"{names}, or FILE.json of your own"
     )
     add_patient_arguments(parser)
-    parser.set_defaults(scale_error=0.0)
+    parser.set_defaults(scale_error=None)
 
 
 if __name__ == "__main__":

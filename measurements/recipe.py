@@ -38,6 +38,7 @@ _OPERATIONS = {  # what follows the name, and how many
 SIDED = ("turn", "offset", "across")  # these need to know where the face looks
 _DEGREES = ("angle", "turn")
 _ANY = ""  # the unit of a bare number
+_FIXED = "mm and a bare number"  # an operation: a sum that is right in mm alone
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,13 @@ def check(recipe: Recipe, names: Names, inside: tuple[str, ...]) -> tuple[str, s
         )
     unit = _unit(operation, [part[0] for part in parts], where)
     landmarks, done = (set().union(*(part[number] for part in parts)) for number in (1, 2))
+    if operation in ("plus", "minus") and unit == "mm" and any(part[0] == _ANY for part in parts):
+        done.add(_FIXED)
+    if operation == "ratio" and _FIXED in done:  # else pixels would pass where mm are unknown
+        raise ValueError(
+            f"{where}: 'ratio' of a sum of mm and a bare number, which has no value in pixels. Leave the "
+            "number out, or multiply by it with 'times'."
+        )
     return unit, landmarks, done | {operation}
 
 

@@ -94,7 +94,7 @@ def require_usable(cases: Sequence[Case]) -> None:
 
 
 def in_words(gain: Any, films: int) -> str:
-    """How much less there is to correct, each film judged by the offsets of the others."""
+    """How much less there is to correct, each film judged by the offsets of the others; and what is odd."""
     before = gain.before.mre_mm
     if gain.after is None:
         return (
@@ -104,9 +104,11 @@ def in_words(gain: Any, films: int) -> str:
     after, expected = gain.after.mre_mm, gain.expected_mre_mm[1]
     less = 100.0 * (1.0 - after / before)
     change = f"{less:.0f} % less to correct" if less > 0 else "no less to correct: you mark as it has learnt"
+    warning = gain.warning(films)
     return (
         f"The model follows your {films} films. It was {before:.2f} mm off there; each judged by the others "
         f"it is {after:.2f} mm: {change}. Expected with one more film: {expected:.2f} mm."
+        + (f" Beware: {warning}." if warning else "")
     )
 
 

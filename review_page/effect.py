@@ -25,7 +25,8 @@ def effects(measurer: Measurer, images: Sequence[Mapping[str, Any]]) -> np.ndarr
     points = np.stack([points * unit for points, unit, _ in placed])
     covariances = np.concatenate([covariance for _, _, covariance in placed])
     found = measure(measurer.analyses[0], points, measurer.index)
-    sd = standard_deviations(found, covariances, measurer.scale_error)  # (N, M)
+    scale_errors = np.array([measurer.scale_error_of(image) for image in images])
+    sd = standard_deviations(found, covariances, scale_errors)  # (N, M)
     measurements = found.analysis.measurements
 
     def chances(*, known: bool) -> np.ndarray:

@@ -115,6 +115,22 @@ def test_a_spacing_that_makes_no_head_is_flagged(factor: float | None, flags: li
     assert not any(flag.startswith("scale") for flag in found["SN-GoMe"])
 
 
+@pytest.mark.parametrize(
+    ("source", "asked", "share"),
+    [("--ruler 2", None, 0.01), ("ruler", None, 0.01), ("PixelSpacing", None, 0.0), ("--ruler 2", 0.0, 0.0)],
+)
+def test_a_rulers_error_widens_lengths_where_no_other_is_asked_for(
+    source: str, asked: float | None, share: float
+) -> None:
+    record = image_record(E2 / 0.1, [0.1, 0.1]) | {"spacing_source": source}
+    for row in record["landmarks"]:
+        row["uncertainty_px"] = 0.0
+    (analysis,) = replace(measurer("jarabak"), scale_error=asked)(record, "x")
+    found = {one["code"]: one for one in analysis["measurements"]}
+    assert found["S-N"]["sd"] == pytest.approx(share * found["S-N"]["value"])
+    assert found["SN-GoMe"]["sd"] == 0.0
+
+
 def test_an_inferred_landmark_is_flagged_under_its_name_too() -> None:
     item = {"code": "x", "name": "x", "unit": "mm", "sign": "larger: longer"}
     recipes = [["length", "S>Sym"], ["length", "sella>symphysis"], ["length", "sella>nasion"]]

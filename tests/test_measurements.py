@@ -241,6 +241,10 @@ CLASSES = {
         ({"recipe": ["times", "X", 2]}, r"'times' 'X', expected a number first"),
         ({"recipe": ["plus", ["angle", "N>S", "N>A"], ["length", "N>S"]]}, r"'plus' of deg and mm"),
         ({"unit": "ratio", "recipe": ["ratio", ["length", "N>S"], 2]}, r"'ratio' of mm and a bare number"),
+        (
+            {"unit": "ratio", "recipe": ["ratio", ["plus", ["length", "N>S"], 2], ["length", "N>Me"]]},
+            r"'ratio' of a sum of mm and a bare number",
+        ),
         ({"unit": "ratio", "recipe": ["ratio", 1, ["angle", "N>S", "N>A"]]}, r"'ratio' of deg and a bare"),
         (
             {"unit": "mm", "recipe": ["times", 2, ["signed", ["length", "N>S"], ["along", "N>S", "N>A"]]]},

@@ -187,6 +187,12 @@ def test_the_page_tells_what_one_more_film_would_bring() -> None:
     assert in_words(Gain(*sides, {0: 1.25, 1: 1.1, 2: 1.05}), 5).endswith("with one more film: 1.10 mm.")
 
 
+def test_the_page_says_what_is_odd_about_the_films() -> None:
+    learnt = Side(0.5, 99.0, {"68": 90.0})
+    words = in_words(Gain(learnt, learnt, {0: 0.5, 1: 0.5}), 5)
+    assert "Beware: the model errs less on these films than it says" in words
+
+
 def test_the_factor_alone_is_not_fitted_to_a_model_that_follows(tmp_path: Path, checkpoint: Path) -> None:
     """It would not reach the offsets' own variance, and the coverage that is printed would be another."""
     folder, out = prepared(tmp_path / "films", film("a"), film("b")), tmp_path / "out.pt"

@@ -13,11 +13,21 @@ from datasets.landmarks.exports.matching import match, prepared_case
 from datasets.landmarks.exports.readers import read_export
 from datasets.prepared.prepared import PreparedDataset
 from review_page.films import list_films
-from tests.support.review import LANDMARKS, Page, face, make_films, reviewed, wanted, write_predictions
+from tests.support.review import (
+    LANDMARKS,
+    Page,
+    face,
+    make_films,
+    measurer,
+    reviewed,
+    wanted,
+    write_predictions,
+)
 from tests.support.run_tool import run_tool
 from tests.support.smoke_checkpoint import write_smoke_checkpoint
 from tests.support.xray_files import write_dicom
 from util.checkpoints.checkpoint import load_checkpoint
+from util.prediction.landmarks.measuring import read_landmark_file
 
 _STUDY = {
     "Modality": "DX",
@@ -193,6 +203,17 @@ def test_lengths_on_oblong_pixels_are_those_of_the_way(tmp_path: Path) -> None:
     rows = json.loads((tmp_path / "review/exports/landmarks.json").read_text())["images"][0]["landmarks"]
     assert rows[4]["moved_mm"] == pytest.approx(1.0)
     assert "<td>1.00 mm</td>" in (tmp_path / "review/exports/report.html").read_text()
+
+
+def test_measurements_of_an_export_are_as_sure_as_the_page_says(tmp_path: Path) -> None:
+    with reviewed(tmp_path) as page:
+        page.review(0, moved=3.0)
+        shown = {row["code"]: row["sd"] for row in page.case(0)["measurements"]}
+        exported(page, "json")
+    content = read_landmark_file(tmp_path / "review/exports/landmarks.json")
+    (one,) = measurer(LANDMARKS, content["model"])(content["images"][0], "x")
+    assert {row["code"]: row["sd"] for row in one["measurements"]} == pytest.approx(shown)
+    assert min(shown.values()) > 0.0
 
 
 def test_the_model_follows_the_reader_and_open_films_are_predicted_anew(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ A row writes to runs/NAME with "_" for "/" unless it says otherwise.
 
 from pathlib import Path
 
+from models.boxes.corrections import Corrections, published
 from models.boxes.refinement import BoxRefinement
 from models.normalisation import LocalContrast
 from util.config import L, Row
@@ -240,4 +241,16 @@ rows = {
     "boxes/teeth_refined": Row(
         "boxes/teeth_short", {"model.refinement": L(BoxRefinement)(embed_dim="${embed_dim}")}
     ),
+    # Without one correction of the published detector (docs/boxes.md), and without any.
+    "boxes/no_border_cells": Row(
+        "boxes/teeth_short", {"model.corrections": L(Corrections)(border_cells=False)}
+    ),
+    "boxes/no_bounded_priority": Row(
+        "boxes/teeth_short", {"model.corrections": L(Corrections)(bounded_priority=False)}
+    ),
+    "boxes/no_normed_references": Row(
+        "boxes/teeth_short", {"model.corrections": L(Corrections)(normed_references=False)}
+    ),
+    "boxes/no_add_scores": Row("boxes/teeth_short", {"model.corrections": L(Corrections)(add_scores=False)}),
+    "boxes/published": Row("boxes/teeth_short", {"model.corrections": L(published)()}),
 }

@@ -6,9 +6,13 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from review_page.case import Case
-from review_page.case_state import NOT_VISIBLE, PREDICTED
+from review_page.case_state import NOT_VISIBLE
+from review_page.measured_case import places_of, uncertainties
 from review_page.session import Session
+from transforms.geometry import square_side
 from util.files import printable, write_atomic
 
 _KEYS = (
@@ -57,6 +61,7 @@ def image_record(session: Session, number: int) -> dict[str, Any]:
     assert case.facts is not None
     record = session.predictions.records.get(case.film.key, {}) if session.study is None else {}
     mm = case.state.spacing.mm
+    doubts = uncertainties(case, places_of(case))
     return {
         "file": printable(case.film.file),
         "slice": case.film.slice,
@@ -71,14 +76,15 @@ def image_record(session: Session, number: int) -> dict[str, Any]:
         "state": case.state.image,
         "flagged": case.state.flag["flagged"],
         "flag_note": case.state.flag["note"],
-        "landmarks": [_landmark(case, row) for row in case.landmarks()],
+        "landmarks": [_landmark(case, *pair) for pair in zip(case.landmarks(), doubts, strict=True)],
     }
 
 
-def _landmark(case: Case, row: dict[str, Any]) -> dict[str, Any]:
+def _landmark(case: Case, row: dict[str, Any], doubt: float | None) -> dict[str, Any]:
+    """doubt: its uncertainty in pixels, as the page's intervals have it."""
     mm = case.state.spacing.mm
     x, y = row["x"], row["y"]
-    as_predicted = row["state"] == PREDICTED
+    doubt = None if x is None else doubt
     return {
         "index": row["index"] + 1,
         "name": case.landmark_set.landmarks[row["index"]],
@@ -86,8 +92,8 @@ def _landmark(case: Case, row: dict[str, Any]) -> dict[str, Any]:
         "y": y,
         "x_mm": None if mm is None or x is None else x * mm[0],
         "y_mm": None if mm is None or y is None else y * mm[1],
-        "uncertainty_px": row["u_px"] if as_predicted else None,
-        "uncertainty_mm": row["u_mm"] if as_predicted else None,
+        "uncertainty_px": doubt,
+        "uncertainty_mm": None if mm is None or doubt is None else doubt * square_side(np.array(mm)),
         "state": row["state"],
         "reader": row["reader"],
         "moved_mm": case.moved_mm(row["index"]),

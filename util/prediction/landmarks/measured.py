@@ -72,9 +72,9 @@ def add_measurement_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scale-error",
         type=percent,
-        default=0.0,
         metavar="PERCENT",
-        help="standard deviation of the spacing, which widens the intervals of lengths (0)",
+        help="standard deviation of the spacing, which widens the intervals of lengths (1 where a ruler "
+        "tells it, else 0)",
     )
 
 
@@ -88,7 +88,7 @@ def add_patient_arguments(parser: argparse.ArgumentParser) -> None:
 def require_use(args: argparse.Namespace) -> None:
     """Raise ValueError for what is known of patient or scale where no ``--analysis`` uses it."""
     given = [name for name in ("age", "sex", "population") if getattr(args, name) is not None]
-    given += ["scale-error"] if args.scale_error else []
+    given += ["scale-error"] if args.scale_error is not None else []
     if given and not args.analysis:
         raise ValueError(
             f"--{', --'.join(given)}: of use only to measurements. Add --analysis NAME, for instance "
@@ -103,7 +103,7 @@ def measurer_of(args: argparse.Namespace, landmark_set: LandmarkSet, shapes: Lan
         analyses=[load_analysis(name) for name in args.analysis],
         patient=Patient(age=args.age, sex=args.sex, population=args.population),
         shapes=shapes,
-        scale_error=args.scale_error / 100.0,
+        scale_error=None if args.scale_error is None else args.scale_error / 100.0,
     )
 
 

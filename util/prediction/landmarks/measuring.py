@@ -23,6 +23,7 @@ _NOT_AT_PATIENT = (
     *("none", "NominalScannedPixelSpacing", "ImagerPixelSpacing", "nominal"),
     *("XResolution, YResolution", "pHYs", "JFIF density"),  # of the film that was scanned
 )
+RULER_ERROR = 0.01  # of a spacing from a ruler (docs/measurements.md, "The millimetre")
 _SELLA_NASION = (40.0, 110.0)  # mm on any head, of a child or magnified; ISBI's at 0.1 mm have 47 to 72
 
 
@@ -38,7 +39,7 @@ class Measurer:
     analyses: Sequence[Analysis]
     patient: Patient
     shapes: LandmarkShapes
-    scale_error: float = 0.0  # relative standard deviation of the spacing
+    scale_error: float | None = None  # relative SD of the spacing; None: as its source has it
 
     def __post_init__(self) -> None:
         for analysis in self.analyses:
@@ -63,7 +64,7 @@ class Measurer:
             self.patient,
             self._inferred(),
             scale_known(image),
-            self.scale_error,
+            self.scale_error_of(image),
             scale_likely=not spacing or self.of_a_head(points * unit),
         )
         measured = [measure(analysis, (points * unit)[None], self.index) for analysis in self.analyses]
@@ -83,6 +84,12 @@ class Measurer:
             (points * unit)[None], (uncertainty * square_side(unit))[None]
         )
         return points, unit, covariances
+
+    def scale_error_of(self, image: Mapping[str, Any]) -> float:
+        """Relative standard deviation of a record's spacing: as asked for, or else that of a ruler, or 0."""
+        if self.scale_error is not None:
+            return self.scale_error
+        return RULER_ERROR if _by_a_ruler(image) else 0.0
 
     def of_a_head(self, points_mm: np.ndarray) -> bool:
         """Whether sella and nasion are as far apart as on a head; true where that cannot be told."""
@@ -187,6 +194,11 @@ def scale_known(image: Mapping[str, Any]) -> bool:
     """Whether a record's millimetres are those of the patient, not those of a detector or of nobody."""
     source = str(image.get("spacing_source", ""))
     return bool(image.get("spacing_mm")) and source not in _NOT_AT_PATIENT
+
+
+def _by_a_ruler(image: Mapping[str, Any]) -> bool:
+    """Whether a record's spacing is from a ruler: one that ``--ruler`` found, or that was clicked on."""
+    return str(image.get("spacing_source", "")).removeprefix("--").split(" ")[0] == "ruler"
 
 
 def by_its_ruler(image: Mapping[str, Any], pitch_mm: float) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from datasets.files.image_files import read_images
 from measurements.table import HEADER, row
 from util.files import write_atomic
 from util.prediction.landmarks.landmark_files import no_such_xray
+from util.prediction.landmarks.measuring import RULER_ERROR
 from util.reporting.figures import png
 from util.reporting.landmarks.measurement_figures import tracing_picture, wiggle_chart
 from util.reporting.visualise import encode_png, fit
@@ -53,9 +54,15 @@ def _origin(result: Mapping[str, Any]) -> str:
         "Patient": patient or "nothing stated: norms are compared, but may be of others",
         "Analyses": ", ".join(f"{one['title']} ({one['source']})" for one in result["analyses"]),
         "Shape of the uncertainty": result["landmark_shapes"],
-        "Error of the spacing": f"{100 * result['scale_error']:g} %",
+        "Error of the spacing": _scale_error(result["scale_error"]),
     }
     return f"<dl>{''.join(f'<dt>{key}</dt><dd>{escape(value)}</dd>' for key, value in facts.items())}</dl>"
+
+
+def _scale_error(share: float | None) -> str:
+    if share is None:
+        return f"{100 * RULER_ERROR:g} % where a ruler tells it, else none is known"
+    return f"{100 * share:g} %"
 
 
 def _image(image: Mapping[str, Any]) -> str:
