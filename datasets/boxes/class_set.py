@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from datasets.sides import pairs_by_name
+from util.words import first_few
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class BoxClasses:
     def label(self, category_id: int) -> int:
         """The label of a class from the id that the source gives it. Raises ValueError for an unknown id."""
         if category_id not in self.ids:
-            raise ValueError(f"category {category_id!r} is unknown, expected one of {_listed(self.ids)}.")
+            raise ValueError(f"category {category_id!r} is unknown, expected one of {first_few(self.ids)}.")
         return self.ids.index(category_id)
 
     def labels_of(self, other: "BoxClasses") -> np.ndarray | None:
@@ -63,7 +64,7 @@ class BoxClasses:
         """(K,) the label that each becomes in a mirror image. Raises ValueError where that is not known."""
         if self.pairs is None:
             raise ValueError(
-                f"classes {_listed(self.names)}: some have a side whose partner is missing, so no image is "
+                f"classes {first_few(self.names)}: some have a side whose partner is missing, so no image is "
                 "mirrored. Name the pairs in dataset.json of a prepared folder ([] for none), or train "
                 "without flips (train_transforms.flip=0)."
             )
@@ -120,9 +121,3 @@ def _id_and_name(category: Mapping[str, Any]) -> tuple[int, str]:
 def unnamed(category_id: int) -> str:
     """What a class is called of which only its id is known."""
     return f"category {category_id}"
-
-
-def _listed(values: Iterable[object]) -> str:
-    values = list(values)
-    more = f" and {len(values) - 10} more" if len(values) > 10 else ""
-    return ", ".join(map(str, values[:10])) + more

@@ -3,6 +3,8 @@
 import logging
 from dataclasses import dataclass, field
 
+from util.words import first_few
+
 logger = logging.getLogger(__name__)
 _TOLD = 5  # sentences of a kind that a message holds
 
@@ -37,8 +39,7 @@ class Faults:
         """One sentence a kind of repair, with its number and the first few that it befell."""
         sentences = []
         for done, befell in self.repairs.items():
-            more = f" and {len(befell) - _TOLD} more" if len(befell) > _TOLD else ""
-            sentences.append(f"{self.source}: {len(befell)} {done}: {', '.join(befell[:_TOLD])}{more}.")
+            sentences.append(f"{self.source}: {len(befell)} {done}: {first_few(befell, _TOLD)}.")
         return sentences
 
     def log_repairs(self) -> None:

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from datasets.prepared.repeats import find_repeats, fingerprint
+from util.words import first_few
 
 logger = logging.getLogger(__name__)
 FORMAT = "cephdetr-prepared-1"
@@ -96,13 +97,11 @@ class PreparedFolder:
         across = [pair for pair in repeats if self.split_of[pair[0]] != self.split_of[pair[1]]]
         if across:
             named = [" = ".join(f"{case} ({self.split_of[case]})" for case in pair) for pair in across]
-            more = f" and {len(named) - 5} more" if len(named) > 5 else ""
             logger.warning(
-                "%s: %d X-rays are in two splits: %s%s. test.py tells what the others come to.",
+                "%s: %d X-rays are in two splits: %s. test.py tells what the others come to.",
                 self.folder,
                 len(named),
-                ", ".join(named[:5]),
-                more,
+                first_few(named),
             )
 
 

@@ -43,6 +43,7 @@ from util.checkpoints.weights_file import SUFFIX, read_weights
 from util.config import instantiate, load_config, require_plain, require_sections, require_targets_in
 from util.files import write_atomic
 from util.training.task import FIRST_TASK, Task
+from util.words import first_few
 
 FORMAT = "cephdetr-checkpoint-1"
 PREVIOUS = {"last.pt": "last.previous.pt"}
@@ -191,8 +192,7 @@ def require_shapes(
         if name in weights and tuple(weights[name].shape) != shape
     ]
     if wrong:
-        more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
-        raise ValueError(f"{file}: a checkpoint of another model: {', '.join(wrong[:5])}{more}. {advice}")
+        raise ValueError(f"{file}: a checkpoint of another model: {first_few(wrong)}. {advice}")
 
 
 def config_of(checkpoint: Mapping[str, Any], file: str | Path) -> DictConfig:

@@ -16,6 +16,7 @@ from datasets.landmarks.landmark_set import LandmarkSet
 from datasets.prepared.case import PreparedCase
 from datasets.prepared.splits import split_by_image
 from util.files import printable
+from util.words import first_few
 
 
 @dataclass
@@ -40,12 +41,12 @@ class Matched:
         if self.missing_names:
             yield f"landmarks that are missing: {_counted(self.missing_names, total)}"
         if self.without_image:
-            yield f"{len(self.without_image)} annotated images are not there: {some(self.without_image)}"
+            yield f"{len(self.without_image)} annotated images are not there: {first_few(self.without_image)}"
         if self.by_name_alone:
             yield f"told by name alone, the export's folder for yours: {_counted(self.by_name_alone, total)}"
         if self.without_annotation:
             names = [printable(file.name) for file in self.without_annotation]
-            yield f"{len(names)} images have no annotation, left out: {some(names)}"
+            yield f"{len(names)} images have no annotation, left out: {first_few(names)}"
 
     def told_shapes(self) -> str:
         return ", ".join(f"{shape} ({count} images)" for shape, count in self.other_shapes.items())
@@ -102,7 +103,7 @@ def _file_of(entry: Annotated, of_name: Sequence[Path], folder: Path, matched: M
         folders = printable(f"{'/'.join(entry.folders)} for {found_in.as_posix()}")
         matched.by_name_alone[folders] = matched.by_name_alone.get(folders, 0) + 1
         return of_name[0]
-    but = f" (of this name: {some(names)})" if names else ""
+    but = f" (of this name: {first_few(names)})" if names else ""
     matched.without_image.append(printable(entry.image) + but)
     return None
 
@@ -259,9 +260,9 @@ def _count_missing(matched: Matched, landmark_set: LandmarkSet) -> None:
     if not any(entry.points for entry in matched.pairs.values()):
         raise ValueError(
             f"no landmark of {landmark_set.name!r} in any annotation. Names there: "
-            f"{some(list(matched.unknown_names))}; in the set: {some(landmark_set.landmarks)}; "
+            f"{first_few(matched.unknown_names)}; in the set: {first_few(landmark_set.landmarks)}; "
             f"drawn, but not as a point: {matched.told_shapes()}; "
-            f"annotated images that are not there: {some(matched.without_image)}."
+            f"annotated images that are not there: {first_few(matched.without_image)}."
         )
 
 
@@ -274,8 +275,3 @@ def _index(files: Sequence[Path], key) -> dict[str, list[Path]]:
 
 def _counted(names: Mapping[str, int], total: int) -> str:
     return ", ".join(f"{name} ({count} of {total})" for name, count in names.items())
-
-
-def some(names: Sequence[str]) -> str:
-    """The first five of ``names``, and how many more there are."""
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 from datasets.landmarks.exports.annotated import Annotated, files_of, read_json_object, size_of
 from datasets.prepared.case import INDEX_TO_CONTINUOUS
 from util.files import printable
+from util.words import first_few
 
 CONVENTIONS = {
     "labelme": "continuous",  # points on its canvas, which begins at the corner of the picture
@@ -137,7 +138,7 @@ def read_csv(path: Path) -> list[Annotated]:
             named = next((columns[name] for name in _NAME if name in columns), None) if long else None
             if image is None or not (named or _wide(names)):
                 raise ValueError(
-                    f"{printable(file)}: columns {_some(names)}, expected image, landmark, x, y, "
+                    f"{printable(file)}: columns {first_few(names, 8)}, expected image, landmark, x, y, "
                     "or image and NAME_x, NAME_y (or p1x, p1y) for each landmark."
                 )
             for row in rows:
@@ -226,10 +227,6 @@ def _wide(columns: Sequence[str]) -> dict[str, tuple[str, str]]:
         if parts := re.fullmatch(r"\s*(?:(.+)[_ ]|p(\d+))([xy])\s*", column, re.IGNORECASE):
             found[parts[3].lower()][parts[1] or parts[2]] = column
     return {name: (x, found["y"][name]) for name, x in found["x"].items() if name in found["y"]}
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
 def _number(cell: str, delimiter: str) -> str:

@@ -24,6 +24,7 @@ from util.checkpoints.boxes.published_names import CLASSES
 from util.checkpoints.checkpoint import untrained
 from util.config import nearest
 from util.training.task import Task
+from util.words import first_few
 
 logger = logging.getLogger(__name__)
 
@@ -66,9 +67,8 @@ def published_model(task: Task, config: Any, file: Path) -> tuple[nn.Module, Box
     wrong = [f"{name} missing" for name in taken.missing]
     wrong += [f"{name} {what}" for name, what in (taken.misshapen | taken.rows).items()]
     if wrong:
-        more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
         raise ValueError(
-            f"{file}: not the weights of this config: {', '.join(wrong[:5])}{more}. Give the config that "
+            f"{file}: not the weights of this config: {first_few(wrong)}. Give the config that "
             "they were trained with, one of configs/salience_detr/ for published ones."
         )
     logger.info("%s: %s", file, taken)

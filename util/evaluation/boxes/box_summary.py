@@ -12,6 +12,7 @@ from util.evaluation.boxes.box_results import BoxResults
 from util.evaluation.boxes.confusion import confusion_matrix
 from util.evaluation.boxes.curves import Sweep, best_threshold, calibration, froc, sweep
 from util.evaluation.boxes.matches import ClassMatches, class_matches, coco_evaluation, mean_precision
+from util.words import first_few
 
 SIZES = ("small", "medium", "large")  # below 32 x 32 and 96 x 96 pixels of area, and beyond
 _NAMES = ("ap", "ap50", "ap75")
@@ -124,8 +125,7 @@ def without_objects(summary: BoxSummary, names: Sequence[str]) -> str:
     absent = [name for name, record in zip(names, summary.by_class, strict=True) if not record["objects"]]
     if len(absent) in (0, len(names)):
         return ""
-    more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
-    return f"no object here of {len(absent)} of {len(names)} classes: {', '.join(absent[:5])}{more}"
+    return f"no object here of {len(absent)} of {len(names)} classes: {first_few(absent)}"
 
 
 def text_table(summary: BoxSummary, names: Sequence[str]) -> str:
