@@ -5,7 +5,9 @@ from collections.abc import Collection, Iterable, Sequence
 
 _SIDES = {"left": "right", "right": "left", "l": "r", "r": "l", "lt": "rt", "rt": "lt"}
 _QUADRANTS = {"1": "2", "2": "1", "3": "4", "4": "3", "5": "6", "6": "5", "7": "8", "8": "7"}
+_MOST_TEETH = 24  # of 32: so many numbers are no grades of something
 _BETWEEN_WORDS = re.compile(r"([\W_]+|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]))")  # LeftLung, LLung too
+_NUMBERED = re.compile(r"((?:(?:tooth|teeth)[\W_]*|#)?)(\d{1,2})", re.I)
 _TOOTH = re.compile(r"((?:(?:tooth|teeth|fdi)[\W_]*|#)?)([1-4](?=[1-8]$)|[5-8](?=[1-5]$))([1-8])", re.I)
 
 
@@ -14,10 +16,14 @@ def pairs_by_name(classes: Sequence[str]) -> tuple[tuple[int, int], ...] | None:
 
     A side is the word left or right, Lt or Rt, or the letter L or R standing alone or as a capital of its own
     (``LungL``), or the first figure of a tooth's number (FDI, ISO 3950) where all names that are numbers are
-    such. Inside of a word (``leftlung``, ``bright``) left and right are a side where the other is a class.
+    such. Nearly all of 1 to 32 are teeth by the universal numbering: 1 has 16 opposite, 17 has 32. Inside of
+    a word (``leftlung``, ``bright``) left and right are a side where the other is a class.
     """
-    teeth = _are_teeth(classes)
-    partners = [other_side(name, teeth=teeth) or _side_inside(name, classes) for name in classes]
+    teeth, universal = _are_teeth(classes), _universal_partners(classes)
+    partners = [
+        universal.get(name) or other_side(name, teeth=teeth) or _side_inside(name, classes)
+        for name in classes
+    ]
     if any(partner is not None and partner not in classes for partner in partners):
         return None
     indices = [(index, classes.index(name)) for index, name in enumerate(partners) if name is not None]
@@ -27,6 +33,15 @@ def pairs_by_name(classes: Sequence[str]) -> tuple[tuple[int, int], ...] | None:
 def _are_teeth(classes: Iterable[str]) -> bool:
     numbers = [name for name in classes if name.isdecimal() or _TOOTH.fullmatch(name)]
     return bool(numbers) and all(map(_TOOTH.fullmatch, numbers))
+
+
+def _universal_partners(classes: Iterable[str]) -> dict[str, str]:
+    """Tooth -> that of the other side, where numbers go from 1, upper right, to 32, lower right; or {}."""
+    names = {int(found[2]): name for name in classes if (found := _NUMBERED.fullmatch(name))}
+    if len(names) < _MOST_TEETH or not names.keys() <= set(range(1, 33)):
+        return {}
+    other = {number: (17 if number <= 16 else 49) - number for number in names}
+    return {name: names.get(other[number], f"tooth {other[number]}") for number, name in names.items()}
 
 
 def other_side(name: str, *, teeth: bool) -> str | None:

@@ -20,6 +20,7 @@ from transforms.elastic import Deformation
 from transforms.move import Move
 
 LUNGS = ClassSet("chest", ("right_lung", "left_lung", "heart"), ((0, 1),), {"side": ("left", "right")})
+UNIVERSAL = tuple(str(number) for number in range(1, 33))
 SIZE = (40, 30)
 EVEN_ODD_STAR = np.array([[20.0, 2.0], [29.0, 28.0], [4.0, 11.0], [36.0, 11.0], [11.0, 28.0]])
 
@@ -123,6 +124,17 @@ def test_a_square_chain_has_the_pixels_it_names_and_no_more():
         (("tooth_11", "tooth_21", "mandible"), ((0, 1),)),
         (("11", "21", "left canal", "right canal"), ((0, 1), (2, 3))),
         (("1", "11", "21"), ()),
+        (
+            UNIVERSAL,
+            tuple((first, 15 - first) for first in range(8))
+            + tuple((first, 47 - first) for first in range(16, 24)),
+        ),
+        (
+            ("caries", *(f"#{number:02}" for number in range(1, 33))),
+            tuple((n, 17 - n) for n in range(1, 9)) + tuple((n, 49 - n) for n in range(17, 25)),
+        ),
+        (UNIVERSAL[1:], None),  # 16 has no partner
+        (UNIVERSAL[:4], ()),  # grades of something
     ],
 )
 def test_pairs_are_told_by_names(classes, pairs):
