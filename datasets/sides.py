@@ -30,6 +30,14 @@ def pairs_by_name(classes: Sequence[str]) -> tuple[tuple[int, int], ...] | None:
     return tuple((first, second) for first, second in indices if first < second)
 
 
+def in_words(classes: Sequence[str], pairs: Sequence[tuple[int, int]] | None) -> str:
+    """What a mirror image does to these classes, for people to check."""
+    if pairs is None:
+        return "a class has a side and no partner: mirror images are refused"
+    named = [f"{classes[first]} and {classes[second]}" for first, second in pairs]
+    return f"a mirror image exchanges: {', '.join(named) or 'no classes'}"
+
+
 def _are_teeth(classes: Iterable[str]) -> bool:
     numbers = [name for name in classes if name.isdecimal() or _TOOTH.fullmatch(name)]
     return bool(numbers) and all(map(_TOOTH.fullmatch, numbers))

@@ -67,6 +67,7 @@ def test_a_prepared_folder_says_the_same(tmp_path):
     (done,) = run_scripts([arguments(file, tmp_path / "out")])
     assert done.returncode == 0, done.stderr
     assert "train: 3 images, 4 boxes" in done.stdout
+    assert "a mirror image exchanges: tooth right and tooth left\n" in done.stdout
     first, second = open_boxes(tmp_path / "coco", "train"), open_boxes(tmp_path / "out", "train")
     assert first.classes == second.classes
     for index in range(3):

@@ -29,6 +29,7 @@ from datasets.files.colour import picture_size  # noqa: E402
 from datasets.files.kinds import IMAGE_SUFFIXES  # noqa: E402
 from datasets.prepared.splits import split_by_image  # noqa: E402
 from datasets.prepared.subsets import read_json  # noqa: E402
+from datasets.sides import in_words  # noqa: E402
 from util.arguments import TakeAll  # noqa: E402
 from util.files import sha256  # noqa: E402
 
@@ -62,6 +63,7 @@ def main() -> None:
     write_boxes(args.output, splits, classes, about=about, longer_side=args.size, colour=colour)
     for name, records in splits.items():
         print(f"{name}: {len(records)} images, {sum(len(record.labels) for record in records)} boxes")
+    print(in_words(classes.names, classes.pairs))
     print(f"{len(classes)} classes -> {args.output}")
 
 

@@ -34,6 +34,7 @@ from datasets.masks.suspects import Suspect, find_suspects  # noqa: E402
 from datasets.masks.writer import write_masks  # noqa: E402
 from datasets.prepared.names import case_names  # noqa: E402
 from datasets.prepared.split_files import read_split  # noqa: E402
+from datasets.sides import in_words  # noqa: E402
 from util.arguments import TakeAll, add_spacing_argument  # noqa: E402
 from util.files import printable, sha256, write_atomic  # noqa: E402
 from util.reporting.masks.suspect_pictures import write_suspect_pictures  # noqa: E402
@@ -195,9 +196,8 @@ def report(output: Path, preparing: Preparing, notes: Notes, split: dict[str, li
     persons = len({preparing.persons[stem] for stems in split.values() for stem in stems})
     preparing.note_doubts()
     print(f"{len(classes)} classes: {', '.join(classes)}")
-    if preparing.class_set.pairs is not None:
-        pairs = [f"{classes[first]} and {classes[second]}" for first, second in preparing.class_set.pairs]
-        print(f"a mirror image exchanges: {', '.join(pairs) or 'no classes'}")
+    if preparing.class_set.pairs is not None:  # else it is among the notes
+        print(in_words(classes, preparing.class_set.pairs))
     for line in notes.lines():
         print(line)
     found = {"noticed": notes.to_dict(), "suspects": [vars(suspect) for suspect in suspects]}
