@@ -61,6 +61,18 @@ rows = {
             "train.eval_every": 125,
         },
     ),
+    # From ImageNet weights in one training with all of that; without a hub: model.backbone.weights=FILE.
+    "imagenet_isbi2015": Row(
+        "devices_isbi2015",
+        {
+            "model.backbone.pretrained": True,
+            "optimizer.lr": 7e-4,
+            "train.init_checkpoint": None,
+            "train.iterations": 1200,
+            "train.eval_every": 300,
+        },
+        model=_CONFIGS / "models" / "landmark_detr_lite0.py",
+    ),
     # A larger input for the 38 landmarks: 400 steps at 768x640 from the weights that ship.
     "cl38_768": Row(
         "larger_shifts_cl38",
