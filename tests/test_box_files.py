@@ -9,10 +9,12 @@ import numpy as np
 import pydicom
 import pytest
 from PIL import Image
+from tifffile import TiffWriter
 
 from datasets.boxes.batch import collate_boxes
 from datasets.boxes.box_dataset import open_boxes
 from datasets.boxes.coco_folder import find_image
+from datasets.files.colour import as_grey, picture_size, read_picture
 from datasets.files.image_files import read_images
 from datasets.prepared.prepared import PreparedDataset
 from tests.support.box_data import BOXES, CATEGORIES, SIZE, coco_data, picture, write_coco
@@ -167,6 +169,31 @@ def test_a_model_sees_in_training_the_shape_that_pixels_have_in_inference(tmp_pa
     there = letterbox(source, rng).to_source * [[shrink], [shrink], [1.0]]
     assert np.allclose(seen.to_source, there)
     assert np.isclose(seen.to_source[0, 0], 2 * seen.to_source[1, 1])
+
+
+@pytest.mark.parametrize("colour", [False, True])
+@pytest.mark.parametrize("turn", [1, 3, 6, 8])
+def test_a_tiff_is_the_picture_that_inference_sees_however_it_lies(tmp_path, turn, colour):
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    Image.fromarray(picture("a", colour=colour)).save(tmp_path / "a.tif", exif=exif)
+    (there,) = read_images(tmp_path / "a.tif")
+    size = there.image.shape[1::-1]
+    assert size == (SIZE if turn < 5 else SIZE[::-1]) == picture_size(tmp_path / "a.tif")
+    read = as_grey(read_picture(tmp_path / "a.tif", size))
+    assert read.shape == there.image.shape and np.abs(read.astype(int) - there.image).max() <= 1
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_a_tiff_of_several_pictures_is_refused_and_a_reduced_copy_is_none(tmp_path, colour):
+    first, second = (picture(name, colour=colour) for name in "ab")
+    for name, pages in {"two": [(first, 0), (second, 0)], "copy": [(second[:9, :9], 1), (first, 0)]}.items():
+        with TiffWriter(tmp_path / f"{name}.tif") as tiff:
+            for page, kind in pages:
+                tiff.write(page, subfiletype=kind)
+    assert np.array_equal(read_picture(tmp_path / "copy.tif"), first)
+    with pytest.raises(ValueError, match=r"two\.tif.*2 images, expected one"):
+        read_picture(tmp_path / "two.tif", SIZE)
 
 
 def rename_images(data: dict) -> None:

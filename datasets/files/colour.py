@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
-from datasets.files.image_files import read_deep_rgb, read_grey
+from datasets.files.image_files import only_page, read_deep_rgb, read_grey
 
 _COLOUR_MODES = ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr", "LAB", "HSV", "RGBX", "RGBa")
 _GREY_SPREAD = 2.0  # mean difference of the channels, below which a picture is grey for all that it shows
@@ -17,10 +17,13 @@ def read_picture(file: Path, size: tuple[int, int] | None = None) -> np.ndarray:
 
     size: (width, height) that annotations state. A picture is turned as its EXIF orientation says, as
     viewers show it, unless only the pixels as stored are of that size. Colours of more than 8 bits are
-    always turned, and stretched as grey values are. Raises ValueError naming the file when it cannot be read.
+    always turned, and stretched as grey values are. Raises ValueError naming the file when it cannot be read
+    or holds several pictures.
     """
     try:
-        with Image.open(file) as picture:
+        with file.open("rb") as stream, Image.open(stream) as picture:  # a name: TIFFs stored lying garbled
+            if picture.format == "TIFF":
+                picture.seek(only_page(file))
             if picture.mode == "L":
                 return np.asarray(_oriented(picture, size))
             if picture.mode in _COLOUR_MODES:

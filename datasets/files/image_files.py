@@ -88,6 +88,18 @@ def read_grey(file: Path) -> np.ndarray:
     return images[0]
 
 
+def only_page(file: Path) -> int:
+    """Which page of a picture file, from 0, is its one picture: reduced copies of it do not count.
+
+    Raises ValueError naming the file, and where it holds several.
+    """
+    with _naming(file):
+        pages = picture_pages(file)
+        if len(pages) > 1:
+            raise ValueError(f"{len(pages)} images, expected one. Save the one that is meant by itself")
+        return 0 if pages[0] is None else pages[0].number
+
+
 def read_deep_rgb(file: Path) -> np.ndarray | None:
     """(H, W, 3) uint8 of a picture whose colours have more than 8 bits, None for any other.
 
