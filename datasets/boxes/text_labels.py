@@ -3,6 +3,7 @@
 YOLO: https://docs.ultralytics.com/datasets/detect/; Pascal VOC: Everingham et al., 2010.
 """
 
+import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from datasets.files.colour import picture_size
 from datasets.files.kinds import PICTURE_SUFFIXES
 from datasets.sides import pairs_by_name
 
+_FLAGGED = re.compile(r"(.*\S)\s+(?:-1|0|1|\S+\.xml)")
 _FIRST_PIXEL = 1.0  # Pascal VOC counts pixels from 1 and means the last one included
 
 
@@ -144,7 +146,7 @@ def _label_files(part: Path, suffix: str) -> dict[Path, Path]:
     if not names:
         raise ValueError(f"{part}: an empty list, expected the name of an image a line.")
     if suffix == ".xml":  # Pascal VOC's lists of a class have flags after the name
-        names = [name.split()[0] for name in names]
+        names = [_without_flag(part, name) for name in names]
     images = {part.parent / name: name for name in names}
     labels = {image: _beside(part, image, suffix) for image in images}
     owners: dict[Path, Path] = {}
@@ -156,6 +158,12 @@ def _label_files(part: Path, suffix: str) -> dict[Path, Path]:
                 "image. Remove one of the two lines, or rename an image and give it labels of its own."
             )
     return labels
+
+
+def _without_flag(part: Path, line: str) -> str:
+    """The name in a line of a Pascal VOC list, blanks included; a flag or a label file may follow."""
+    found = _FLAGGED.fullmatch(line)
+    return line if not found or _beside(part, part.parent / line, ".xml").is_file() else found[1]
 
 
 def _beside(part: Path, image: Path, suffix: str) -> Path:
