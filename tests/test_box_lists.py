@@ -107,6 +107,32 @@ def test_blanks_belong_to_the_names_of_a_yolo_list(tmp_path):
     assert told(records) == [("a b.png", 30, 2), ("a.png", 30, 1)] and not errors
 
 
+def test_a_listed_image_without_labels_is_told(tmp_path):
+    """Its labels may have been lost, or be called ``B.txt``."""
+    add_image(tmp_path, "a.png", 1)
+    add_image(tmp_path, "b.png", 1, label="B.txt")
+    faults = Faults("list")
+    records = read_yolo(
+        add_list(tmp_path, "images/a.png", "images/b.png"), CLASSES, [tmp_path / "images"], faults
+    )
+    assert told(records) == [("a.png", 30, 1), ("b.png", 30, 0)] and not faults.errors
+    assert faults.repair_sentences() == [
+        "list: 1 listed images without a label file taken to show no object: b.png."
+    ]
+
+
+def test_blanks_belong_to_the_names_of_a_pascal_voc_list_too(tmp_path):
+    (tmp_path / "Annotations").mkdir()
+    for name in ("a b", "a", "scan 1", "c"):
+        add_image(tmp_path, f"{name}.png", None)
+        (tmp_path / f"Annotations/{name}.xml").write_text("<annotation/>")
+    faults = Faults("list")
+    listed = add_list(tmp_path, "a b", "a  1", "scan 1", "images/c.png Annotations/c.xml")
+    records = read_voc(listed, CLASSES, [tmp_path / "images"], faults)
+    assert [record.file.name for record in records] == ["a b.png", "a.png", "scan 1.png", "c.png"]
+    assert not faults.errors
+
+
 def test_flags_in_a_pascal_voc_list_do_not(tmp_path):
     add_image(tmp_path, "1.JPG", None)
     (tmp_path / "Annotations").mkdir()

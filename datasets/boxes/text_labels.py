@@ -64,6 +64,8 @@ def read_yolo(part: Path, classes: BoxClasses, folders: Sequence[Path], faults: 
             continue
         size = picture_size(file)
         objects = _yolo_objects(label, size, len(classes), faults) if label.is_file() else ()
+        if not label.is_file():
+            faults.repair("listed images without a label file taken to show no object", file.name)
         spacing = np.full(2, np.nan)
         records.append(
             BoxRecord(file, size, **checked(objects, size, faults), spacing=spacing, image_id=number)
