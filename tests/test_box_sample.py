@@ -140,10 +140,12 @@ def test_unsound_classes_are_refused(names, ids, message):
 
 
 def test_ids_are_mapped_and_mapped_back():
-    classes = BoxClasses.from_categories([{"id": 90, "name": "b"}, {"id": 0, "name": "a"}], "a.json")
-    assert classes.names == ("a", "b") and classes.ids == (0, 90)
-    assert [classes.label(number) for number in (90, 0)] == [1, 0]
-    assert classes.category_ids(np.array([1, 0, 1])).tolist() == [90, 0, 90]
+    for large in (90, 10**20):
+        data = [{"id": large, "name": "b"}, {"id": 0, "name": "a"}]
+        classes = BoxClasses.from_categories(data, "a.json")
+        assert classes.names == ("a", "b") and classes.ids == (0, large)
+        assert [classes.label(number) for number in (large, 0)] == [1, 0]
+        assert classes.category_ids(np.array([1, 0, 1])).tolist() == [large, 0, large]
     assert BoxClasses.from_dict(classes.to_dict(), "a.json") == classes
     with pytest.raises(ValueError, match="category 5 is unknown"):
         classes.label(5)

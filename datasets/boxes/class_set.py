@@ -57,8 +57,8 @@ class BoxClasses:
         return np.array([self.ids.index(number) for number in other.ids], np.int64)
 
     def category_ids(self, labels: np.ndarray) -> np.ndarray:
-        """(N,) labels -> (N,) ids of the source."""
-        return np.asarray(self.ids, np.int64)[labels]
+        """(N,) labels -> (N,) ids of the source, which may be larger than any number of numpy's."""
+        return np.asarray(self.ids, object)[labels]
 
     def mirrored(self) -> np.ndarray:
         """(K,) the label that each becomes in a mirror image. Raises ValueError where that is not known."""
