@@ -83,14 +83,11 @@ class BoxTask(Task):
         return instantiate(config, num_classes=len(meaning.classes))
 
     def begin(self, model: Any, data: BoxDataset) -> None:
-        """Say so where a model of grey images is to learn from images in colour."""
-        from datasets.files.colour import shows_colour
+        """Say what of ``data`` the model cannot learn, or sees otherwise."""
+        from util.training.boxes.doubts import doubts
 
-        if _channels(model) == 1 and shows_colour(data.load(0).image):
-            logger.warning(
-                "%s: images in colour, which the model sees grey; model.backbone.in_channels=3 keeps colour",
-                data.folder,
-            )
+        for sentence in doubts(model, _channels(model), data):
+            logger.warning("%s: %s", data.folder, sentence)
 
     def take_foreign_weights(
         self, model: Any, file: Path, meaning: BoxMeaning, parts: Sequence[str] | None = None

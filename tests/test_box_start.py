@@ -2,17 +2,21 @@
 
 from types import SimpleNamespace
 
-import numpy as np
+import cv2
 import pytest
 import torch
 
+from datasets.boxes.box_dataset import open_boxes
 from datasets.boxes.class_set import BoxClasses
 from datasets.boxes.meaning import BoxMeaning
 from models.backbone import TimmBackbone
 from models.boxes.corrections import for_published_weights
 from models.boxes.refinement import BoxRefinement
 from tasks.boxes import BoxTask
+from tests.support.box_data import picture, write_coco
 from tests.support.small_boxes import small_boxes
+from transforms.augment import EvalTransforms
+from transforms.multiscale import ShortSideTransforms
 from util.checkpoints.boxes.published import published_state
 from util.checkpoints.checkpoint import FORMAT, save_checkpoint
 from util.training.initial_weights import starting_model, take_weights
@@ -167,11 +171,31 @@ def test_other_files_are_left_to_the_checkpoints_reader(tmp_path):
         starting_model(config, settings, TASK, BoxMeaning(TWO), resumed=False)
 
 
-@pytest.mark.parametrize(("shape", "told"), [((4, 4), False), ((4, 4, 3), True)])
-def test_a_grey_model_of_images_in_colour_is_told(caplog, shape, told):
-    image = np.zeros(shape, np.uint8)
-    image[..., :1] = 200
-    data = SimpleNamespace(load=lambda index: SimpleNamespace(image=image), folder="data/cells")
-    backbone = SimpleNamespace(parameters=lambda: iter([torch.zeros(8, 1, 3, 3)]))
-    BoxTask().begin(SimpleNamespace(backbone=backbone), data)
+def model_of(channels: int, **limits: int) -> SimpleNamespace:
+    weights = torch.zeros(8, channels, 3, 3)
+    return SimpleNamespace(backbone=SimpleNamespace(parameters=lambda: iter([weights])), **limits)
+
+
+@pytest.mark.parametrize(("colour", "told"), [(False, False), (True, True)])
+def test_a_grey_model_of_images_in_colour_is_told(tmp_path, caplog, colour, told):
+    """Whichever image is in colour: the first one shows no object and nearly none."""
+    write_coco(tmp_path, colour=colour)
+    cv2.imwrite(str(tmp_path / "train2017/a.png"), picture("a", colour=False))
+    BoxTask().begin(model_of(1), open_boxes(tmp_path, "train", EvalTransforms((64, 64))))
     assert ("images in colour, which the model sees grey" in caplog.text) is told
+
+
+@pytest.mark.parametrize(
+    ("limits", "side", "told"),
+    [
+        ({"num_queries": 3, "num_detections": 3}, 64, []),
+        ({"num_queries": 9, "num_detections": 2}, 64, ["1 images", "(up to 3)", "model.num_detections=2"]),
+        ({}, 32, []),
+        ({}, 2, ["4 of 4 objects looked at are narrower than a pixel"]),
+    ],
+)
+def test_objects_that_cannot_be_found_are_told(tmp_path, caplog, limits, side, told):
+    write_coco(tmp_path)
+    data = open_boxes(tmp_path, "train", ShortSideTransforms(side, 2 * side))
+    BoxTask().begin(model_of(3, **limits), data)
+    assert all(words in caplog.text for words in told) and bool(told) == bool(caplog.text)
