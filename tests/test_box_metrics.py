@@ -135,6 +135,16 @@ def test_classes_without_objects_have_no_row_but_are_named():
     assert lines[4] == f"no object here of 8 of 9 classes: {absent}"
 
 
+def test_more_objects_than_coco_counts_detections_are_told():
+    boxes = [[4 * (n % 50), 4 * (n // 50), 4 * (n % 50) + 3, 4 * (n // 50) + 3] for n in range(101)]
+    dense = image([(0.9, 0, box) for box in boxes], [(0, box) for box in boxes])
+    told = text_table(BoxSummary(BoxResults((dense, image())), 2), ["cell", "nucleus"]).splitlines()[-1]
+    assert told.startswith("1 images with more than 100 objects of a class (up to 101): ")
+    dense = image([(0.9, 0, box) for box in boxes], [(0, box) for box in boxes], ignored=[0])
+    told = text_table(BoxSummary(BoxResults((dense, image())), 2), ["cell", "nucleus"])
+    assert "more than" not in told
+
+
 def test_classes_without_objects_do_not_count():
     box = [10, 10, 60, 60]
     results = BoxResults((image([(0.9, 0, box), (0.8, 1, [100, 100, 160, 160])], [(0, box)]),))

@@ -11,7 +11,13 @@ from util.evaluation.boxes.bootstrap import draws, intervals, num_resamples, res
 from util.evaluation.boxes.box_results import BoxResults
 from util.evaluation.boxes.confusion import confusion_matrix
 from util.evaluation.boxes.curves import Sweep, best_threshold, calibration, froc, sweep
-from util.evaluation.boxes.matches import ClassMatches, class_matches, coco_evaluation, mean_precision
+from util.evaluation.boxes.matches import (
+    MAX_DETECTIONS,
+    ClassMatches,
+    class_matches,
+    coco_evaluation,
+    mean_precision,
+)
 from util.words import first_few
 
 SIZES = ("small", "medium", "large")  # below 32 x 32 and 96 x 96 pixels of area, and beyond
@@ -128,6 +134,18 @@ def without_objects(summary: BoxSummary, names: Sequence[str]) -> str:
     return f"no object here of {len(absent)} of {len(names)} classes: {first_few(absent)}"
 
 
+def beyond_counting(results: BoxResults) -> str:
+    """On how many images there are more objects of a class than COCO counts detections; empty for none."""
+    most = [np.bincount(image.true_labels[~image.ignored]).max(initial=0) for image in results.images]
+    count = sum(number > MAX_DETECTIONS for number in most)
+    if not count:
+        return ""
+    return (
+        f"{count} images with more than {MAX_DETECTIONS} objects of a class (up to {max(most)}): of a class the "
+        f"best {MAX_DETECTIONS} detections of an image count, as COCO has it"
+    )
+
+
 def text_table(summary: BoxSummary, names: Sequence[str]) -> str:
     """The classes as a table, and below it the numbers of all, for a terminal."""
     rows = [table_header(), *table_rows(summary, names)]
@@ -138,7 +156,8 @@ def text_table(summary: BoxSummary, names: Sequence[str]) -> str:
         )
         for row in rows
     ]
-    told = [text for text in (without_objects(summary, names), *sentences(summary)) if text]
+    told = [without_objects(summary, names), *sentences(summary), beyond_counting(summary.results)]
+    told = [text for text in told if text]
     return "\n".join([*lines, "", *told])
 
 

@@ -7,7 +7,13 @@ import numpy as np
 
 from util.evaluation.boxes.box_evaluation import BoxEvaluation
 from util.evaluation.boxes.box_results import ImageBoxes
-from util.evaluation.boxes.box_summary import SIZES, table_header, table_rows, without_objects
+from util.evaluation.boxes.box_summary import (
+    SIZES,
+    beyond_counting,
+    table_header,
+    table_rows,
+    without_objects,
+)
 from util.evaluation.boxes.confusion import image_pairs
 from util.evaluation.boxes.curves import calibration, froc
 from util.reporting import frame
@@ -40,8 +46,8 @@ def write_report(
     sections = [frame.heading(f"Boxes of {where}", 1), _origin(evaluation), _headline(evaluation)]
     sections += [frame.heading("Every class"), frame.note(_TABLE_NOTE)]
     sections += [frame.table(table_header(), table_rows(summary, evaluation.names))]
-    if absent := without_objects(summary, evaluation.names):
-        sections += [frame.note(absent)]
+    notes = (without_objects(summary, evaluation.names), beyond_counting(summary.results))
+    sections += [frame.note(text) for text in notes if text]
     if summary.sweep.num_objects:
         sections += [frame.heading("Curves"), _figures(evaluation)]
     sections += [frame.heading("Worst cases"), _worst_cases(evaluation, load_image)]
