@@ -141,8 +141,8 @@ def beyond_counting(results: BoxResults) -> str:
     if not count:
         return ""
     return (
-        f"{count} images with more than {MAX_DETECTIONS} objects of a class (up to {max(most)}): of a class the "
-        f"best {MAX_DETECTIONS} detections of an image count, as COCO has it"
+        f"{count} images with more than {MAX_DETECTIONS} objects of a class (up to {max(most)}): the "
+        f"best {MAX_DETECTIONS} detections of a class on an image count, as COCO has it"
     )
 
 
