@@ -5,6 +5,8 @@ from collections.abc import Collection, Iterable, Sequence
 
 _SIDES = {"left": "right", "right": "left", "l": "r", "r": "l", "lt": "rt", "rt": "lt"}
 _QUADRANTS = {"1": "2", "2": "1", "3": "4", "4": "3", "5": "6", "6": "5", "7": "8", "8": "7"}
+_PRIMARY = "ABCDEFGHIJKLMNOPQRST"  # milk teeth, universal numbering: upper right to left, lower left to right
+_MOST_PRIMARY = 15  # of 20
 _MOST_TEETH = 24  # of 32: so many numbers are no grades of something
 _BETWEEN_WORDS = re.compile(r"([\W_]+|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]))")  # LeftLung, LLung too
 _NUMBERED = re.compile(r"((?:(?:tooth|teeth)[\W_]*|#)?)(\d{1,2})", re.I)
@@ -16,10 +18,16 @@ def pairs_by_name(classes: Sequence[str]) -> tuple[tuple[int, int], ...] | None:
 
     A side is the word left or right, Lt or Rt, or the letter L or R standing alone or as a capital of its own
     (``LungL``), or the first figure of a tooth's number (FDI, ISO 3950) where all names that are numbers are
-    such. Nearly all of 1 to 32 are teeth by the universal numbering: 1 has 16 opposite, 17 has 32. Inside of
-    a word (``leftlung``, ``bright``) left and right are a side where the other is a class.
+    such. Nearly all of 1 to 32 are teeth by the universal numbering: 1 has 16 opposite, 17 has 32; nearly all
+    of A to T are milk teeth: A has J opposite, K has T. L and R among other letters may be anything: None.
+    Inside of a word (``leftlung``, ``bright``) left and right are a side where the other is a class.
     """
-    teeth, universal = _are_teeth(classes), _universal_partners(classes)
+    teeth, universal = _are_teeth(classes), _universal_partners(classes) | _primary_partners(classes)
+    letters = {
+        name.lower() for name in classes if len(name) == 1 and name.isalpha() and name not in universal
+    }
+    if letters & {"l", "r"} and letters - {"l", "r"}:
+        return None
     partners = [
         universal.get(name) or other_side(name, teeth=teeth) or _side_inside(name, classes)
         for name in classes
@@ -33,7 +41,9 @@ def pairs_by_name(classes: Sequence[str]) -> tuple[tuple[int, int], ...] | None:
 def in_words(classes: Sequence[str], pairs: Sequence[tuple[int, int]] | None) -> str:
     """What a mirror image does to these classes, for people to check."""
     if pairs is None:
-        return "a class has a side and no partner: mirror images are refused"
+        return (
+            "a class has a side and no partner, or L and R are among other letters: mirror images are refused"
+        )
     named = [f"{classes[first]} and {classes[second]}" for first, second in pairs]
     return f"a mirror image exchanges: {', '.join(named) or 'no classes'}"
 
@@ -50,6 +60,19 @@ def _universal_partners(classes: Iterable[str]) -> dict[str, str]:
         return {}
     other = {number: (17 if number <= 16 else 49) - number for number in names}
     return {name: names.get(other[number], f"tooth {other[number]}") for number, name in names.items()}
+
+
+def _primary_partners(classes: Iterable[str]) -> dict[str, str]:
+    """Milk tooth -> that of the other side, where nearly all of A to T are there, no other letter; or {}."""
+    names = _letters(classes)
+    if len(names) < _MOST_PRIMARY or not names <= set(_PRIMARY):
+        return {}
+    places = {name: _PRIMARY.index(name) for name in names}
+    return {name: _PRIMARY[(9 if place < 10 else 29) - place] for name, place in places.items()}
+
+
+def _letters(classes: Iterable[str]) -> set[str]:
+    return {name for name in classes if len(name) == 1 and name.isalpha()}
 
 
 def other_side(name: str, *, teeth: bool) -> str | None:

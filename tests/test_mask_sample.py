@@ -106,6 +106,9 @@ def test_a_square_chain_has_the_pixels_it_names_and_no_more():
     assert fill_chain(np.array([[10, 20], [109, 20], [109, 219], [10, 219]]), (300, 300)).sum() == 100 * 200
 
 
+MILK_TEETH = tuple((n, 9 - n) for n in range(5)) + tuple((n, 29 - n) for n in range(10, 15))
+
+
 @pytest.mark.parametrize(
     ("classes", "pairs"),
     [
@@ -135,6 +138,13 @@ def test_a_square_chain_has_the_pixels_it_names_and_no_more():
         ),
         (UNIVERSAL[1:], None),  # 16 has no partner
         (UNIVERSAL[:4], ()),  # grades of something
+        (("L", "R", "heart"), ((0, 1),)),
+        (tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ"), None),  # hand signs, plates
+        (tuple("slm"), None),
+        (tuple("ABC"), ()),
+        (tuple("ABCDEFGHIJKLMNOPQRST"), MILK_TEETH),
+        ((*"ABCDEFGHIJKLMNOPQRST", "caries"), MILK_TEETH),
+        (tuple("ABCDEFGHIJKLMNOPQRS"), None),  # K has no partner
     ],
 )
 def test_pairs_are_told_by_names(classes, pairs):

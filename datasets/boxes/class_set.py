@@ -64,8 +64,8 @@ class BoxClasses:
         """(K,) the label that each becomes in a mirror image. Raises ValueError where that is not known."""
         if self.pairs is None:
             raise ValueError(
-                f"classes {first_few(self.names)}: some have a side whose partner is missing, so no image is "
-                "mirrored. Name the pairs in dataset.json of a prepared folder ([] for none), or train "
+                f"classes {first_few(self.names)}: some have a side whose partner is missing, or L and R are "
+                "among other letters, so no image is mirrored. Name the pairs in dataset.json of a prepared folder ([] for none), or train "
                 "without flips (train_transforms.flip=0)."
             )
         order = np.arange(len(self))
