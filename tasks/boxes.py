@@ -15,6 +15,7 @@ import numpy as np
 
 from datasets.boxes.class_set import BoxClasses
 from datasets.boxes.meaning import BoxMeaning
+from datasets.sides import in_words
 from util.config import instantiate
 from util.prediction.boxes.looks import BoxLooks, add_arguments
 from util.training.task import Criterion, Headline, Say, Task, Transforms
@@ -83,9 +84,10 @@ class BoxTask(Task):
         return instantiate(config, num_classes=len(meaning.classes))
 
     def begin(self, model: Any, data: BoxDataset) -> None:
-        """Say what of ``data`` the model cannot learn, or sees otherwise."""
+        """Say what a mirror image of ``data`` exchanges, and what of them the model cannot learn or see."""
         from util.training.boxes.doubts import doubts
 
+        logger.info("%s: %s", data.folder, in_words(data.classes.names, data.classes.pairs))
         for sentence in doubts(model, _channels(model), data):
             logger.warning("%s: %s", data.folder, sentence)
 
