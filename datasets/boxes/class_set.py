@@ -65,8 +65,8 @@ class BoxClasses:
         if self.pairs is None:
             raise ValueError(
                 f"classes {first_few(self.names)}: some have a side whose partner is missing, or L and R are "
-                "among other letters, so no image is mirrored. Name the pairs in dataset.json of a prepared folder ([] for none), or train "
-                "without flips (train_transforms.flip=0)."
+                "among other letters, so no image is mirrored. Name the pairs in dataset.json of a prepared "
+                "folder ([] for none), or train without flips (train_transforms.flip=0)."
             )
         order = np.arange(len(self))
         for first, second in self.pairs:

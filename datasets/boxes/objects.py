@@ -66,9 +66,13 @@ def checked(objects: Iterable[StatedBox], size: tuple[int, int], faults: Faults)
 
 
 def warn_of_absent(records: Iterable[BoxRecord], classes: BoxClasses, faults: Faults) -> None:
-    """Note the classes without an object. Error: no object at all, crowds not counted."""
+    """Note the classes without an object. Errors: no object at all, crowds not counted; boxes in shares."""
     counts = np.zeros(len(classes), np.int64)
     crowded = 0
+    records = list(records)
+    filled = [record for record in records if len(record.labels)]
+    if filled and all(record.boxes.max() <= 1.0 < min(record.size) for record in filled):
+        faults.error("every box lies within the first pixel of its image: shares of it? Expected pixels.")
     for record in records:
         counts += np.bincount(record.labels[~record.ignored], minlength=len(classes))
         crowded += bool(len(record.labels)) and bool(record.ignored.all())
