@@ -4,18 +4,23 @@ import json
 import subprocess
 import sys
 from types import SimpleNamespace
+from typing import Any
 
 import cv2
 import numpy as np
 import onnxruntime
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from datasets.boxes.class_set import BoxClasses
 from tests.support.box_data import picture
 from tests.support.run_scripts import ROOT, run_scripts
 from tests.support.smoke_checkpoint import random_detector, write_smoke_box_checkpoint
+from transforms.augment import EvalTransforms
+from transforms.multiscale import ShortSideTransforms
 from util.checkpoints.boxes.published import published_state
+from util.export.boxes.export import seen_otherwise
 from util.export.boxes.verify import difference, verify
 
 CLASSES = BoxClasses(("tooth", "plate"), (3, 90))
@@ -82,6 +87,14 @@ def test_the_file_is_verified_and_takes_any_batch(runs, folder, mode):
     assert (channels, height, width) == ((1, 64, 64) if mode == "right" else (3, 64, 96))
     boxes, scores, labels = session.run(None, {"images": np.zeros((2, channels, height, width), np.float32)})
     assert boxes.shape[0] == 2 and boxes.shape[2] == 4 and scores.shape == labels.shape == boxes.shape[:2]
+
+
+@pytest.mark.parametrize(("transforms", "told"), [(EvalTransforms, False), (ShortSideTransforms, True)])
+def test_a_file_that_sees_images_otherwise_than_its_checkpoint_says_so(transforms, told):
+    made = {"_target_": f"{transforms.__module__}:{transforms.__name__}"}
+    made |= {} if told else {"size": [64, 96]}
+    loaded: Any = SimpleNamespace(config=OmegaConf.create({"eval_transforms": made}))
+    assert ("letterboxes images onto 64 x 96" in seen_otherwise(loaded, (64, 96))) is told
 
 
 @pytest.mark.slow

@@ -69,6 +69,8 @@ def exported(args: argparse.Namespace, task: Task, say: Say) -> bytes:
     with exact_inference():
         largest, unsteady = verify(BoxGraph(content, args.output), DetectionGraph(loaded.model), images)
     count = sum(map(len, images)) - unsteady
+    if told := seen_otherwise(loaded, size):
+        say(told)
     say(f"verified: largest difference {largest:.1e} of a score or a side, {count} images")
     if unsteady:
         say(f"{unsteady} more left out: rounding alone changes what the model finds on them")
@@ -103,6 +105,17 @@ def canvas_of(loaded: LoadedModel, asked: list[int] | None) -> tuple[int, int]:
             "Leave --size out."
         )
     return own
+
+
+def seen_otherwise(loaded: LoadedModel, size: tuple[int, int]) -> str:
+    """What differs where the checkpoint sees images at sizes of their own; empty for one canvas of both."""
+    if isinstance(instantiate(loaded.config.eval_transforms), EvalTransforms):
+        return ""
+    return (
+        f"the file letterboxes images onto {size[0]} x {size[1]} (height, width). The checkpoint sees each "
+        "at a size of its own, so on images of another shape they find different boxes; --size fits the file "
+        "to your images"
+    )
 
 
 def random_images(channels: int, size: tuple[int, int]) -> Tensor:
