@@ -11,6 +11,7 @@ import torch
 
 from datasets.boxes.batch import collate_boxes, with_channels
 from datasets.boxes.class_set import BoxClasses
+from datasets.files.colour import as_grey, read_picture
 from datasets.files.image_files import read_images
 from tasks.boxes import BoxTask
 from tests.support.box_data import SIZE, picture
@@ -18,7 +19,7 @@ from tests.support.run_scripts import ROOT
 from tests.test_box_batch import box_sample
 from transforms.augment import EvalTransforms
 from transforms.multiscale import ShortSideTransforms
-from util.prediction.boxes.image_boxes import image_id
+from util.prediction.boxes.image_boxes import image_id, source_sample
 from util.prediction.boxes.looks import BoxLooks
 from util.prediction.boxes.predict import BoxPredictor
 from util.prediction.predictor import require_one_task
@@ -66,6 +67,18 @@ def test_boxes_come_back_to_the_pixels_of_the_image(images, transforms, colour, 
         assert np.abs(boxes[0] - [40, 40, 88, 60]).max() < 2.5
     assert (boxes >= 0).all() and (boxes[:, 2] <= 160).all() and (boxes[:, 3] <= 120).all()
     assert found[0].scores.tolist() == pytest.approx([0.9, 0.4])
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("colour", [False, True])
+def test_colours_beyond_8_bits_are_seen_as_in_training(tmp_path, colour, suffix):
+    file = tmp_path / f"deep{suffix}"
+    deep = picture("b").astype(np.uint16) * [200, 60, 20]  # OpenCV's order: blue first
+    cv2.imwrite(str(file), deep.astype(np.uint16))
+    (image,) = read_images(file)
+    seen = source_sample(image, CLASSES, colour=colour).image
+    trained = read_picture(file, SIZE)
+    assert np.array_equal(seen, trained if colour else as_grey(trained))
 
 
 def test_files_hold_the_ids_of_the_source_and_agree(images, tmp_path):

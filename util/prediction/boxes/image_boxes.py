@@ -8,8 +8,9 @@ import numpy as np
 
 from datasets.boxes.class_set import BoxClasses
 from datasets.boxes.sample import BoxSample
-from datasets.files.colour import as_colour, read_picture
-from datasets.files.image_files import SourceImage
+from datasets.files.colour import as_colour, as_grey, read_picture
+from datasets.files.image_files import SourceImage, read_deep_rgb
+from datasets.files.kinds import Kind, kind_of
 from util.evaluation.boxes.box_results import source_detections
 from util.files import printable
 
@@ -38,7 +39,7 @@ def found_boxes(found: Sequence[np.ndarray], samples: Sequence[BoxSample]) -> li
 
 def source_sample(image: SourceImage, classes: BoxClasses, *, colour: bool) -> BoxSample:
     """``image`` as a case without objects; ``colour``: as RGB, grey three times where it has none."""
-    pixels = as_colour(colour_pixels(image)) if colour else image.image
+    pixels = as_colour(colour_pixels(image)) if colour else _grey_pixels(image)
     return BoxSample(
         image=pixels,
         spacing=image.spacing,
@@ -60,6 +61,14 @@ def colour_pixels(image: SourceImage) -> np.ndarray:
         return image.image
     picture = read_picture(image.file, image.image.shape[1::-1])
     return picture if picture.ndim == 3 and picture.shape[:2] == image.image.shape else image.image
+
+
+def _grey_pixels(image: SourceImage) -> np.ndarray:
+    """(H, W) grey; of colours beyond 8 bits, stretched together as training reads them, and not apart."""
+    if image.slice is not None or not image.file.is_file() or kind_of(image.file) is not Kind.PICTURE:
+        return image.image
+    deep = read_deep_rgb(image.file)
+    return image.image if deep is None else as_grey(deep)
 
 
 def box_record(image: SourceImage, found: FoundBoxes, classes: BoxClasses) -> dict[str, Any]:
