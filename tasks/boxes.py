@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,6 +18,7 @@ from datasets.boxes.class_set import BoxClasses
 from datasets.boxes.meaning import BoxMeaning
 from datasets.sides import in_words
 from util.config import instantiate
+from util.files import sha256
 from util.prediction.boxes.looks import BoxLooks, add_arguments
 from util.training.task import Criterion, Headline, Say, Task, Transforms
 
@@ -24,12 +26,14 @@ if TYPE_CHECKING:
     from datasets.boxes.batch import BoxBatch
     from datasets.boxes.box_dataset import BoxDataset
     from datasets.boxes.sample import BoxSample
+    from datasets.files.image_files import SourceImage
     from models.boxes.targets import BoxTargets
     from util.checkpoints.checkpoint import LoadedModel
     from util.evaluation.boxes.box_evaluation import BoxEvaluation
     from util.evaluation.boxes.box_results import BoxEvaluator, BoxResults
     from util.export.boxes.onnx_boxes import GraphBoxPredictor
     from util.prediction.boxes.predict import BoxPredictor
+    from util.prediction.protocols import Predictor
 
 logger = logging.getLogger(__name__)
 
@@ -167,6 +171,31 @@ class BoxTask(Task):
 
     def looks(self, args: argparse.Namespace) -> BoxLooks:
         return BoxLooks.of(args)
+
+    def add_inference_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
+            "--image-ids",
+            type=Path,
+            metavar="J",
+            help="COCO file whose images these are: results have its ids (default: the files' names)",
+        )
+
+    def as_read(self, args: argparse.Namespace) -> Callable[[SourceImage], SourceImage]:
+        """As it is, if it is an image of ``--image-ids``."""
+        from util.prediction.boxes.image_ids import ImageIds
+
+        return super().as_read(args) if args.image_ids is None else ImageIds.read(args.image_ids).known
+
+    def inferring(self, predictor: Any, args: argparse.Namespace) -> Predictor:
+        """With the ids of ``--image-ids``."""
+        from util.prediction.boxes.image_ids import ImageIds
+
+        if args.image_ids is not None:
+            predictor.answers = replace(predictor.answers, image_ids=ImageIds.read(args.image_ids))
+        return predictor
+
+    def inference_settings(self, args: argparse.Namespace) -> dict[str, Any]:
+        return {} if args.image_ids is None else {"image_ids_sha256": sha256(args.image_ids)}
 
     def predictor(self, loaded: LoadedModel) -> BoxPredictor:
         from util.prediction.boxes.predict import BoxPredictor

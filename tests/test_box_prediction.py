@@ -1,7 +1,9 @@
 """What is found on any image comes back in its own pixels, as records, files and pictures."""
 
+import argparse
 import csv
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import cv2
@@ -103,6 +105,28 @@ def test_files_hold_the_ids_of_the_source_and_agree(images, tmp_path):
     assert [float(rows[0][side]) for side in ("left", "top", "width", "height")] == coco[0]["bbox"]
 
 
+def test_results_have_the_ids_of_a_coco_file_where_it_is_given(images, tmp_path):
+    """Names that are numbers of their own, as those of video frames, are no ids."""
+    names = ["000000000139.png", f"{tmp_path.name}/film.png", "elsewhere/film.png"]
+    coco = {"images": [{"id": 5 + n, "file_name": name} for n, name in enumerate(names)]}
+    (tmp_path / "j.json").write_text(json.dumps(coco))
+    args = argparse.Namespace(image_ids=tmp_path / "j.json")
+    predictor = BoxPredictor(bright, EvalTransforms((192, 256)), CLASSES, tmp_path / "a.pt", colour=True)
+    assert BoxTask().inferring(predictor, args) is predictor
+    found = predictor(images)
+    known = [predictor.answers.record(image, one) for image, one in zip(images, found, strict=True)]
+    assert [record["image_id"] for record in known] == [5, 6]
+    known = BoxTask().as_read(args)
+    assert known(images[0]) is images[0]
+    for other in (replace(images[0], file=tmp_path / "140.png"), replace(images[0], slice=2)):
+        with pytest.raises(ValueError, match=f"{other.file.name}: .* has this path"):
+            known(other)
+    for content, told in (({}, "no `images`"), ({"images": [{"id": "a", "file_name": "b"}]}, "integer id")):
+        (tmp_path / "j.json").write_text(json.dumps(content))
+        with pytest.raises(ValueError, match=told):
+            BoxTask().as_read(args)
+
+
 def test_two_files_of_one_name_are_told_apart(images, tmp_path, caplog):
     predictor = BoxPredictor(bright, EvalTransforms((192, 256)), CLASSES, tmp_path / "a.pt", colour=True)
     record = predictor.answers.record(images[0], predictor(images[:1])[0])
@@ -147,8 +171,6 @@ def test_several_checkpoints_are_refused(tmp_path):
 
 
 def test_slices_have_names_of_their_own(images):
-    from dataclasses import replace
-
     assert image_id(replace(images[0], slice=3)) == "000000000139.png:3"
 
 

@@ -12,6 +12,7 @@ from datasets.files.colour import as_colour
 from datasets.files.image_files import SourceImage
 from util.prediction.boxes.box_files import write_box_files
 from util.prediction.boxes.image_boxes import FoundBoxes, box_record, colour_pixels
+from util.prediction.boxes.image_ids import ImageIds
 from util.reporting.boxes.box_pictures import draw_boxes
 from util.reporting.visualise import PREDICTION
 
@@ -22,12 +23,14 @@ class BoxAnswers:
 
     classes: BoxClasses
     show_conf: float = 0.5  # from which score on pictures and tables show a detection
+    image_ids: ImageIds | None = None  # what the records call the images; None: by the files' names
 
     def about(self) -> dict[str, Any]:
         return {"classes": list(self.classes.names), "category_ids": list(self.classes.ids)}
 
     def record(self, image: SourceImage, found: FoundBoxes) -> dict[str, Any]:
-        return box_record(image, found, self.classes)
+        record = box_record(image, found, self.classes)
+        return record if self.image_ids is None else {**record, "image_id": self.image_ids.of(image)}
 
     def overlay(self, image: SourceImage, found: FoundBoxes) -> np.ndarray:
         """Boxes green, each with its class and score, from ``show_conf`` on."""
