@@ -9,6 +9,7 @@ from datasets.boxes.box_dataset import open_boxes
 from tests.support.box_data import write_coco
 from transforms.augment import TrainTransforms
 from util.inspection.boxes.data_pictures import case_picture, chosen, data_pictures
+from util.reporting.boxes.box_pictures import draw_boxes
 
 
 def test_every_picture_of_a_coco_folder_is_made(tmp_path):
@@ -29,6 +30,22 @@ def test_boxes_are_drawn_where_they_lie_at_any_size(tmp_path):
     drawn = case_picture(sample, 400).astype(int)
     red = np.argwhere((drawn[..., 0] > 180) & (drawn[..., 1] < 90) & (drawn[..., 2] < 90))
     assert abs(red[:, 0].max() - 150) <= 2 and abs(red[:, 1].min() - 100) <= 2
+
+
+def test_names_beyond_ascii_can_be_read():
+    """OpenCV writes a question mark for every letter that it does not know: all of them look alike."""
+    drawn = {}
+    for name in ("кот", "пёс", "???", "cat"):
+        canvas = np.zeros((60, 80, 3), np.uint8)
+        draw_boxes(canvas, np.array([[10.0, 30.0, 60.0, 55.0]]), (0, 200, 0), [f"{name} 0.50"])
+        drawn[name] = canvas
+        edge = np.zeros((3, 2, 3), np.uint8)
+        draw_boxes(edge, np.array([[0.0, 0.0, 2.0, 3.0]]), (0, 200, 0), [name])
+    assert len({canvas.tobytes() for canvas in drawn.values()}) == 4
+    filled = [np.argwhere(canvas.any(-1)).min(0) for canvas in drawn.values()]
+    assert np.ptp(filled, axis=0).max() <= 4, "the patches are about as high"
+    dark = [(canvas[:29, :, 1] > 0).sum() - (canvas[:29, :, 1] == 200).sum() for canvas in drawn.values()]
+    assert min(dark) > 20, "letters are on each"
 
 
 def test_chosen_images_have_boxes_where_any_has(tmp_path):

@@ -2,10 +2,13 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 from datasets.files.colour import as_colour
 from util.evaluation.boxes.box_results import ImageBoxes
@@ -86,7 +89,7 @@ def contact_sheet(tiles: Iterable[tuple[str, np.ndarray]], side: int = 320) -> n
         tile = np.zeros((side, side, 3), np.uint8)
         left = (side - small.shape[1]) // 2
         tile[: small.shape[0], left : left + small.shape[1]] = small
-        cv2.putText(tile, caption, (4, side - 5), _FONT, 0.4, (255, 255, 255), 1, cv2.LINE_AA)
+        _write(tile, caption, (4, side - 5), 0.4, (255, 255, 255))
         drawn.append(tile)
     return grid(drawn)
 
@@ -103,10 +106,44 @@ def _caption(
     canvas: np.ndarray, text: str, box: np.ndarray, colour: tuple[int, int, int], size: float
 ) -> None:
     """Dark letters on a patch of ``colour``, above the box, or inside it at the upper border."""
-    (width, height), below = cv2.getTextSize(text, _FONT, size, 1)
+    width, height, below = _extent(text, size)
     left = int(np.clip(box[0], 0, max(canvas.shape[1] - width, 0)))
     bottom = int(box[1]) - 1
     if bottom - height - below < 0:
         bottom = int(box[1]) + height + below + 1
     cv2.rectangle(canvas, (left, bottom - height - below), (left + width, bottom), colour, -1)
-    cv2.putText(canvas, text, (left, bottom - below + 1), _FONT, size, (0, 0, 0), 1, cv2.LINE_AA)
+    _write(canvas, text, (left, bottom - below + 1), size, (0, 0, 0))
+
+
+def _extent(text: str, size: float) -> tuple[int, int, int]:
+    """Width of a text, its height above the line of its letters' feet, and below."""
+    if text.isascii():
+        (width, height), below = cv2.getTextSize(text, _FONT, size, 1)
+        return width, height, below
+    _, top, right, bottom = _letters(size).getbbox(text, anchor="ls")
+    return round(right), round(-top), max(round(bottom), 0)
+
+
+def _write(
+    canvas: np.ndarray, text: str, place: tuple[int, int], size: float, colour: tuple[int, int, int]
+) -> None:
+    """``text`` on the RGB ``canvas``, its first letter's foot at ``place``. OpenCV writes ? beyond ASCII."""
+    if text.isascii():
+        cv2.putText(canvas, text, place, _FONT, size, colour, 1, cv2.LINE_AA)
+        return
+    width, height, below = _extent(text, size)
+    top = max(place[1] - height, 0)
+    patch = canvas[top : place[1] + below + 1, place[0] : place[0] + width + 1]
+    if not patch.size:
+        return
+    picture = Image.fromarray(np.ascontiguousarray(patch))
+    ImageDraw.Draw(picture).text((0, place[1] - top), text, colour, _letters(size), anchor="ls")
+    patch[...] = np.asarray(picture)
+
+
+@cache
+def _letters(size: float) -> ImageFont.FreeTypeFont:
+    """matplotlib's own font, as large as OpenCV's at ``size``."""
+    from matplotlib import get_data_path
+
+    return ImageFont.truetype(Path(get_data_path(), "fonts/ttf/DejaVuSans.ttf"), max(round(29 * size), 6))
