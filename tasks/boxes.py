@@ -62,6 +62,14 @@ class BoxTask(Task):
 
         return collate_boxes(samples)
 
+    def require_trainable(self, data: BoxDataset) -> None:
+        """Raise ValueError if there is no object: neither can it be learned from, nor choose a checkpoint."""
+        if not any((~record.ignored).any() for record in data.records):
+            raise ValueError(
+                f"{data.folder}: no object on the {len(data)} images of {data.subset!r}, expected at least "
+                "one. Choose another subset, or more images of it."
+            )
+
     # Model
 
     def meaning(self, data: BoxDataset) -> BoxMeaning:

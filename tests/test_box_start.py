@@ -201,3 +201,13 @@ def test_objects_that_cannot_be_found_are_told(tmp_path, caplog, limits, side, t
         BoxTask().begin(model_of(3, **limits), data)
     assert "a mirror image exchanges: tooth right and tooth left" in caplog.messages[0]
     assert all(words in caplog.text for words in told) and len(caplog.messages) == 1 + bool(told)
+
+
+def test_images_without_an_object_are_refused(tmp_path):
+    """As a draw such as ``val:3`` may be: all checkpoints would have one AP, and the first be the best."""
+    write_coco(tmp_path)
+    data = open_boxes(tmp_path, "train")
+    TASK.require_trainable(data)
+    data.records = data.records[2:]
+    with pytest.raises(ValueError, match="no object on the 1 images of 'train'"):
+        TASK.require_trainable(data)
