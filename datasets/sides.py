@@ -23,9 +23,7 @@ def pairs_by_name(classes: Sequence[str]) -> tuple[tuple[int, int], ...] | None:
     Inside of a word (``leftlung``, ``bright``) left and right are a side where the other is a class.
     """
     teeth, universal = _are_teeth(classes), _universal_partners(classes) | _primary_partners(classes)
-    letters = {
-        name.lower() for name in classes if len(name) == 1 and name.isalpha() and name not in universal
-    }
+    letters = {letter.lower() for letter in _letters(classes) - universal.keys()}
     if letters & {"l", "r"} and letters - {"l", "r"}:
         return None
     partners = [
