@@ -16,11 +16,13 @@ from util.prediction.predictor import load_predictor
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.fixture(scope="module", params=["cephdetr38", "cephdetr19"])
+SHIPPED = sorted((ROOT / "weights").glob("*.safetensors"))
+
+
+@pytest.fixture(scope="module", params=SHIPPED, ids=lambda file: file.stem)
 def predictor(request):
-    weights = ROOT / "weights" / f"{request.param}.safetensors"
-    member = load_predictor(weights, "cpu")
-    limits = limits_of_file(weights, len(member.landmark_set))
+    member = load_predictor(request.param, "cpu")
+    limits = limits_of_file(request.param, len(member.landmark_set))
     assert limits is not None
     return Posed(member, limits, search=True)
 
