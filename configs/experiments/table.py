@@ -73,6 +73,15 @@ rows = {
         },
         model=_CONFIGS / "models" / "landmark_detr_lite0.py",
     ),
+    "imagenet_cl38": Row(
+        "imagenet_isbi2015",
+        {
+            "data.folder": "data/cl38",
+            "train.iterations": 650,
+            "train.eval_every": 325,
+            "train.select": "sdr2",
+        },
+    ),
     # A larger input for the 38 landmarks: 400 steps at 768x640 from the weights that ship.
     "cl38_768": Row(
         "larger_shifts_cl38",
