@@ -21,7 +21,6 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from datasets.alignment import LEAST_FOR_ALIGNMENT
-from datasets.landmarks.exports.matching import some
 from datasets.landmarks.suspects import LabelScores, label_scores
 from datasets.prepared.prepared import INDEX_TO_CONTINUOUS, PreparedDataset
 from datasets.prepared.subsets import read_header
@@ -31,6 +30,7 @@ from util.files import write_atomic
 from util.reporting.landmarks.suspect_sheets import Labelled, suspect_sheets
 from util.reporting.text_table import aligned
 from util.reporting.visualise import encode_png, require_free_folder
+from util.words import first_few
 
 _NAMED = 10  # landmarks of an image that the table names, at most
 _TOLD = 15  # images that the console tells of
@@ -67,7 +67,7 @@ def main() -> None:
     print(aligned(rows[: _TOLD + 1], rules=(1,)))
     print(f"\n{len(cases)} images; the first {len(ranked)} with pictures: {args.output}")
     if few := [case for case, points in labels.items() if not enough(points)]:
-        print(f"{len(few)} with fewer than {LEAST_FOR_ALIGNMENT} landmarks are not judged: {some(few)}")
+        print(f"{len(few)} with fewer than {LEAST_FOR_ALIGNMENT} landmarks are not judged: {first_few(few)}")
 
 
 def enough(points: np.ndarray) -> bool:

@@ -26,7 +26,6 @@ from datasets.landmarks.exports.matching import (
     match,
     numbered_persons,
     prepared_case,
-    some,
     split_files,
 )
 from datasets.landmarks.exports.readers import CONVENTIONS, READERS, TO_CONTINUOUS, read_export
@@ -38,6 +37,7 @@ from datasets.prepared.split_files import read_split
 from datasets.prepared.writer import write_prepared
 from util.arguments import add_spacing_argument, escape_on_console, listed_cases
 from util.files import printable, sha256
+from util.words import first_few
 
 
 def main() -> None:
@@ -101,7 +101,7 @@ def main() -> None:
         about=about,
     )
     if unmeasured:
-        print(f"{len(unmeasured)} of {len(written)} images {without_length(unit)}: {some(unmeasured)}")
+        print(f"{len(unmeasured)} of {len(written)} images {without_length(unit)}: {first_few(unmeasured)}")
     print(", ".join(f"{part} {len(members)}" for part, members in split.items()), f"-> {args.output}")
 
 
@@ -117,7 +117,7 @@ def split_of(
             f"{args.split}: splits {sorted(named)}, expected 'train' among them. Name its images."
         )
     if left:
-        print(f"{len(left)} images that {args.split} does not name are left out: {some(left)}")
+        print(f"{len(left)} images that {args.split} does not name are left out: {first_few(left)}")
     file_of = {name: file for file, name in names.items()}
     split = {part: [file_of[name] for name in members] for part, members in named.items()}
     parts = defaultdict(set)
@@ -128,7 +128,7 @@ def split_of(
         files = [file for members in split.values() for file in members if persons.get(file) == torn[0]]
         raise ValueError(
             f"{args.split}: {len(torn)} patients of --group-by are in more than one split, the first with "
-            f"{some([names[file] for file in files])}. Put all images of a patient into one."
+            f"{first_few([names[file] for file in files])}. Put all images of a patient into one."
         )
     return split
 

@@ -61,11 +61,10 @@ rows = {
             "train.eval_every": 125,
         },
     ),
-    # From ImageNet weights in one training with all of that; without a hub: model.backbone.weights=FILE.
+    # All of that in one training from ImageNet weights: model.backbone.weights=FILE or .pretrained=true.
     "imagenet_isbi2015": Row(
         "devices_isbi2015",
         {
-            "model.backbone.pretrained": True,
             "optimizer.lr": 7e-4,
             "train.init_checkpoint": None,
             "train.iterations": 1200,
