@@ -7,7 +7,7 @@ A row writes to runs/NAME with "_" for "/" unless it says otherwise.
 
 from pathlib import Path
 
-from models.boxes.corrections import Corrections, published
+from models.boxes.corrections import Corrections
 from models.boxes.refinement import BoxRefinement
 from models.normalisation import LocalContrast
 from util.config import L, Row
@@ -261,7 +261,7 @@ rows = {
     "boxes/teeth_refined": Row(
         "boxes/teeth_short", {"model.refinement": L(BoxRefinement)(embed_dim="${embed_dim}")}
     ),
-    # Without one correction of the published detector (docs/boxes.md), and without any.
+    # Without one correction of the published detector (docs/boxes.md).
     "boxes/no_border_cells": Row(
         "boxes/teeth_short", {"model.corrections": L(Corrections)(border_cells=False)}
     ),
@@ -272,5 +272,4 @@ rows = {
         "boxes/teeth_short", {"model.corrections": L(Corrections)(normed_references=False)}
     ),
     "boxes/no_add_scores": Row("boxes/teeth_short", {"model.corrections": L(Corrections)(add_scores=False)}),
-    "boxes/published": Row("boxes/teeth_short", {"model.corrections": L(published)()}),
 }

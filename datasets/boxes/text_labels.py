@@ -63,8 +63,10 @@ def read_yolo(part: Path, classes: BoxClasses, folders: Sequence[Path], faults: 
         if file is None or not owners.takes(str(image), file):
             continue
         size = picture_size(file)
-        objects = _yolo_objects(label, size, len(classes), faults) if label.is_file() else ()
-        if not label.is_file():
+        if label.is_file():
+            objects = _yolo_objects(label, size, len(classes), faults)
+        else:
+            objects = ()
             faults.repair("listed images without a label file taken to show no object", file.name)
         spacing = np.full(2, np.nan)
         records.append(
